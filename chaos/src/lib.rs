@@ -1,0 +1,1 @@
+//! Real servers, a delaying proxy, loads and benchmarks for Duet.

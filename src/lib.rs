@@ -1,0 +1,18 @@
+//! Duet keeps two unmodified Redis or Valkey deployments, in two regions, equal while clients write to both.
+//!
+//! The code map, in the order in which a write flows, is in `docs/architecture.md`. In one line a folder:
+//!
+//! * [`wire`]: bytes to values and back (RESP frames, dumps, LZF, CRC); knows nothing of replication.
+//! * [`command`]: what each write command means: keys, unit, how it is made unconditional and absolute.
+//! * [`engine`]: every decision, without sockets, clock or random numbers.
+//! * [`runtime`]: sockets, clock, signals; performs what the engine decides.
+//! * [`config`], [`cli`], [`http`], [`observe`]: what a person sets, types, asks and sees.
+
+pub mod cli;
+pub mod command;
+pub mod config;
+pub mod engine;
+pub mod http;
+pub mod observe;
+pub mod runtime;
+pub mod wire;

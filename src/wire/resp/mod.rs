@@ -1,0 +1,7 @@
+//! RESP, the protocol of Redis and Valkey: the frames of a replication stream in, requests out, replies in.
+
+mod encode;
+mod frame;
+
+pub use encode::{command, push_command};
+pub use frame::{Command, FrameError, FrameReader, MAX_ARGUMENTS, MAX_BULK};
