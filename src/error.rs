@@ -107,3 +107,9 @@ impl From<crate::wire::resp::FrameError> for Fault {
         Self::new(Kind::Protocol, format!("the stream holds something that is not a command: {error}"))
     }
 }
+
+impl From<crate::wire::resp::TokenError> for Fault {
+    fn from(error: crate::wire::resp::TokenError) -> Self {
+        Self::new(Kind::Protocol, error.to_string())
+    }
+}

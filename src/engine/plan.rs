@@ -97,12 +97,13 @@ pub fn plan(view: &View) -> Plan {
         return resume(own);
     }
     let other_copies = source.marker.is_some_and(|marker| marker.phase == Phase::Copying);
-    match own.map(|marker| marker.phase) {
-        None if source.marker.is_none() && view.copies_first => Plan::Copy(CopyReason::Initial),
-        None if source.marker.is_none() => Plan::Wait,
-        None if other_copies => Plan::Fix,
-        Some(Phase::Copying) if source.marker.is_none() || other_continues => Plan::Copy(CopyReason::Interrupted),
-        None | Some(Phase::Copying | Phase::Streaming) => lost(view, other_continues),
+    let own_copies = own.is_some_and(|marker| marker.phase == Phase::Copying);
+    match (own, source.marker) {
+        _ if own_copies && (view.copies_first || !other_copies) => Plan::Copy(CopyReason::Interrupted),
+        _ if other_copies => Plan::Fix,
+        (None, None) if view.copies_first => Plan::Copy(CopyReason::Initial),
+        (None, None) => Plan::Wait,
+        (Some(_), _) | (_, Some(_)) => lost(view, other_continues),
     }
 }
 

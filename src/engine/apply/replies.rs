@@ -6,11 +6,7 @@
 use bytes::{Buf, BytesMut};
 
 use crate::error::{Fault, Kind};
-
-/// Replies nest at most this deep; only `XCLAIM` and its like nest at all.
-const MAX_DEPTH: usize = 8;
-/// The longest line that a server may answer, in bytes.
-const MAX_LINE: usize = 64 * 1024;
+use crate::wire::resp::{MAX_DEPTH, Token, token};
 
 /// What one transaction came to.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -45,15 +41,6 @@ pub struct Replies {
     outcome: Outcome,
     /// Bytes of a bulk string that are still to be skipped.
     skip: usize,
-}
-
-enum Token {
-    Simple,
-    Queued,
-    Error(String),
-    Array(u64),
-    Null,
-    Bulk(usize),
 }
 
 impl Replies {
@@ -179,30 +166,6 @@ impl Replies {
 
 fn out_of_place(place: &str) -> Fault {
     Fault::new(Kind::Protocol, format!("the target sent a reply {place} that can't be there"))
-}
-
-/// The token at the start of `input` and its length in bytes, without the payload of a bulk string.
-fn token(input: &[u8]) -> Result<Option<(Token, usize)>, Fault> {
-    let Some(end) = input.iter().take(MAX_LINE).position(|&byte| byte == b'\n') else {
-        return if input.len() >= MAX_LINE { Err(out_of_place("line without an end")) } else { Ok(None) };
-    };
-    let line = input.get(1..end.saturating_sub(1)).unwrap_or_default();
-    let text = || String::from_utf8_lossy(line).into_owned();
-    let token = match input.first() {
-        Some(b'+') if line == b"QUEUED" => Token::Queued,
-        Some(b'+' | b':') => Token::Simple,
-        Some(b'-') => Token::Error(text()),
-        Some(b'$' | b'*') if line == b"-1" => Token::Null,
-        Some(kind @ (b'$' | b'*')) => {
-            let number: u64 = text().parse().map_err(|_| out_of_place("with a length that is none"))?;
-            match kind {
-                b'$' => Token::Bulk(usize::try_from(number).map_err(|_| out_of_place("that is too long"))?),
-                _ => Token::Array(number),
-            }
-        }
-        _ => return Err(out_of_place("of an unknown kind")),
-    };
-    Ok(Some((token, end + 1)))
 }
 
 #[cfg(test)]
