@@ -228,4 +228,4 @@ pub struct Shutdown {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -20,4 +20,4 @@ pub use set_aside::{SET_ASIDE_RECENT, SetAside, escaped};
 pub use status::{ConflictCounts, FullSyncStatus, LinkStatus, Readiness, ReadyLink, Status};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
