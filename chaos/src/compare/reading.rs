@@ -151,7 +151,7 @@ fn group_items(group: &BTreeMap<String, Value>) -> Result<Vec<Vec<u8>>> {
     let field = |name: &str| group.get(name).cloned().with_context(|| format!("a group without {name}"));
     let name = text(&field("name")?)?;
     let mut items = vec![format!("group {name} at {}", text(&field("last-delivered-id")?)?).into_bytes()];
-    for pending in array(field("pel")?)? {
+    for pending in array(field("pending")?)? {
         let [id, consumer, _, count] =
             <[Value; 4]>::try_from(array(pending)?).ok().context("pending of another form")?;
         items.push(format!("{name} pending {} {} {}", text(&id)?, text(&consumer)?, text(&count)?).into_bytes());
