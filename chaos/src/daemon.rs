@@ -1,5 +1,6 @@
 //! One `duet` process and what it says about itself.
 
+use crate::children;
 use crate::servers::free_port;
 use crate::wait::eventually;
 use anyhow::{Context, Result, bail};
@@ -53,8 +54,15 @@ impl Daemon {
     /// # Errors
     /// As [`Self::start`].
     pub fn start_with(binary: &Path, toml: &str, environment: &[(&str, &str)]) -> Result<Self> {
+        Self::start_at(binary, toml, environment, free_port()?)
+    }
+
+    /// Like [`Self::start_with`], with HTTP on this port.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_at(binary: &Path, toml: &str, environment: &[(&str, &str)], http: u16) -> Result<Self> {
         let dir = TempDir::with_prefix("duet-daemon-")?;
-        let http = free_port()?;
         let config = format!("{toml}\n[http]\nlisten = \"127.0.0.1:{http}\"\n");
         std::fs::write(dir.path().join("pair.toml"), config)?;
         let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -72,13 +80,11 @@ impl Daemon {
             bail!("the daemon runs already");
         }
         let output = |name: &str| File::options().create(true).append(true).open(self.dir.path().join(name));
-        let child = Command::new(&self.binary)
-            .args(["run", "--config"])
-            .arg(self.config())
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
-            .stdout(output("stdout")?)
-            .stderr(output("stderr")?)
+        let mut command = Command::new(&self.binary);
+        command.args(["run", "--config"]).arg(self.config());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::null()).stdout(output("stdout")?).stderr(output("stderr")?);
+        let child = children::prepare(&mut command)
             .spawn()
             .with_context(|| format!("cannot start {}", self.binary.display()))?;
         self.child = Some(child);

@@ -8,8 +8,10 @@
 //! - [`pair`]: two servers, the daemon between them, and the proxies on the way
 //! - [`compare`]: the oracle: what two servers hold, and where it differs
 //! - [`load`]: writers with exact totals
+//! - [`children`]: what holds for every process that is started
 //! - [`wait`]: waiting for a condition, with a deadline
 
+pub mod children;
 pub mod client;
 pub mod compare;
 pub mod daemon;
@@ -19,3 +21,5 @@ pub mod pair;
 pub mod proxy;
 pub mod servers;
 pub mod wait;
+
+pub use redis;

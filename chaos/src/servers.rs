@@ -1,5 +1,6 @@
 //! One Redis or Valkey process in a directory of its own.
 
+use crate::children;
 use crate::client::Client;
 use crate::flavor::Flavor;
 use crate::wait::eventually;
@@ -85,7 +86,8 @@ impl Server {
             command.args(["--enable-debug-command", "yes"]);
         }
         command.args(&self.args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let child = command.spawn().with_context(|| format!("cannot start {:?}", self.flavor))?;
+        let child =
+            children::prepare(&mut command).spawn().with_context(|| format!("cannot start {:?}", self.flavor))?;
         let pid = child.id();
         self.child = Some(child);
         let credentials = self.credentials.clone();
