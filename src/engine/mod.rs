@@ -2,9 +2,16 @@
 //!
 //! A write flows through the rooms in this order: [`source`] obtains the stream, [`decode`] finds the changes, [`origin`]
 //! tells whose they are, [`apply`] puts them into marked transactions, [`checkpoint`] says where a restart reads on.
-//! [`stream`] composes them for increments, [`copy`] for a full copy; [`plan`] decides which of the two a link does.
+//! [`stream`] composes them for increments, [`copy`] for a full copy, [`link`] for both in turn; [`plan`] decides which of
+//! the two a link does.
 
 pub mod apply;
 pub mod checkpoint;
+pub mod copy;
+pub mod decode;
+pub mod link;
 pub mod origin;
+pub mod plan;
 pub mod position;
+pub mod source;
+pub mod stream;
