@@ -1,15 +1,7 @@
 //! What the server knows that a command is for.
 
 use super::table::{COUNT, lookup};
-
-/// Whose server it is. Options are told apart by [`Capabilities::at_least`], which knows that Valkey began as Redis 7.2.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dialect {
-    /// Redis, by the version in `redis_version` of INFO.
-    Redis,
-    /// Valkey, by the version in `valkey_version` of INFO.
-    Valkey,
-}
+use crate::wire::rdb::Dialect;
 
 /// A version of a server: major, minor, patch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -19,7 +19,7 @@ mod reserved;
 mod table;
 mod unit;
 
-pub use capabilities::{Capabilities, Dialect, Version};
+pub use capabilities::{Capabilities, Version};
 pub use keys::{Access, KeyUse, KeyUses, Place, guess_key};
 pub use replay::{Context, Replay, Why, replay};
 pub use reserved::{Unreserved, without_reserved};

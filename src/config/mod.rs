@@ -111,8 +111,28 @@ pub struct Region {
     pub shards: Vec<Shard>,
     /// The ACL user; the server's `default` user when absent.
     pub username: Option<String>,
-    /// From `password`, `password_file` or the user part of the url.
+    /// From `password`, `password_file` or the user part of the url, as it was at the start.
     pub password: Option<SecretString>,
+    /// Where the password comes from, when it is a file: it may change while Duet runs.
+    pub password_file: Option<String>,
+}
+
+impl Region {
+    /// The server that is attached to: this version takes regions of one.
+    pub fn primary(&self) -> &Shard {
+        self.shards.first().expect("a region without a server is refused when the configuration is read")
+    }
+
+    /// The password as it is now: a file is read again.
+    ///
+    /// # Errors
+    /// What is wrong with the file, with its path and never its content.
+    pub fn password_now(&self) -> Result<Option<SecretString>, String> {
+        match &self.password_file {
+            None => Ok(self.password.clone()),
+            Some(path) => secret::password_from(path).map(Some).map_err(|problem| format!("the file {path} {problem}")),
+        }
+    }
 }
 
 /// One server of a region.

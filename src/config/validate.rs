@@ -181,7 +181,7 @@ fn region_of(settings: &Settings, name: RegionName, raw: &RawRegion) -> Result<R
     if username.as_deref() == Some("") {
         return Err(settings.error(&key("username"), "is empty", "Name a user, or remove the key for `default`"));
     }
-    Ok(Region { shards: vec![endpoint.shard], username, password, name })
+    Ok(Region { shards: vec![endpoint.shard], username, password, password_file: raw.password_file.clone(), name })
 }
 
 fn password(

@@ -17,9 +17,10 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// A copy is intended or under way, from `high`.
-    pub fn copying(high: Position, time_ms: i64) -> Self {
-        Self { phase: Phase::Copying, high, low: high, time_ms }
+    /// A copy is intended or under way, from `high`; `sweeps` tells whether it ends with deletions.
+    pub fn copying(high: Position, time_ms: i64, sweeps: bool) -> Self {
+        let phase = if sweeps { Phase::Recopying } else { Phase::Copying };
+        Self { phase, high, low: high, time_ms }
     }
 
     /// Everything before `high` is applied: nothing holds `low` back, since a conflict can't be pending yet.

@@ -81,15 +81,15 @@ pub struct Copy {
 }
 
 impl Copy {
-    /// A copy of the history up to `position`.
-    pub fn new(rules: CopyRules, applier: Applier, position: Position, now_ms: i64) -> Self {
+    /// A copy of the history up to `position`; `sweeps` tells whether deletions will follow it.
+    pub fn new(rules: CopyRules, applier: Applier, position: Position, now_ms: i64, sweeps: bool) -> Self {
         let limits = Limits { whole_bytes: rules.value_bytes, piece_bytes: rules.value_bytes };
         Self {
             applier,
             dump: DumpReader::new(limits),
             stage: Stage::Announced,
             length: None,
-            checkpoint: Checkpoint::copying(position, now_ms),
+            checkpoint: Checkpoint::copying(position, now_ms, sweeps),
             now_ms,
             big: None,
             events: Vec::new(),
@@ -165,11 +165,6 @@ impl Copy {
     /// The writing half.
     pub fn applier(&mut self) -> &mut Applier {
         &mut self.applier
-    }
-
-    /// The writing half, for the increments that follow.
-    pub fn into_applier(self) -> Applier {
-        self.applier
     }
 
     /// What happened since the last call.

@@ -55,6 +55,12 @@ impl Link {
         }
     }
 
+    /// The copy is done: the increments follow on the same connections.
+    pub fn stream_on(&mut self, stream: impl FnOnce(Applier) -> Stream) {
+        let stream = stream(self.applier().hand_over());
+        *self = Self::Streaming(Box::new(stream));
+    }
+
     /// Bytes of the source's history whose writes the target has applied; 0 while nothing may be acknowledged.
     pub fn acknowledged(&self) -> u64 {
         match self {

@@ -58,13 +58,27 @@ pub enum CopyReason {
     /// The pair is new.
     Initial,
     /// An earlier copy did not come to its end.
-    Interrupted,
+    Interrupted {
+        /// That copy was to end with deletions.
+        sweeps: bool,
+    },
     /// The source can't continue from the link's position.
     PositionLost,
     /// The target holds nothing.
     Refill,
     /// The operator has ordered it.
     Ordered,
+}
+
+impl CopyReason {
+    /// Whether what the source no longer holds is deleted at the target in the end.
+    pub fn sweeps(self) -> bool {
+        match self {
+            Self::Initial | Self::Refill => false,
+            Self::Interrupted { sweeps } => sweeps,
+            Self::PositionLost | Self::Ordered => true,
+        }
+    }
 }
 
 /// What a link does.
@@ -96,10 +110,17 @@ pub fn plan(view: &View) -> Plan {
     if own_continues {
         return resume(own);
     }
-    let other_copies = source.marker.is_some_and(|marker| marker.phase == Phase::Copying);
-    let own_copies = own.is_some_and(|marker| marker.phase == Phase::Copying);
+    let copies = |marker: Option<Marker>| match marker?.phase {
+        Phase::Copying => Some(false),
+        Phase::Recopying => Some(true),
+        Phase::Streaming => None,
+    };
+    let other_copies = copies(source.marker).is_some();
     match (own, source.marker) {
-        _ if own_copies && (view.copies_first || !other_copies) => Plan::Copy(CopyReason::Interrupted),
+        (Some(Marker { phase: Phase::Copying | Phase::Recopying, .. }), _) if view.copies_first || !other_copies => {
+            let sweeps = copies(own).unwrap_or(false);
+            Plan::Copy(CopyReason::Interrupted { sweeps })
+        }
         _ if other_copies => Plan::Fix,
         (None, None) if view.copies_first => Plan::Copy(CopyReason::Initial),
         (None, None) => Plan::Wait,
@@ -207,9 +228,19 @@ mod tests {
     fn an_interrupted_copy_is_made_again() {
         let other = marker(Phase::Streaming, "b");
         let again = view(end("a", "a", 9, other), end("b", "b", 4, marker(Phase::Copying, "a")));
-        assert_eq!(told(&again), "copy Interrupted");
+        assert_eq!(told(&again), "copy Interrupted { sweeps: false }");
         let before_fix = view(end("a", "a", 9, None), end("b", "b", 0, marker(Phase::Copying, "a")));
-        assert_eq!(told(&before_fix), "copy Interrupted");
+        assert_eq!(told(&before_fix), "copy Interrupted { sweeps: false }");
+    }
+
+    #[test]
+    fn a_link_whose_source_is_being_copied_over_begins_anew() {
+        let other = marker(Phase::Recopying, "b");
+        let reverse = View { copies_first: false, ..view(end("b", "b", 9, other), end("a", "a", 9, marker(Phase::Streaming, "0"))) };
+        assert_eq!(told(&reverse), "fix");
+        let both = view(end("a", "a", 9, other), end("b", "b", 9, marker(Phase::Recopying, "a")));
+        assert_eq!(told(&both), "copy Interrupted { sweeps: true }", "of two copies the forward one is made");
+        assert_eq!(told(&View { copies_first: false, ..both }), "fix");
     }
 
     #[test]

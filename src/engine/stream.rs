@@ -323,27 +323,43 @@ impl Flow {
         }
         self.enter_local();
         match spec.class {
-            Class::Publish if !self.rules.publish => return,
-            Class::Publish if command.arg(1).starts_with(b"__sentinel__:") => return,
-            Class::Database => return self.whole_database(command, spec),
+            Class::Publish if command.arg(1) == self.keys.heartbeat => return self.source_heartbeat(command),
+            Class::Publish if !self.rules.publish || command.arg(1).starts_with(b"__sentinel__:") => return,
+            Class::Cluster => return,
+            Class::Database if !self.takes_whole_database(command, spec) => return,
             _ => {}
         }
         let touches_ours = spec.keys(command).any(|used| used.key.starts_with(&self.keys.prefix));
-        if touches_ours {
+        if touches_ours && spec.class != Class::Publish {
             return self.reserved(command, spec, now);
         }
-        self.local(command, spec, place, buffer, now);
+        self.local(command, spec, Some(place), buffer, now);
     }
 
     /// A client's write: it goes to the target. Whether the other region wrote the same key at the same time is to be
-    /// asked here, before the command enters the batch.
-    fn local(&mut self, command: &Command<'_>, spec: &'static Spec, place: Range<usize>, buffer: &[u8], now: Now) {
+    /// asked here, before the command enters the batch. It stands at `place` of `buffer`, or is all of `buffer`.
+    fn local(&mut self, command: &Command<'_>, spec: &Spec, place: Option<Range<usize>>, buffer: &[u8], now: Now) {
         let written_ms = self.clock.at(self.offset, now.source_ms, now.beating);
         match replay(command, spec, &Context { now_ms: written_ms, target: &self.rules.target }) {
-            Replay::Verbatim => self.applier.push_place(self.database, place, buffer),
+            Replay::Verbatim => match place {
+                Some(place) => self.applier.push_place(self.database, place, buffer),
+                None => self.push_own(buffer, 1),
+            },
             Replay::Rewritten(bytes, requests) => self.push_own(&bytes, requests as u32),
+            Replay::Partial(bytes, requests, why) => {
+                self.push_own(&bytes, requests as u32);
+                self.set_aside(command, why.to_string());
+            }
             Replay::SetAside(why) => self.set_aside(command, why.to_string()),
         }
+    }
+
+    /// As [`Self::local`], for a command that does not stand in the stream as it is.
+    fn local_rest(&mut self, bytes: &[u8], spec: &'static Spec, now: Now) {
+        let mut reader = FrameReader::new();
+        let Ok(Some(_)) = reader.next(bytes) else { return };
+        let rest = Command::new(bytes, reader.arguments());
+        self.local(&rest, spec, None, bytes, now);
     }
 
     fn push_own(&mut self, bytes: &[u8], requests: u32) {
@@ -390,18 +406,7 @@ impl Flow {
         }
         match without_reserved(command, spec, &self.keys.prefix) {
             Unreserved::Untouched | Unreserved::Nothing => {}
-            Unreserved::Rest(bytes) => {
-                let mut reader = FrameReader::new();
-                if let Ok(Some(_)) = reader.next(&bytes) {
-                    let rest = Command::new(&bytes, reader.arguments());
-                    let written_ms = self.clock.at(self.offset, now.source_ms, now.beating);
-                    match replay(&rest, spec, &Context { now_ms: written_ms, target: &self.rules.target }) {
-                        Replay::Verbatim => self.push_own(&bytes, 1),
-                        Replay::Rewritten(bytes, requests) => self.push_own(&bytes, requests as u32),
-                        Replay::SetAside(why) => self.set_aside(&rest, why.to_string()),
-                    }
-                }
-            }
+            Unreserved::Rest(bytes) => self.local_rest(&bytes, spec, now),
             Unreserved::Entangled => {
                 self.set_aside(command, "it names a key with the reserved prefix beside others".to_owned());
             }
@@ -423,8 +428,9 @@ impl Flow {
         });
     }
 
-    /// FLUSHDB, FLUSHALL, SWAPDB: they take what the other link keeps at the source with them, and ours at the target.
-    fn whole_database(&mut self, command: &Command<'_>, spec: &'static Spec) {
+    /// FLUSHDB, FLUSHALL, SWAPDB: whether it is copied. They take what the other link keeps at the source with them, and
+    /// ours at the target.
+    fn takes_whole_database(&mut self, command: &Command<'_>, spec: &Spec) -> bool {
         let swaps = spec.name == "SWAPDB";
         let touches_ours = spec.name == "FLUSHALL"
             || (swaps && (command.arg(1) == b"0" || command.arg(2) == b"0"))
@@ -434,16 +440,11 @@ impl Flow {
         }
         if !(if swaps { self.rules.swapdb } else { self.rules.flush }) {
             let section = if swaps { "increments.swapdb" } else { "increments.flush" };
-            return self.set_aside(command, format!("{section} = \"refuse\""));
+            self.set_aside(command, format!("{section} = \"refuse\""));
+            return false;
         }
-        let database = self.database;
-        let batch = self.applier.batch();
-        batch.writes += 1;
-        batch.erases_marker |= touches_ours;
-        batch.push_own(database, |out| {
-            push_command(out, &command.args().collect::<Vec<_>>());
-            1
-        });
+        self.applier.batch().erases_marker |= touches_ours;
+        true
     }
 
     fn set_aside(&mut self, command: &Command<'_>, why: String) {

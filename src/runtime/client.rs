@@ -17,6 +17,8 @@ use crate::wire::resp::{extent, push_command};
 
 /// How long a connection or a reply may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a primary may prepare its answer without a sign of life.
+const SILENCE: Duration = Duration::from_secs(60);
 /// The longest reply that is held, in bytes.
 const MAX_REPLY: usize = 64 * 1024 * 1024;
 
@@ -54,7 +56,8 @@ impl Client {
     }
 
     async fn log_in(&mut self, region: &Region) -> Result<(), Fault> {
-        let password = region.password()?;
+        let password = region.password_now();
+        let password = password.map_err(|problem| Fault::new(Kind::WrongPassword, format!("{}: {problem}", region.name)))?;
         let Some(password) = password else {
             return self.call(&["PING"]).await.map(|_| ());
         };
@@ -140,7 +143,8 @@ impl Client {
             if self.input.len() > 4096 {
                 return Err(self.protocol("a line without an end"));
             }
-            self.fill().await?;
+            let late = Fault::new(Kind::TimedOut, format!("{} has been silent for 60 s", self.place));
+            timeout(SILENCE, self.fill()).await.unwrap_or(Err(late))?;
         }
     }
 

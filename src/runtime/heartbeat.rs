@@ -7,14 +7,14 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::client::{Client, Reply, elements, integer};
 use super::shared::Pair;
 use crate::error::Fault;
-use crate::observe::log;
 
 /// Writes the heartbeat of region `index` (0 the forward link's source) until the daemon stops.
 pub async fn run(pair: &Pair, index: usize) {
     let beats = async {
         loop {
             if let Err(fault) = beat(pair, index).await {
-                log::heartbeat_lost(&pair.source(index).name, &fault);
+                // The link that reads this region shows what is wrong with it.
+                tracing::debug!(region = %pair.source(index).name, %fault, "no heartbeat");
             }
             tokio::time::sleep(pair.config.retry.first).await;
         }

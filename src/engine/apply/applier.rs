@@ -106,6 +106,7 @@ pub struct Applier {
     in_flight_bytes: usize,
     out: VecDeque<Bytes>,
     replies: Replies,
+    refused: Option<u64>,
 }
 
 impl Applier {
@@ -125,6 +126,7 @@ impl Applier {
             in_flight_bytes: 0,
             out: VecDeque::new(),
             replies: Replies::default(),
+            refused: None,
         }
     }
 
@@ -256,9 +258,23 @@ impl Applier {
             let Some(outcome) = self.replies.next(input, front.guards)? else { return Ok(()) };
             let Some(entry) = self.in_flight.pop_front() else { return Ok(()) };
             self.in_flight_bytes -= entry.bytes;
+            if !outcome.executed {
+                self.refused.get_or_insert(entry.id);
+            }
             applied.push(judge(entry, outcome)?);
         }
         Ok(())
+    }
+
+    /// The first transaction that the target refused: no marker with a later id may be believed.
+    pub fn refused(&self) -> Option<u64> {
+        self.refused
+    }
+
+    /// This applier, with all that is on its way; what remains in its place must not be used.
+    pub fn hand_over(&mut self) -> Self {
+        let fresh = Self::new(self.identity.clone(), self.bounds);
+        std::mem::replace(self, fresh)
     }
 
     fn begin(&mut self, checkpoint: Checkpoint) -> Staged {

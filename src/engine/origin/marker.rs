@@ -15,6 +15,8 @@ const FORM: &str = "duet1";
 pub enum Phase {
     /// A full copy is intended or under way: what the target holds is not whole, a restart copies again.
     Copying,
+    /// As [`Phase::Copying`], and in the end what the source no longer holds is deleted: the pair was in step before.
+    Recopying,
     /// Everything before `high` is applied; a restart reads on.
     Streaming,
 }
@@ -46,6 +48,7 @@ impl Marker {
         }
         let phase = match words.next()? {
             "copying" => Phase::Copying,
+            "recopying" => Phase::Recopying,
             "streaming" => Phase::Streaming,
             _ => return None,
         };
@@ -67,6 +70,7 @@ impl fmt::Display for Marker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let phase = match self.phase {
             Phase::Copying => "copying",
+            Phase::Recopying => "recopying",
             Phase::Streaming => "streaming",
         };
         let Self { epoch, id, high, low, time_ms, .. } = self;
@@ -83,11 +87,10 @@ mod tests {
     proptest! {
         #[test]
         fn what_was_written_is_read(
-            copying: bool, epoch: u64, id: u64, replid in "[0-9a-f]{40}", high: (u64, u32), low: (u64, u32), time_ms: i64,
+            phase in prop::sample::select(vec![Phase::Copying, Phase::Recopying, Phase::Streaming]), epoch: u64, id: u64, replid in "[0-9a-f]{40}", high: (u64, u32), low: (u64, u32), time_ms: i64,
         ) {
             let replication_id = replid.parse().expect("40 digits");
             let place = |(offset, database)| Position { replication_id, offset, database };
-            let phase = if copying { Phase::Copying } else { Phase::Streaming };
             let marker = Marker { phase, epoch, id, high: place(high), low: place(low), time_ms };
             prop_assert_eq!(Marker::parse(marker.to_string().as_bytes()), Some(marker));
         }

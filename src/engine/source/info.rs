@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::str::FromStr;
 
-use crate::command::{Dialect, Version};
+use crate::command::Version;
 use crate::engine::position::{Position, ReplicationId};
 use crate::error::{Fault, Kind};
+use crate::wire::rdb::Dialect;
 
 /// A reply to `INFO server replication keyspace` and its like, taken apart.
 #[derive(Debug, Default)]
@@ -61,10 +62,10 @@ impl Info {
             false => (Dialect::Redis, "redis_version"),
         };
         let text: String = self.need(name)?;
-        let mut numbers = text.split('.').map(|part| part.parse().unwrap_or(0u32));
+        let mut numbers = text.split('.').map(|part| part.parse().unwrap_or(0u16));
         let mut next = || numbers.next().unwrap_or(0);
-        let version = Version { major: next(), minor: next(), patch: next() };
-        if version.major < 5 {
+        let version = Version(next(), next(), next());
+        if version.0 < 5 {
             return Err(Fault::new(Kind::TooOld, format!("the server is version {text}")));
         }
         Ok(Server { dialect, version })
@@ -135,7 +136,7 @@ mod tests {
     fn a_reply_is_taken_apart() {
         let info = Info::parse(REPLY);
         let server = info.server().expect("told");
-        assert_eq!((server.dialect, server.version.major), (Dialect::Valkey, 9));
+        assert_eq!((server.dialect, server.version.0), (Dialect::Valkey, 9));
         assert_eq!(info.keyspace(), [(0, 12), (9, 3)]);
     }
 
