@@ -2,7 +2,7 @@
 
 use super::table::{COUNT, lookup};
 
-/// Whose server it is. Options are told apart by [`Capabilities::at_least`], which knows that Valkey began as Redis 7.2.
+/// Whose server it is. Valkey began as Redis 7.2, and knows the options of that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
     /// Redis, by the version in `redis_version` of INFO.

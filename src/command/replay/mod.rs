@@ -45,8 +45,8 @@
 //! What else the streams of Redis 6.2.14, 7.0.15 and Valkey 9.1.2 hold that one would not expect:
 //!
 //! * names in small letters: what a script called, and GEOADD as `zadd`, with its conditions;
-//! * `SORT .. STORE`, `SINTERSTORE`, `BITOP` also when the result is empty and nothing was there to delete; `LREM`, `LTRIM`, `SADD`,
-//!   `SETBIT`, `ZADD` only when they changed something, but `HSET` and `APPEND` also when they did not;
+//! * `SORT .. STORE`, `SINTERSTORE`, `BITOP` also when the result is empty and nothing was there to delete; `LTRIM`, `SADD`, `ZADD`
+//!   and from 7.0 on `SETBIT` only when they changed something, but `HSET` and `APPEND` also when they did not;
 //! * `PFCOUNT k` when it has refreshed the count that the value itself holds: sent on, so that both values stay equal in bytes;
 //! * `HPEXPIREAT` and `HPERSIST` with fields that don't exist (Valkey), or without those whose condition failed (Redis);
 //! * `XREADGROUP` as `XCLAIM`, `XGROUP SETID` and `XGROUP CREATECONSUMER`; `XAUTOCLAIM` as `XCLAIM`, always with `TIME`;
