@@ -149,6 +149,55 @@ fn an_unknown_command_is_reported_with_its_first_argument() {
     with(&["NONSENSE"], |command| assert_eq!(guess_key(command), None));
 }
 
+/// Commands of every form that the rewritings tell apart, to start from.
+const FORMS: &[&str] = &[
+    "SET k v XX PX 5",
+    "SETEX k 5 v",
+    "MSETNX a 1 duet:b 2",
+    "MSETEX 3 a 1 duet:b 2 c 3 NX EX 5",
+    "GETEX k EX 5",
+    "INCREX k NX BYINT 2 EX 5 ENX",
+    "BITOP DIFF d a b",
+    "EXPIRE k 5 NX",
+    "HSETEX k FNX EX 5 FIELDS 2 a 1 b 2",
+    "HGETEX k PX 5 FIELDS 1 a",
+    "HGETDEL k FIELDS 2 a b",
+    "HEXPIRE k 5 NX FIELDS 2 a b",
+    "LPOP k 2",
+    "LMOVE a b RIGHT LEFT",
+    "BLMOVE a b LEFT LEFT 0",
+    "ZADD k NX CH 1 a 2 b",
+    "GEOADD k NX 1 2 a",
+    "ZUNIONSTORE d 2 a duet:b AGGREGATE COUNT",
+    "XADD k NOMKSTREAM DELREF IDMP p i MAXLEN = 9 LIMIT 5 1-1 a 1",
+    "XTRIM k MAXLEN ~ 9 LIMIT 5",
+    "XDELEX k DELREF IDS 2 1-1 1-2",
+    "XGROUP CREATE k g 0 ENTRIESREAD 7",
+    "XSETID k 1-1 ENTRIESADDED 7",
+    "XCLAIM k g c 0 1-1 IDLE 9 FORCE",
+    "XACKDEL k g IDS 1 1-1",
+    "COPY a duet:b DB 1",
+    "RESTORE k 5 x FREQ 3",
+    "FLUSHALL SYNC",
+    "FUNCTION RESTORE x APPEND",
+    "DEL a duet:b c",
+    "UNLINK duet:b c",
+    "MSET a 1 duet:b 2",
+    "MOVE k 1",
+    "SORT a LIMIT 0 1 BY x STORE d",
+    "EVAL x 2 a duet:b c",
+    "GEORADIUS k 1 2 3 m STORE d",
+    "VADD k REDUCE 2 VALUES 2 0.5 0.5 e",
+    "SETBIT k 7 1",
+    "XREADGROUP GROUP g c STREAMS a b 0 0",
+    "SPOP k",
+    "RENAMENX a duet:b",
+    "GETDEL k",
+    "HSETNX k f v",
+    "FUNCTION LOAD code",
+    "SMOVE a b m",
+];
+
 /// Arguments that are likely to matter to some command.
 fn argument() -> impl Strategy<Value = Vec<u8>> {
     let words = "NX XX GT LT CH INCR EX PX EXAT PXAT KEEPTTL PERSIST GET IFEQ FIELDS FNX STORE BY LIMIT COUNT STREAMS IDS \
@@ -158,6 +207,28 @@ fn argument() -> impl Strategy<Value = Vec<u8>> {
         4 => prop::sample::select(words.split_whitespace().collect::<Vec<_>>()).prop_map(|word| word.as_bytes().to_vec()),
         1 => prop::collection::vec(any::<u8>(), 0..4),
     ]
+}
+
+/// A command: one of the forms with some arguments replaced, added or taken out, or a name with any arguments.
+fn arguments() -> impl Strategy<Value = Vec<Vec<u8>>> {
+    let changes =
+        prop::collection::vec((any::<prop::sample::Index>(), prop::option::of(argument()), any::<bool>()), 0..4);
+    let formed = (prop::sample::select(FORMS), changes).prop_map(|(form, changes)| {
+        let mut arguments: Vec<Vec<u8>> = form.split(' ').map(|word| word.as_bytes().to_vec()).collect();
+        for (place, value, replace) in changes {
+            let at = 1 + place.index(arguments.len());
+            if (replace || value.is_none()) && at < arguments.len() {
+                arguments.remove(at);
+            }
+            arguments.splice(at.min(arguments.len())..at.min(arguments.len()), value);
+        }
+        arguments
+    });
+    let any = (0..super::table::COUNT, prop::collection::vec(argument(), 0..10)).prop_map(|(id, mut tail)| {
+        tail.insert(0, super::table::TABLE[id].name.as_bytes().to_vec());
+        tail
+    });
+    prop_oneof![2 => formed, 1 => any]
 }
 
 fn targets() -> [Capabilities; 4] {
@@ -176,11 +247,9 @@ proptest! {
 
     #[test]
     fn no_arguments_panic_and_what_is_written_is_frames(
-        id in 0..super::table::COUNT, tail in prop::collection::vec(argument(), 0..10), now_ms in any::<i64>(),
+        arguments in arguments(), now_ms in any::<i64>(),
     ) {
-        let spec = &super::table::TABLE[id];
-        let mut arguments = vec![spec.name.as_bytes().to_vec()];
-        arguments.extend(tail);
+        let spec = lookup(&arguments[0]).expect("known");
         with(&arguments, |command| {
             prop_assert!(spec.keys(command).all(|used| used.index > 0 && used.index < command.len()));
             let _ = (spec.elements(command).count(), spec.unit_of(command), guess_key(command));
@@ -196,10 +265,8 @@ proptest! {
     }
 
     #[test]
-    fn no_reserved_key_remains(id in 0..super::table::COUNT, tail in prop::collection::vec(argument(), 0..10)) {
-        let spec = &super::table::TABLE[id];
-        let mut arguments = vec![spec.name.as_bytes().to_vec()];
-        arguments.extend(tail);
+    fn no_reserved_key_remains(arguments in arguments()) {
+        let spec = lookup(&arguments[0]).expect("known");
         with(&arguments, |command| {
             let reserved = |command: &Command<'_>| spec.keys(command).any(|used| used.key.starts_with(b"duet:"));
             match without_reserved(command, spec, b"duet:") {
