@@ -55,3 +55,55 @@ fn rest_of_many(command: &Command<'_>, spec: &Spec, prefix: &[u8]) -> Vec<u8> {
     arguments.extend(command.args().skip(options));
     encode(&arguments)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::tests::{requests, with_line};
+
+    fn rest(line: &str) -> Unreserved {
+        with_line(line, |command, spec| without_reserved(command, spec, b"duet:"))
+    }
+
+    fn rest_words(line: &str) -> String {
+        let Unreserved::Rest(bytes) = rest(line) else { panic!("{line} leaves no rest") };
+        String::from_utf8(requests(&bytes).concat().join(b" ".as_slice())).expect("text")
+    }
+
+    #[test]
+    fn a_command_without_reserved_keys_is_untouched() {
+        for line in ["SET k duet:v", "DEL a b", "PUBLISH duet:c m", "FLUSHALL", "FUNCTION LOAD duet:x"] {
+            assert_eq!(rest(line), Unreserved::Untouched, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_command_of_reserved_keys_alone_leaves_nothing() {
+        for line in ["SET duet:k v", "DEL duet:a duet:b", "RENAME duet:a duet:b", "MOVE duet:a 1", "MSETEX 1 duet:a 1"]
+        {
+            assert_eq!(rest(line), Unreserved::Nothing, "{line}");
+        }
+    }
+
+    #[test]
+    fn keys_that_stand_side_by_side_are_separated() {
+        assert_eq!(rest_words("DEL a duet:b c"), "DEL a c");
+        assert_eq!(rest_words("UNLINK duet:b c"), "UNLINK c");
+        assert_eq!(rest_words("MSET a 1 duet:b 2 c duet:3"), "MSET a 1 c duet:3");
+        assert_eq!(rest_words("MSETNX duet:b 2 c 3"), "MSETNX c 3");
+        assert_eq!(rest_words("MSETEX 3 a 1 duet:b 2 c 3 NX PXAT 9"), "MSETEX 2 a 1 c 3 NX PXAT 9");
+    }
+
+    #[test]
+    fn values_that_move_between_both_are_entangled() {
+        for line in [
+            "RENAME duet:a b",
+            "COPY a duet:b",
+            "SUNIONSTORE d a duet:b",
+            "LMOVE a duet:b LEFT LEFT",
+            "EVAL x 2 a duet:b",
+        ] {
+            assert_eq!(rest(line), Unreserved::Entangled, "{line}");
+        }
+    }
+}

@@ -227,7 +227,9 @@ impl Copy {
     fn is_wanted(&self, key: &Key) -> bool {
         let expired = key.expires_at_ms.is_some_and(|at| at <= self.now_ms);
         let ours = key.name.starts_with(&self.rules.prefix);
-        !expired && !ours && (self.rules.keep.is_empty() || !self.rules.keep.contains(&kept_name(key.database, &key.name)))
+        !expired
+            && !ours
+            && (self.rules.keep.is_empty() || !self.rules.keep.contains(&kept_name(key.database, &key.name)))
     }
 
     fn record(&mut self, record: &Record) -> Result<(), Fault> {

@@ -220,7 +220,8 @@ mod tests {
 
     #[test]
     fn a_known_position_is_read_on_from() {
-        let both = view(end("a", "a", 9, marker(Phase::Streaming, "b")), end("b", "b", 9, marker(Phase::Streaming, "a")));
+        let both =
+            view(end("a", "a", 9, marker(Phase::Streaming, "b")), end("b", "b", 9, marker(Phase::Streaming, "a")));
         assert_eq!(told(&both), "resume");
     }
 
@@ -236,7 +237,10 @@ mod tests {
     #[test]
     fn a_link_whose_source_is_being_copied_over_begins_anew() {
         let other = marker(Phase::Recopying, "b");
-        let reverse = View { copies_first: false, ..view(end("b", "b", 9, other), end("a", "a", 9, marker(Phase::Streaming, "0"))) };
+        let reverse = View {
+            copies_first: false,
+            ..view(end("b", "b", 9, other), end("a", "a", 9, marker(Phase::Streaming, "0")))
+        };
         assert_eq!(told(&reverse), "fix");
         let both = view(end("a", "a", 9, other), end("b", "b", 9, marker(Phase::Recopying, "a")));
         assert_eq!(told(&both), "copy Interrupted { sweeps: true }", "of two copies the forward one is made");
@@ -277,7 +281,8 @@ mod tests {
 
     #[test]
     fn a_marker_that_passed_a_refused_write_is_not_believed() {
-        let mut both = view(end("a", "a", 9, marker(Phase::Streaming, "b")), end("b", "b", 9, marker(Phase::Streaming, "a")));
+        let mut both =
+            view(end("a", "a", 9, marker(Phase::Streaming, "b")), end("b", "b", 9, marker(Phase::Streaming, "a")));
         both.marker_broken = true;
         assert_eq!(told(&both), "copy PositionLost");
     }

@@ -138,7 +138,13 @@ struct Keys {
 
 impl Stream {
     /// A link that reads from `position`, or from the probe with the value `seeking` on.
-    pub fn new(rules: Rules, applier: Applier, clock: StreamClock, position: Position, seeking: Option<Vec<u8>>) -> Self {
+    pub fn new(
+        rules: Rules,
+        applier: Applier,
+        clock: StreamClock,
+        position: Position,
+        seeking: Option<Vec<u8>>,
+    ) -> Self {
         let reserved = &rules.reserved;
         let keys = Keys {
             prefix: reserved.prefix().to_vec(),
@@ -299,7 +305,8 @@ impl Flow {
 
     fn select(&mut self, command: &Command<'_>) -> Result<(), Fault> {
         let index = std::str::from_utf8(command.arg(1)).ok().and_then(|text| text.parse().ok());
-        self.database = index.ok_or_else(|| Fault::new(Kind::Protocol, "the stream selects a database that is none"))?;
+        self.database =
+            index.ok_or_else(|| Fault::new(Kind::Protocol, "the stream selects a database that is none"))?;
         Ok(())
     }
 

@@ -118,7 +118,8 @@ async fn greet(region: &Region, empty: bool) -> Result<Client, Fault> {
 async fn ask(client: &mut Client, replication_id: &str, offset: &str) -> Result<Answer, Fault> {
     client.send(&["PSYNC", replication_id, offset]).await?;
     let line = client.line().await?;
-    let bad = || Fault::new(Kind::Protocol, format!("{} answered PSYNC with '{}'", client.place(), line.escape_debug()));
+    let bad =
+        || Fault::new(Kind::Protocol, format!("{} answered PSYNC with '{}'", client.place(), line.escape_debug()));
     let mut words = line.split_whitespace();
     match words.next() {
         Some("+CONTINUE") => {
@@ -131,10 +132,9 @@ async fn ask(client: &mut Client, replication_id: &str, offset: &str) -> Result<
             Ok(Answer::FullResync(id, offset))
         }
         _ => match line.strip_prefix('-') {
-            Some(error) if error.starts_with("NOMASTERLINK") => Err(Fault::new(
-                Kind::ReadOnly,
-                format!("{} is a replica without its primary: {error}", client.place()),
-            )),
+            Some(error) if error.starts_with("NOMASTERLINK") => {
+                Err(Fault::new(Kind::ReadOnly, format!("{} is a replica without its primary: {error}", client.place())))
+            }
             Some(error) => Err(Fault::of_reply(error, &format!("{} answered PSYNC", client.place()))),
             None => Err(bad()),
         },

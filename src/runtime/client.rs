@@ -41,9 +41,8 @@ impl Client {
     /// A [`Fault`] that names the address and what failed.
     pub async fn connect(region: &Region, shard: &Shard) -> Result<Self, Fault> {
         let place = format!("{} ({}:{})", region.name, shard.host, shard.port);
-        let unreachable = |error: &dyn std::fmt::Display| {
-            Fault::new(Kind::Unreachable, format!("{place} can't be reached: {error}"))
-        };
+        let unreachable =
+            |error: &dyn std::fmt::Display| Fault::new(Kind::Unreachable, format!("{place} can't be reached: {error}"));
         let connecting = TcpStream::connect((shard.host.as_str(), shard.port));
         let stream = match timeout(PATIENCE, connecting).await {
             Ok(connected) => connected.map_err(|error| unreachable(&error))?,
@@ -57,7 +56,8 @@ impl Client {
 
     async fn log_in(&mut self, region: &Region) -> Result<(), Fault> {
         let password = region.password_now();
-        let password = password.map_err(|problem| Fault::new(Kind::WrongPassword, format!("{}: {problem}", region.name)))?;
+        let password =
+            password.map_err(|problem| Fault::new(Kind::WrongPassword, format!("{}: {problem}", region.name)))?;
         let Some(password) = password else {
             return self.call(&["PING"]).await.map(|_| ());
         };

@@ -58,7 +58,11 @@ async fn settle_epoch(client: &mut Client, pair: &Pair, index: usize, epoch: Opt
     match epoch {
         Some(epoch) if held.max(marked) > epoch => Err(Fault::new(
             Kind::Superseded,
-            format!("another daemon has taken over this pair at {} (epoch {} after {epoch})", client.place(), held.max(marked)),
+            format!(
+                "another daemon has taken over this pair at {} (epoch {} after {epoch})",
+                client.place(),
+                held.max(marked)
+            ),
         )),
         Some(epoch) => {
             if held < epoch {

@@ -6,10 +6,10 @@ use std::time::Instant;
 use tokio::sync::{Mutex, mpsc};
 
 use super::names::Names;
+use super::pump;
 use super::shared::{LinkState, Pair, RegionPulse};
 use super::start::{Memory, Started, start};
 use super::sweep::sweep;
-use super::pump;
 use crate::engine::apply::{Applied, Applier};
 use crate::engine::copy::{Copy, CopyEvent};
 use crate::engine::link::Link;

@@ -139,9 +139,10 @@ impl Starting<'_> {
         let source = end(pair, index, &mut self.source_control).await?;
         let target = end(pair, 1 - index, &mut self.target_control).await?;
         let ordered = pair.links[index].ordered.lock().map_or(None, |ordered| *ordered);
-        let broken = target.marker.zip(memory.refused).is_some_and(|(marker, refused)| {
-            marker.epoch == self.epoch && marker.id > refused
-        });
+        let broken = target
+            .marker
+            .zip(memory.refused)
+            .is_some_and(|(marker, refused)| marker.epoch == self.epoch && marker.id > refused);
         Ok(View {
             source,
             target,
@@ -217,7 +218,11 @@ impl Starting<'_> {
         let ours = count(text(&source.call(&["INFO", "keyspace"]).await?));
         let theirs = count(text(&target.call(&["INFO", "keyspace"]).await?));
         let prefix = self.pair.reserved.prefix();
-        if ours < theirs { names::shared(source, target, prefix).await } else { names::shared(target, source, prefix).await }
+        if ours < theirs {
+            names::shared(source, target, prefix).await
+        } else {
+            names::shared(target, source, prefix).await
+        }
     }
 
     /// Writes the probe at the source, behind which the link's position lies.

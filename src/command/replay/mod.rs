@@ -41,6 +41,19 @@
 //!
 //! **LIMIT goes.** Servers of 6.2 to 9.1 turn `MAXLEN ~ n LIMIT c` into `MAXLEN = m LIMIT c`, with the exact length in `m`, and
 //! accept that from a primary only: a client gets "LIMIT cannot be used without the special ~ option".
+//!
+//! What else the streams of Redis 6.2.14, 7.0.15 and Valkey 9.1.2 hold that one would not expect:
+//!
+//! * names in small letters: what a script called, and GEOADD as `zadd`, with its conditions;
+//! * `SORT .. STORE`, `SINTERSTORE`, `BITOP` also when the result is empty and nothing was there to delete; `LTRIM`, `SADD`, `ZADD`
+//!   and from 7.0 on `SETBIT` only when they changed something, but `HSET` and `APPEND` also when they did not;
+//! * `PFCOUNT k` when it has refreshed the count that the value itself holds: sent on, so that both values stay equal in bytes;
+//! * `HPEXPIREAT` and `HPERSIST` with fields that don't exist (Valkey), or without those whose condition failed (Redis);
+//! * `XREADGROUP` as `XCLAIM`, `XGROUP SETID` and `XGROUP CREATECONSUMER`; `XAUTOCLAIM` as `XCLAIM`, always with `TIME`;
+//! * an empty `MULTI`, `EXEC` (6.2, from a script that changed nothing).
+//!
+//! A value in `RESTORE` carries the version of the server that dumped it. An older target, or one of the other dialect, refuses it
+//! although it may know the encoding: giving it another version is the business of [`wire::rdb`](crate::wire::rdb).
 
 mod expiry;
 mod hashes;

@@ -19,7 +19,7 @@ pub(super) fn add(command: &Command<'_>, spec: &Spec, group: usize, target: &Cap
         arguments.extend(members);
         return one(&arguments);
     }
-    if members.len() == 0 || members.len() % group != 0 || options.increment {
+    if members.len() == 0 || !members.len().is_multiple_of(group) || options.increment {
         return unknown_form(spec);
     }
     if options.comparing && !target.at_least(6, 2) {

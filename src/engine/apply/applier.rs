@@ -317,7 +317,10 @@ fn judge(entry: InFlight, outcome: Outcome) -> Result<Applied, Fault> {
                 let key = String::from_utf8_lossy(&refusal.key).into_owned();
                 Fault::of_reply(&refusal.error, &format!("{} on key '{}'", refusal.command, bounded(&key)))
             }
-            (None, Some(error)) => Fault::of_reply(error.trim_start_matches("EXECABORT ").trim_start_matches("Transaction discarded because of: "), "EXEC"),
+            (None, Some(error)) => Fault::of_reply(
+                error.trim_start_matches("EXECABORT ").trim_start_matches("Transaction discarded because of: "),
+                "EXEC",
+            ),
             (None, None) => Fault::new(Kind::GateShut, format!("transaction {} found the gate shut", entry.id)),
         });
     }

@@ -184,7 +184,8 @@ mod tests {
 
     #[test]
     fn an_executed_transaction_is_told_with_its_errors() {
-        let bytes = b"+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n*3\r\n+OK\r\n*2\r\n$3\r\na\nb\r\n*1\r\n:1\r\n-WRONGTYPE no\r\n";
+        let bytes =
+            b"+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n*3\r\n+OK\r\n*2\r\n$3\r\na\nb\r\n*1\r\n:1\r\n-WRONGTYPE no\r\n";
         let outcomes = all(bytes, 0);
         assert_eq!(outcomes.len(), 1);
         assert!(outcomes[0].executed);

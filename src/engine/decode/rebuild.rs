@@ -4,8 +4,10 @@ use crate::wire::rdb::{Element, Key};
 #[derive(Debug, Clone, Copy)]
 pub struct TargetFeatures {}
 impl TargetFeatures {
- /// x
- pub fn of_server(_d: crate::wire::rdb::Dialect, _v: (u32,u32,u32)) -> Self { Self {} }
+    /// x
+    pub fn of_server(_d: crate::wire::rdb::Dialect, _v: (u32, u32, u32)) -> Self {
+        Self {}
+    }
 }
 /// x
 pub struct Rebuilt {
@@ -15,6 +17,12 @@ pub struct Rebuilt {
     pub field_expiries_lost: u32,
 }
 /// x
-pub fn requests(_key: &Key, _elements: &[Element], _first: bool, _features: TargetFeatures, _out: &mut Vec<u8>) -> Rebuilt {
+pub fn requests(
+    _key: &Key,
+    _elements: &[Element],
+    _first: bool,
+    _features: TargetFeatures,
+    _out: &mut Vec<u8>,
+) -> Rebuilt {
     Rebuilt { requests: 0, field_expiries_lost: 0 }
 }

@@ -105,7 +105,12 @@ mod tests {
     fn a_marker_is_whole_or_none() {
         let whole = format!("duet1 streaming 3 17 {} 500 2 400 0 1700000000000", "ab".repeat(20));
         assert!(Marker::parse(whole.as_bytes()).is_some());
-        for broken in [&whole[..whole.len() - 14], &format!("{whole} x"), &whole.replace("duet1", "duet2"), &whole.replace(" 17 ", "  17 ")] {
+        for broken in [
+            &whole[..whole.len() - 14],
+            &format!("{whole} x"),
+            &whole.replace("duet1", "duet2"),
+            &whole.replace(" 17 ", "  17 "),
+        ] {
             assert_eq!(Marker::parse(broken.as_bytes()), None, "{broken}");
         }
     }

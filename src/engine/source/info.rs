@@ -143,7 +143,11 @@ mod tests {
     #[test]
     fn a_position_is_continued_within_backlog_and_history() {
         let replication = Info::parse(REPLY).replication().expect("told");
-        let at = |digit: &str, offset| Position { replication_id: digit.repeat(40).parse().expect("40 digits"), offset, database: 0 };
+        let at = |digit: &str, offset| Position {
+            replication_id: digit.repeat(40).parse().expect("40 digits"),
+            offset,
+            database: 0,
+        };
         assert!(replication.continues(&at("1", 100)));
         assert!(replication.continues(&at("1", 500)));
         assert!(!replication.continues(&at("1", 99)), "the backlog begins later");
