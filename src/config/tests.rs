@@ -85,6 +85,6 @@ fn one_server_as_both_regions_and_a_name_that_does_not_resolve_are_found_at_the_
     std::fs::write(file.path(), MINIMAL.replace("127.0.0.1:7002", "nowhere.invalid:7002")).unwrap();
     assert_says(
         &load(file.path()).unwrap_err().to_string(),
-        &[&place, "`region.us-east.url`", "`nowhere.invalid`, which does not resolve", "DUET__REGION__US_EAST__URL"],
+        &[&place, "`region.us-east.url`", "`nowhere.invalid`, which does not resolve", "name service"],
     );
 }

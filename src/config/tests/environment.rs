@@ -68,8 +68,9 @@ fn a_mistake_names_the_variable_and_not_the_file() {
         ("DUET__REGION__EUWEST__URL", "redis://h:1", ["`region.euwest` is a third region", "Remove it"]),
         ("DUET__PAIR", "orders", ["`pair`", "a section"]),
         ("DUET__PAIR__NAME__X", "orders", ["`pair.name", ""]),
-        ("DUET__", "x", ["is not a known key", ""]),
-        ("DUET__A..B", "x", ["is not a known", ""]),
+        ("DUET__", "x", ["names no key", "conf/full.toml"]),
+        ("DUET__A..B", "x", ["names no key", "conf/full.toml"]),
+        ("DUET__PAIR[999999999999999]", "x", ["names no key", "conf/full.toml"]),
     ] {
         let message = with(MINIMAL, &[(name, value)]).unwrap_err().to_string();
         assert!(message.starts_with(&format!("{name}: ")), "{message}");

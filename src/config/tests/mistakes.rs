@@ -109,3 +109,17 @@ fn a_line_that_is_not_toml_is_named_by_its_number() {
     assert_says(&replaced("[http]", "[http"), &["pair.toml, line 18: is not TOML", "Correct this line"]);
     assert_says(&replaced("[http]", "[pair]"), &["is not TOML (duplicate key"]);
 }
+
+#[test]
+fn a_key_that_looks_like_a_place_in_a_list_takes_no_memory() {
+    assert_says(&with("\"pair[999999999999999]\" = 1", &[]).unwrap_err().to_string(), &["is not a known key"]);
+    assert_says(&message("pair", "\"name[999999999999999]\" = 1"), &["is not a known key"]);
+}
+
+proptest::proptest! {
+    #[test]
+    fn whatever_the_file_and_the_url_say_the_answer_is_a_message(text in "[\\[\\]a-z=\"'.#{}0-9:/@%\n -]{0,80}", url in ".{0,60}") {
+        assert!(with(&text, &[]).is_err());
+        let _either = with(MINIMAL, &[("DUET__REGION__EU_WEST__URL", &url)]);
+    }
+}
