@@ -43,6 +43,7 @@ fn started(file: &tempfile::NamedTempFile) -> (Child, String) {
     let line = lines.find(|line| line.as_ref().unwrap().contains("\"started\"")).unwrap().unwrap();
     std::thread::spawn(move || lines.count());
     let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!((&line["source"], &line["target"]), (&"eu-west".into(), &"us-east".into()));
     (child, line["http"].as_str().unwrap().to_owned())
 }
 
