@@ -29,6 +29,8 @@ pub struct CopyRules {
     pub functions: bool,
     /// Whether the target's SET knows PXAT (6.2 and later).
     pub set_pxat: bool,
+    /// How many databases the target has.
+    pub databases: u32,
     /// A value with a longer encoding goes in pieces, bytes.
     pub value_bytes: usize,
     /// Keys that begin with it are ours.
@@ -195,13 +197,14 @@ impl Copy {
             DumpEvent::Function(code) => self.function(&code),
             DumpEvent::Record(record) => {
                 self.keys += 1;
-                if self.is_wanted(&record.key) {
+                if self.is_wanted(&record.key) && self.has_room_for(&record.key) {
                     self.record(&record)?;
                 }
             }
             DumpEvent::Begin(key) => {
                 self.keys += 1;
-                self.big = self.is_wanted(&key).then_some((key, true));
+                let wanted = self.is_wanted(&key) && self.has_room_for(&key);
+                self.big = wanted.then_some((key, true));
             }
             DumpEvent::Piece(elements) => self.piece(&elements),
             DumpEvent::Finish => {
@@ -230,6 +233,16 @@ impl Copy {
         !expired
             && !ours
             && (self.rules.keep.is_empty() || !self.rules.keep.contains(&kept_name(key.database, &key.name)))
+    }
+
+    /// Whether the target has the key's database; a `SELECT` that fails would put the value into another one.
+    fn has_room_for(&mut self, key: &Key) -> bool {
+        let has = key.database < self.rules.databases;
+        if !has {
+            let why = format!("the target has {} databases", self.rules.databases);
+            self.set_aside(Some(key), format!("{:?}", key.kind).to_lowercase(), why);
+        }
+        has
     }
 
     fn record(&mut self, record: &Record) -> Result<(), Fault> {
