@@ -57,7 +57,7 @@ impl Assembly {
             Part::Container if number == 1 => self.single_item = true,
             Part::Container if number == 2 => self.single_item = false,
             Part::Container => return Err(Fault::Malformed("a list has a node of an unknown form")),
-            Part::Property => self.properties.push(number),
+            Part::Property | Part::Counter => self.properties.push(number),
             Part::Groups => return self.stream_state().map(Some),
             Part::GroupPending => return self.begin_group().map(Some),
             Part::ConsumerPending => {

@@ -22,6 +22,7 @@ mod length;
 mod lzf;
 mod measure;
 mod node;
+mod older;
 mod packed;
 mod reader;
 mod record;
