@@ -46,7 +46,7 @@ pub struct Rebuilt {
     pub requests: usize,
     /// How many fields had an expiry time that the target has no command for, and were written without.
     pub field_expiries_lost: usize,
-    /// How many consumers without pending entries were left out, because the target has no command for them.
+    /// How many consumers were left out that have no pending entries, because the target has no command for them.
     pub consumers_lost: usize,
 }
 
@@ -55,8 +55,8 @@ pub struct Rebuilt {
 /// The `first` ones replace what the key held. Call it again with each further piece, in order, and then set the key's
 /// expiry, which this leaves out.
 ///
-/// An entry that is pending at a consumer but was deleted from its stream stays pending on a target before 7.0 only:
-/// `XCLAIM` leaves it out from then on, and its reply, the ids that were claimed, says so.
+/// What no command can write is left out: entries that are pending at a consumer but were deleted from their stream
+/// (`XCLAIM` answers only the ids that it found), and when consumers were last seen.
 pub fn requests(out: &mut Vec<u8>, key: &Key, elements: &[Element], first: bool, features: TargetFeatures) -> Rebuilt {
     let mut rebuild = Rebuild { out, key: &key.name, features, open: None, rebuilt: Rebuilt::default() };
     let text = matches!(elements.first(), Some(Element::Text(_)));
@@ -120,10 +120,12 @@ impl<'a> Rebuild<'a, '_> {
             }
             Element::StreamState { length, last, counters } => self.stream_state(*length, *last, *counters),
             Element::Group { name, last, entries_read } => self.group(name, *last, *entries_read),
-            Element::Consumer { group, name } => match self.features.create_consumer {
-                true => self.request(&[b"XGROUP", b"CREATECONSUMER", self.key, group, name]),
-                false => self.rebuilt.consumers_lost += 1,
-            },
+            Element::Consumer { group, name, .. } if self.features.create_consumer => {
+                self.request(&[b"XGROUP", b"CREATECONSUMER", self.key, group, name]);
+            }
+            Element::Consumer { pending: 0, .. } => self.rebuilt.consumers_lost += 1,
+            // XCLAIM brings it into being.
+            Element::Consumer { .. } => {}
             Element::Pending { group, consumer, id, delivered_at_ms, deliveries } => {
                 let (delivered_at_ms, deliveries) = (*delivered_at_ms, *deliveries);
                 let claims = BatchOf::Claims { group, consumer, delivered_at_ms, deliveries };

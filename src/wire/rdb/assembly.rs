@@ -61,7 +61,11 @@ impl Assembly {
             Part::Groups => return self.stream_state().map(Some),
             Part::GroupPending => return self.begin_group().map(Some),
             Part::ConsumerPending => {
-                return Ok(Some(Element::Consumer { group: self.group.clone(), name: self.consumer.clone() }));
+                return Ok(Some(Element::Consumer {
+                    group: self.group.clone(),
+                    name: self.consumer.clone(),
+                    pending: number,
+                }));
             }
             Part::PendingCount => match self.pending.last_mut() {
                 Some(delivery) => delivery.count = number,

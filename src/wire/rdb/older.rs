@@ -4,7 +4,7 @@ use super::layout::{Part, Step};
 use super::measure::{Walk, extent};
 
 /// The type codes that a stream can be written in, the newest first.
-pub(super) const FORMS: [u8; 3] = [21, 19, 15];
+pub(super) const FORMS: [u8; 4] = [26, 21, 19, 15];
 
 /// The encoded stream `body`, of the layout `steps`, as a value of the type code `to`.
 ///

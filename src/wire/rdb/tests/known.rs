@@ -108,7 +108,7 @@ fn check_stream(elements: &[Element], full: &Value) {
         let consumers =
             consumers.as_array().expect("consumers").iter().map(|consumer| bytes_of(&named(consumer, "name")));
         let seen = elements.iter().filter_map(|element| match element {
-            Element::Consumer { group, name: consumer } if *group == name => Some(consumer.to_vec()),
+            Element::Consumer { group, name: consumer, .. } if *group == name => Some(consumer.to_vec()),
             _ => None,
         });
         assert_eq!(seen.collect::<Vec<_>>(), consumers.collect::<Vec<_>>());
