@@ -185,6 +185,18 @@ impl Measure {
     }
 }
 
+/// The size of a value that is a single string, as most are, when it is there as a whole with at most `limit` bytes.
+#[inline]
+pub(super) fn single(steps: &[Step], bytes: &[u8], limit: usize) -> Option<usize> {
+    match steps {
+        [Step::String(_) | Step::Packed(..)] => {
+            let size = usize::try_from(Span::read(bytes).ok()??.size()).ok()?;
+            (size <= limit.min(bytes.len())).then_some(size)
+        }
+        _ => None,
+    }
+}
+
 /// A value that is passed over without being held.
 #[derive(Debug, Clone)]
 pub(super) struct Discard {
