@@ -75,6 +75,12 @@ pub(super) enum Part {
     ConsumerPendingId,
     /// When a consumer last got an entry, in milliseconds since 1970 (Redis 7.2 and on).
     ActiveTime,
+    /// The id of a template, whose fields have the values that follow.
+    TemplateId,
+    /// The value of a template's next field.
+    TemplateValue,
+    /// The id of a template, and the values of its fields.
+    TemplateValues,
     /// What producers of a stream wrote, so that they may write it twice (Redis 8.6 and on).
     Idempotence,
     /// An entry that is pending at a group but at none of its consumers (Redis 8.8 and on).
@@ -137,6 +143,9 @@ const STREAM_4: &[Step] = &[NODES, P, P, P, C, C, C, C, C, Each(Groups, GROUP_3)
 const STREAM_5: &[Step] = &[NODES, P, P, P, C, C, C, C, C, Each(Groups, GROUP_5), I, I, PRODUCERS, I, I];
 
 const N: Step = Number(Skipped);
+
+/// A template of hashes (Redis 8.10, opcode 242): its id, and the names of its fields.
+pub(super) const TEMPLATE: &[Step] = &[N, Each(Skipped, &[String(Item)])];
 /// Where a cluster's slots are being imported to (Valkey 9, opcode 243): a job's name and ranges of slots.
 pub(super) const SLOT_IMPORT: &[Step] = &[String(Skipped), Each(Skipped, &[N, N])];
 /// The sizes of a slot (opcode 244).
@@ -186,8 +195,15 @@ fn of_dialect(dialect: Dialect, code: u8) -> Option<(Kind, &'static [Step])> {
         (Dialect::Redis, 26) => (Kind::Stream, STREAM_4),
         (Dialect::Redis, 27) => (Kind::Stream, STREAM_5),
         (Dialect::Redis, 28) => (Kind::Array, ARRAY),
+        (Dialect::Redis, 30) => (Kind::Hash, &[Packed(Packing::Listpack, TemplateValues)]),
+        (Dialect::Redis, 32) => (Kind::Hash, &[Number(TemplateId), Repeat(&[String(TemplateValue)])]),
         _ => return None,
     })
+}
+
+/// Whether a value of the type code can't be understood without the dump's templates.
+pub(super) fn needs_template(dialect: Dialect, code: u8) -> bool {
+    dialect == Dialect::Redis && matches!(code, 30 | 32)
 }
 
 /// The part that follows a tag in an array, or `None` for a tag that is not known.

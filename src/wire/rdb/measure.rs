@@ -75,6 +75,11 @@ impl Walk {
         Ok(())
     }
 
+    /// Sets how many times the next [`Step::Repeat`] repeats its steps.
+    pub(super) fn repeat(&mut self, count: u64) {
+        self.count = count;
+    }
+
     fn enter(&mut self, steps: &'static [Step], rounds: u64) {
         match self.frames.get_mut(self.depth) {
             Some(frame) if rounds > 0 => {

@@ -1,20 +1,25 @@
 //! What stands between the values of a dump (Redis and Valkey `rdb.h`, RDB_OPCODE_*).
 
-use super::decoder::Source;
+use super::decoder::{Decoder, Source};
 use super::intake::held;
 use super::layout::{self, Step};
 use super::length::{array, number};
-use super::measure::Discard;
+use super::measure::{Discard, Measure, Size};
 use super::reader::{DumpReader, State, Turn};
 use super::text::Span;
-use super::{Dialect, Event, Fault, Kind};
+use super::{Dialect, Element, Event, Fault, Kind};
 use bytes::BytesMut;
+use std::sync::Arc;
+
+/// The longest template of hashes, in bytes.
+const MAX_TEMPLATE: usize = 64 * 1024 * 1024;
 
 impl DumpReader {
     /// Reads a type code or an opcode, and what follows it.
     pub(super) fn opcode(&mut self, buf: &mut BytesMut) -> Result<Turn, Fault> {
         let Some((&code, rest)) = buf.split_first() else { return Ok(Turn::Starved) };
         match code {
+            242 if self.dialect == Dialect::Redis => self.template(buf),
             243 => match self.dialect {
                 Dialect::Valkey => Ok(self.pass_over(buf, layout::SLOT_IMPORT, None)),
                 Dialect::Redis => {
@@ -77,6 +82,25 @@ impl DumpReader {
         let mut intake = self.intake(buf);
         intake.pass(1);
         Ok(Turn::Event(Event::Function(intake.string(code)?)))
+    }
+
+    fn template(&mut self, buf: &mut BytesMut) -> Result<Turn, Fault> {
+        let Some((id, _)) = number(&buf[1..])? else { return Ok(Turn::Starved) };
+        let size = match Measure::new(layout::TEMPLATE).run(&buf[1..], MAX_TEMPLATE)? {
+            Size::Whole(size) => size,
+            Size::Longer => return Err(Fault::Malformed("a template of hashes is too long")),
+            Size::Starved => return Ok(Turn::Starved),
+        };
+        let mut intake = self.intake(buf);
+        intake.pass(1);
+        let mut decoder = Decoder::new(layout::TEMPLATE, usize::MAX, Arc::default());
+        decoder.run(&mut intake.take(size))?;
+        let names = decoder.take().into_iter().filter_map(|element| match element {
+            Element::Item(name) => Some(name),
+            _ => None,
+        });
+        Arc::make_mut(&mut self.templates).define(id, names)?;
+        Ok(Turn::GoOn)
     }
 
     fn aux(&mut self, buf: &mut BytesMut) -> Result<Turn, Fault> {

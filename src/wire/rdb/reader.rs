@@ -6,9 +6,11 @@ use super::intake::{Intake, held};
 use super::layout::{self, Step};
 use super::length::array;
 use super::measure::{self, Discard, Measure, Size};
+use super::template::Templates;
 use super::text::Span;
 use super::{Dialect, DumpError, Event, Fault, Key, Kind, Record};
 use bytes::{Buf, Bytes, BytesMut};
+use std::sync::Arc;
 
 /// The size of a dump's first bytes: the family's name and a version in digits.
 const HEADER: usize = 9;
@@ -44,6 +46,7 @@ pub struct DumpReader {
     pub(super) database: u32,
     pub(super) expires_at_ms: Option<i64>,
     name: Option<Bytes>,
+    pub(super) templates: Arc<Templates>,
     pub(super) state: State,
     failed: Option<DumpError>,
     consumed: u64,
@@ -93,6 +96,7 @@ impl DumpReader {
             database: 0,
             expires_at_ms: None,
             name: None,
+            templates: Arc::default(),
             state: State::Header,
             failed: None,
             consumed: 0,
@@ -172,6 +176,10 @@ impl DumpReader {
         if kind == Kind::Module {
             return self.module(buf, span);
         }
+        if layout::needs_template(self.dialect, type_code) {
+            let key = self.key(buf, span, kind)?;
+            return Ok(self.begin(key, steps));
+        }
         let limit = self.limits.whole_bytes;
         if let Some(size) = measure::single(steps, &buf[body..], limit) {
             return self.record(buf, span, kind, type_code, size);
@@ -232,7 +240,7 @@ impl DumpReader {
             return Turn::GoOn;
         }
         self.name = Some(key.name.clone());
-        self.state = State::Pieces(Box::new(Decoder::new(steps, self.limits.piece_bytes)));
+        self.state = State::Pieces(Box::new(Decoder::new(steps, self.limits.piece_bytes, self.templates.clone())));
         Turn::Event(Event::Begin(key))
     }
 

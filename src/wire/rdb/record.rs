@@ -5,6 +5,7 @@ use super::decoder::{Decoder, Progress};
 use super::text::Span;
 use super::{Dialect, DumpError, Element, Fault, Key, Kind, Restorable, layout, older};
 use bytes::Bytes;
+use std::sync::Arc;
 
 /// A key with its encoded value, exactly as in the dump. It shares the memory that the dump was read into: who keeps it
 /// for long should copy it.
@@ -76,7 +77,7 @@ impl Record {
         let steps = layout::of_type(self.dialect, self.type_code);
         let steps = steps.filter(|(kind, _)| !matches!(kind, Kind::Module | Kind::Array)).map(|(_, steps)| steps);
         let opaque = steps.is_none().then(|| Err(self.error(Fault::Opaque(self.type_code))));
-        let mut decoding = steps.map(|steps| (Decoder::new(steps, piece_bytes), self.body.clone()));
+        let mut decoding = steps.map(|steps| (Decoder::new(steps, piece_bytes, Arc::default()), self.body.clone()));
         let pieces = std::iter::from_fn(move || {
             let (decoder, body) = decoding.as_mut()?;
             let progress = match decoder.run(body) {

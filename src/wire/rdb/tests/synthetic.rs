@@ -160,6 +160,26 @@ fn what_modules_wrote_is_set_aside() {
 }
 
 #[test]
+fn a_hash_may_refer_to_a_template() {
+    let template = [&[0xf2, 5, 2][..], &string("n"), &string("name")].concat();
+    let packed = b"\x0d\x00\x00\x00\x03\x00\x05\x01\x01\x01\x02\x01\xff";
+    let dump = |values: &[u8]| [b"REDIS0015", &template[..], values, &[0xff], &[0; 8]].concat();
+    let fields = [field("n", "1", None), field("name", "2", None)];
+    for value in [[b"\x1e\x01k", &string(packed)[..]].concat(), b"\x20\x01k\x05\xc0\x01\xc0\x02".to_vec()] {
+        for (size, limits) in [(1, TINY), (1000, Limits::default())] {
+            let content = read(&dump(&value), size, limits).expect("valid");
+            assert_eq!(content.keys[&(0, b"k".to_vec())].elements, fields);
+        }
+    }
+    let short = string(b"\x0b\x00\x00\x00\x02\x00\x05\x01\x01\x01\xff");
+    let long = string(b"\x0f\x00\x00\x00\x04\x00\x05\x01\x01\x01\x02\x01\x03\x01\xff");
+    let unknown = string(b"\x09\x00\x00\x00\x01\x00\x06\x01\xff");
+    for wrong in [short, long, unknown] {
+        assert!(read(&dump(&[b"\x1e\x01k", &wrong[..]].concat()), 9, TINY).is_err());
+    }
+}
+
+#[test]
 fn what_concerns_slots_is_passed_over() {
     let import = [b"VALKEY080\xf3", &string("a job's name")[..], &[2, 0, 5, 7, 9], b"\xf4\x07\x02\x01"].concat();
     let dump =
