@@ -252,8 +252,7 @@ impl Copy {
             && let Some(text) = record.text()
         {
             self.text(key, &text.map_err(dump)?);
-        } else if self.rules.restorable.takes(record.dialect, record.type_code) {
-            let payload = record.payload(self.rules.restorable.rdb_version);
+        } else if let Some(payload) = record.payload_for(&self.rules.restorable) {
             let ttl = key.expires_at_ms.unwrap_or(0).to_string();
             self.applier.batch().push_own(key.database, |out| {
                 push_command(out, &[b"RESTORE", &*key.name, ttl.as_bytes(), &payload, b"REPLACE", b"ABSTTL"]);
@@ -293,15 +292,18 @@ impl Copy {
 
     fn rebuild(&mut self, key: &Key, elements: &[Element], first: bool) {
         let features = self.rules.features;
-        let mut lost = 0;
+        let mut rebuilt = rebuild::Rebuilt::default();
         self.applier.batch().push_own(key.database, |out| {
-            let rebuilt = rebuild::requests(key, elements, first, features, out);
-            lost = rebuilt.field_expiries_lost;
-            rebuilt.requests
+            rebuilt = rebuild::requests(out, key, elements, first, features);
+            rebuilt.requests as u32
         });
-        if lost > 0 {
-            let why = format!("the target has no expiry of hash fields: {lost} were left out");
+        if rebuilt.field_expiries_lost > 0 {
+            let why = format!("the target has no expiry of hash fields: {} were left out", rebuilt.field_expiries_lost);
             self.set_aside(Some(key), "field expiry".to_owned(), why);
+        }
+        if rebuilt.consumers_lost > 0 {
+            let why = format!("the target can't create idle consumers: {} were left out", rebuilt.consumers_lost);
+            self.set_aside(Some(key), "consumer".to_owned(), why);
         }
     }
 
