@@ -1,0 +1,319 @@
+//! What is pending at each region: our writes to it that it has not echoed yet.
+//!
+//! Both links share one table. A check and the entry that it leaves are one step, because who calls holds the table: two
+//! writes that are read at the same moment can't miss each other. What it holds follows what is in flight.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::hash::{BuildHasher, Hasher};
+use std::ops::Range;
+
+use bytes::Bytes;
+use foldhash::fast::{FixedState, FoldHasher};
+
+use super::claim::{Claim, Relation, Scope};
+use super::stamp::{Stamp, StampClock};
+use super::verdict::Rival;
+
+/// Writes that are pending at one region: beyond it the oldest are forgotten, and a conflict with them is not found.
+const MOST_PENDING: usize = 500_000;
+
+/// A key of one database, as two independent 64-bit hashes of its name: what is pending is never looked at by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key(u128);
+
+/// Makes keys, from seeds that no client knows.
+#[derive(Debug, Clone)]
+pub struct KeyHasher {
+    seeds: [FixedState; 2],
+}
+
+impl KeyHasher {
+    /// A hasher with this seed.
+    pub fn new(seed: u64) -> Self {
+        Self { seeds: [FixedState::with_seed(seed), FixedState::with_seed(seed.rotate_left(32) ^ 0x9e37_79b9_7f4a_7c15)] }
+    }
+
+    /// The key `name` of a database.
+    pub fn key(&self, database: u32, name: &[u8]) -> Key {
+        let [high, low] = [0, 1].map(|index| {
+            let mut hasher: FoldHasher<'_> = self.seeds[index].build_hasher();
+            hasher.write_u32(database);
+            hasher.write(name);
+            u128::from(hasher.finish())
+        });
+        Key(high << 64 | low)
+    }
+
+    /// An element of a key.
+    pub fn element(&self, name: &[u8]) -> u64 {
+        self.seeds[0].hash_one(name)
+    }
+}
+
+/// The request of a pending write, as the peer executes it.
+#[derive(Debug, Clone)]
+pub enum Request {
+    /// A place in the buffer that is being read.
+    Place(Range<usize>),
+    /// Bytes of their own.
+    Bytes(Bytes),
+}
+
+/// A write of ours that a region has not echoed yet.
+#[derive(Debug, Clone)]
+pub struct Pending {
+    /// The database that its requests are for.
+    pub database: u32,
+    /// Its requests.
+    pub request: Request,
+    /// How many there are.
+    pub requests: u32,
+    /// When it was executed first.
+    pub stamp: Stamp,
+    /// What it claims.
+    pub claims: Vec<(Scope, Claim)>,
+}
+
+/// Writes that a link has to execute once more at its target, in their order.
+#[derive(Debug, Clone)]
+struct Mail {
+    write: Pending,
+    order: u64,
+}
+
+#[derive(Debug, Default)]
+struct Region {
+    clock: StampClock,
+    /// Everything that is pending, by its order.
+    writes: BTreeMap<u64, (Option<u64>, Pending)>,
+    /// Which of it claims a key, in order.
+    keys: HashMap<Key, Vec<u64>, foldhash::fast::FixedState>,
+    /// Which of it claims a database or more.
+    databases: Vec<u64>,
+    /// What was sent, by transaction id and order.
+    sent: VecDeque<(u64, u64)>,
+    /// What was decided about the writes read here that a restart of their link would read again, by offset.
+    decided: BTreeMap<u64, Decided>,
+    mail: VecDeque<Mail>,
+    /// Writes whose request is a place in the buffer that is being read.
+    unsealed: Vec<u64>,
+}
+
+/// What was decided about a write that was read at some offset.
+#[derive(Debug, Clone)]
+pub enum Decided {
+    /// It is not sent.
+    Drop,
+    /// It is sent, followed by these.
+    Followed(Vec<Pending>),
+}
+
+/// What both links of a pair know of what is in flight.
+#[derive(Debug)]
+pub struct Table {
+    /// Makes keys.
+    pub hasher: KeyHasher,
+    regions: [Region; 2],
+    order: u64,
+    forgotten: u64,
+}
+
+impl Table {
+    /// An empty table; `ranks` are the places of the two regions among their names.
+    pub fn new(seed: u64, ranks: [u8; 2]) -> Self {
+        let region = |rank| Region {
+            clock: StampClock::new(rank),
+            keys: HashMap::with_hasher(FixedState::with_seed(seed ^ 1)),
+            ..Region::default()
+        };
+        Self { hasher: KeyHasher::new(seed), regions: ranks.map(region), order: 0, forgotten: 0 }
+    }
+
+    /// The stamp of a local write of `region` that was executed when its clock said `server_ms`.
+    pub fn stamp(&mut self, region: usize, server_ms: i64) -> Stamp {
+        self.regions[region].clock.stamp(server_ms)
+    }
+
+    /// The writes pending at `region` that a write with these claims crossed with, and that are not independent of it.
+    pub fn rivals(&self, region: usize, claims: &[(Scope, Claim)]) -> Vec<Rival> {
+        let pending = &self.regions[region];
+        let mut rivals = Vec::new();
+        if pending.writes.is_empty() {
+            return rivals;
+        }
+        for (index, (scope, claim)) in claims.iter().enumerate() {
+            let orders: Vec<u64> = match scope {
+                Scope::Key(key) => {
+                    let keys = pending.keys.get(key).map(Vec::as_slice).unwrap_or_default();
+                    keys.iter().chain(&pending.databases).copied().collect()
+                }
+                Scope::Database(_) | Scope::Everything => pending.writes.keys().copied().collect(),
+            };
+            for order in orders {
+                let Some((_, write)) = pending.writes.get(&order) else { continue };
+                let relations = write.claims.iter().filter(|(other, _)| meets(scope, other, write.database));
+                let relation = relations.map(|(other, theirs)| narrowed(scope, other, claim.relation(theirs)));
+                if let Some(relation) = relation.max_by_key(|relation| weight(*relation))
+                    && relation != Relation::Independent
+                {
+                    rivals.push(Rival { relation, stamp: write.stamp, order, claim: index });
+                }
+            }
+        }
+        rivals.sort_by_key(|rival| rival.order);
+        rivals
+    }
+
+    /// The pending write with this order.
+    pub fn write(&self, region: usize, order: u64) -> Option<&Pending> {
+        self.regions[region].writes.get(&order).map(|(_, write)| write)
+    }
+
+    /// A write goes to `region` with the transaction `id`.
+    pub fn send(&mut self, region: usize, id: u64, write: Pending) {
+        let order = self.enter(region, Some(id), write);
+        let pending = &mut self.regions[region];
+        pending.sent.push_back((id, order));
+        if pending.sent.len() > MOST_PENDING
+            && let Some((_, oldest)) = pending.sent.pop_front()
+        {
+            self.forgotten += 1;
+            self.remove(region, oldest);
+        }
+    }
+
+    /// A write is to be executed once more at `region`: the link that writes there takes it as mail.
+    pub fn post(&mut self, region: usize, write: Pending) {
+        let order = self.enter(region, None, write.clone());
+        self.regions[region].mail.push_back(Mail { write, order });
+    }
+
+    /// The next write that the link to `region` has to execute once more.
+    pub fn take_mail(&mut self, region: usize, id: u64) -> Option<Pending> {
+        let mail = self.regions[region].mail.pop_front()?;
+        let pending = &mut self.regions[region];
+        if let Some((sent, _)) = pending.writes.get_mut(&mail.order) {
+            *sent = Some(id);
+        }
+        pending.sent.push_back((id, mail.order));
+        Some(mail.write)
+    }
+
+    /// Whether there is mail for the link to `region`.
+    pub fn has_mail(&self, region: usize) -> bool {
+        !self.regions[region].mail.is_empty()
+    }
+
+    /// `region` has echoed the transaction `id`, and with it all before.
+    pub fn echoed(&mut self, region: usize, id: u64) {
+        while let Some((sent, order)) = self.regions[region].sent.front().copied()
+            && sent <= id
+        {
+            self.regions[region].sent.pop_front();
+            if let Some(stamp) = self.remove(region, order) {
+                self.regions[region].clock.has_seen(stamp);
+            }
+        }
+    }
+
+    /// The link to `region` begins a session: what it had sent after the transaction `executed` never arrived. Mail among
+    /// it is posted again; everything else will be read again.
+    pub fn begin(&mut self, region: usize, executed: u64) {
+        let mut again = Vec::new();
+        while let Some((sent, order)) = self.regions[region].sent.back().copied()
+            && sent > executed
+        {
+            self.regions[region].sent.pop_back();
+            let posted = self.regions[region].writes.get(&order).map(|(_, write)| write.clone());
+            if let Some(write) = posted.filter(|write| write.is_mail(region, &self.regions)) {
+                again.push((order, write));
+            } else {
+                self.remove(region, order);
+            }
+        }
+        for (order, write) in again {
+            self.regions[region].mail.push_front(Mail { write, order });
+        }
+    }
+
+    /// What was decided about the write that was read at `offset` of `region`'s stream, if it is read again.
+    pub fn decided(&self, region: usize, offset: u64) -> Option<&Decided> {
+        self.regions[region].decided.get(&offset)
+    }
+
+    /// Remembers what was decided, until it can't be read again.
+    pub fn decide(&mut self, region: usize, offset: u64, decided: Decided) {
+        self.regions[region].decided.insert(offset, decided);
+    }
+
+    /// What lies before `offset` of `region`'s stream will not be read again.
+    pub fn checkpoint(&mut self, region: usize, offset: u64) {
+        let decided = &mut self.regions[region].decided;
+        while decided.first_entry().is_some_and(|first| *first.key() <= offset) {
+            decided.pop_first();
+        }
+    }
+
+    /// The history of `region` is another one: offsets mean something else.
+    pub fn new_history(&mut self, region: usize) {
+        self.regions[region].decided.clear();
+    }
+
+    /// Resolves requests that are places from `chunk`, the buffer that was being read for writes to `region`.
+    pub fn seal(&mut self, region: usize, chunk: &Bytes) {
+        let pending = &mut self.regions[region];
+        for order in pending.unsealed.drain(..) {
+            if let Some((_, write)) = pending.writes.get_mut(&order)
+                && let Request::Place(range) = &write.request
+            {
+                write.request = Request::Bytes(chunk.slice(range.clone()));
+            }
+        }
+    }
+
+    /// Writes pending at `region`.
+    pub fn pending(&self, region: usize) -> usize {
+        self.regions[region].writes.len()
+    }
+
+    /// Writes that were forgotten because too many were pending.
+    pub fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
+    fn enter(&mut self, region: usize, id: Option<u64>, write: Pending) -> u64 {
+        let order = self.order;
+        self.order += 1;
+        let pending = &mut self.regions[region];
+        for (scope, _) in &write.claims {
+            match scope {
+                Scope::Key(key) => pending.keys.entry(*key).or_default().push(order),
+                Scope::Database(_) | Scope::Everything => pending.databases.push(order),
+            }
+        }
+        if matches!(write.request, Request::Place(_)) {
+            pending.unsealed.push(order);
+        }
+        pending.writes.insert(order, (id, write));
+        order
+    }
+
+    fn remove(&mut self, region: usize, order: u64) -> Option<Stamp> {
+        let pending = &mut self.regions[region];
+        let (_, write) = pending.writes.remove(&order)?;
+        for (scope, _) in &write.claims {
+            match scope {
+                Scope::Key(key) => {
+                    if let Some(orders) = pending.keys.get_mut(key) {
+                        orders.retain(|other| *other != order);
+                        if orders.is_empty() {
+                            pending.keys.remove(key);
+                        }
+                    }
+                }
+                Scope::Database(_) | Scope::Everything => pending.databases.retain(|other| *other != order),
+            }
+        }
+        Some(write.stamp)
+    }
+}
