@@ -16,11 +16,13 @@ mod increments;
 mod late_exec;
 mod password;
 mod restart;
+mod restore_command;
 mod reverse_start;
 mod samples;
 mod sigterm;
 mod soundness;
 mod unknown;
+mod unknown_types;
 mod whole_database;
 mod writes;
 
