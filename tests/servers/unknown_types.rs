@@ -12,10 +12,12 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, copy};
 use tokio::net::{TcpListener, TcpStream};
 
-/// A small hash in the dump (type 16 and its key), and in the answer to DUMP (type 16 and how its listpack begins), and
-/// what becomes of them.
-const TYPES: [(&[u8], &[u8]); 2] =
-    [(b"\x10\x08odd:hash", b"\x63\x08odd:hash"), (b"\r\n\x10\x12\x12\x00\x00\x00", b"\r\n\x63\x12\x12\x00\x00\x00")];
+/// A small hash in the dump (its type, 16, and its key), and in the answer to DUMP (its type and its listpack), and what
+/// becomes of them.
+const TYPES: [(&[u8], &[u8]); 2] = [
+    (b"\x10\x08odd:hash", b"\x63\x08odd:hash"),
+    (b"\x10\x12\x12\x00\x00\x00\x02\x00\x85field", b"\x63\x12\x12\x00\x00\x00\x02\x00\x85field"),
+];
 
 /// Listens, and passes everything on to the server at `address`, with the types changed in what the server says.
 async fn relay(address: String) -> Result<String> {
