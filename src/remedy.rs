@@ -83,7 +83,11 @@ pub fn advice(kind: Kind) -> Advice {
             Halt,
             "Check that the address leads to a Redis or Valkey primary and not to a proxy; report it with the reason if it repeats.",
         ),
-        Kind::Dump => ("dump", Halt, "The dump could not be read: report it with the reason and the server's version."),
+        Kind::Dump => (
+            "dump",
+            Halt,
+            "Nothing, if it passes: Duet copies again from the start. If it repeats, report it with the reason and the server's version; a key of an unknown type has to stay unwritten while its region is copied.",
+        ),
         Kind::ExistingKeys => (
             "existing_keys",
             Hold,

@@ -106,6 +106,10 @@ pub async fn run(lines: &mut Lines, link: &mut Link, session: &mut Session<'_>) 
                 session.tick();
             }
             () = session.marker_lost() => session.rewrite_marker(link),
+            answer = session.answer() => {
+                session.answered(link, answer);
+                take_in(lines, link, session)?;
+            }
             deleted = session.deletions() => session.delete(link, deleted),
             () = session.stopping(), if !draining => draining = true,
         }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use tokio::sync::{Mutex, mpsc};
 
+use super::inquiry::{Answer, Inquiry};
 use super::names::Names;
 use super::pump;
 use super::shared::{LinkState, Pair, RegionPulse};
@@ -38,6 +39,7 @@ pub struct Session<'a> {
     after_copy: Option<AfterCopy>,
     swept: Mutex<Option<mpsc::Receiver<Result<Names, Fault>>>>,
     sweeping: bool,
+    inquiry: Option<Inquiry>,
     streams: bool,
     /// The source wants to know when everything before this offset is applied.
     ack_wanted: Option<u64>,
@@ -86,6 +88,7 @@ impl<'a> Session<'a> {
             after_copy: None,
             swept: Mutex::new(None),
             sweeping: false,
+            inquiry: None,
             streams: false,
             ack_wanted: None,
             echoes: 0,
@@ -169,6 +172,10 @@ impl<'a> Session<'a> {
                         progress.keys_total.add(keys);
                     }
                 }
+                CopyEvent::Ask { database, key } => {
+                    let begin = || Inquiry::begin(Arc::clone(self.pair), self.index);
+                    self.inquiry.get_or_insert_with(begin).ask(database, key);
+                }
                 CopyEvent::SetAside { database, key, what, why } => {
                     board.set_aside(SetAside::new(database, &key, what, why));
                 }
@@ -217,6 +224,7 @@ impl<'a> Session<'a> {
     /// The increments begin where the dump stood.
     fn end_copy(&mut self, link: &mut Link) {
         let Some(AfterCopy { rules, position, .. }) = self.after_copy.take() else { return };
+        self.inquiry = None;
         let board = &self.link().board;
         board.end_full_sync(Instant::now());
         link.stream_on(|applier| Stream::new(rules, applier, self.clock.clone(), position, None));
@@ -274,6 +282,23 @@ impl<'a> Session<'a> {
         match link {
             Link::Copying(copy) => copy.applier().marker_lost(),
             Link::Streaming(stream) => stream.marker_lost(self.now()),
+        }
+    }
+
+    /// What the source answers to what the copy had to ask.
+    pub async fn answer(&self) -> Answer {
+        match &self.inquiry {
+            Some(inquiry) => inquiry.answer().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Gives the copy its answer.
+    pub fn answered(&mut self, link: &mut Link, answer: Answer) {
+        match (answer, link) {
+            (Ok(payload), Link::Copying(copy)) => copy.answer(payload),
+            (Err(fault), Link::Copying(_)) => self.failed = Some(fault),
+            (_, Link::Streaming(_)) => self.inquiry = None,
         }
     }
 
