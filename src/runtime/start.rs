@@ -354,6 +354,7 @@ async fn end(pair: &Pair, index: usize, client: &mut Client) -> Result<End, Faul
     }
     let marker = pair.reserved.marker(&writer);
     let marker = Marker::parse(bytes(&client.call(&[b"GET".as_slice(), &marker]).await?));
+    let marker = marker.map(|marker| pair.links[1 - index].settled(marker));
     let mut exists = vec![b"EXISTS".to_vec()];
     exists.extend(pair.reserved.all([&region, &writer]));
     let ours = u64::try_from(integer(&client.call(&exists).await?)).unwrap_or(0);
