@@ -1,6 +1,10 @@
 //! The `duet` program.
 
+use std::process::ExitCode;
+
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-fn main() {}
+fn main() -> ExitCode {
+    duet::cli::main()
+}

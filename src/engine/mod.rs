@@ -1,1 +1,17 @@
-//! Every decision.
+//! Every decision. Takes bytes, replies and the time, gives bytes and events; knows no socket, clock, file or random number.
+//!
+//! A write flows through the rooms in this order: [`source`] obtains the stream, [`decode`] finds the changes, [`origin`]
+//! tells whose they are, [`apply`] puts them into marked transactions, [`checkpoint`] says where a restart reads on.
+//! [`stream`] composes them for increments, [`copy`] for a full copy, [`link`] for both in turn; [`plan`] decides which of
+//! the two a link does.
+
+pub mod apply;
+pub mod checkpoint;
+pub mod copy;
+pub mod decode;
+pub mod link;
+pub mod origin;
+pub mod plan;
+pub mod position;
+pub mod source;
+pub mod stream;

@@ -1,1 +1,23 @@
-//! observe
+//! What a person sees: the board that the runtime writes and everybody may read without waiting, and the log.
+//!
+//! * [`Board`]: both links of a pair; [`LinkBoard`]: one of them.
+//! * [`Status`]: the board at one moment, as HTTP and `duet status` show it.
+//! * [`log`]: the lines that are written.
+
+mod board;
+mod counter;
+mod link;
+pub mod log;
+mod progress;
+mod set_aside;
+mod status;
+
+pub use board::{Board, Conflicts};
+pub use counter::Counter;
+pub use link::{Direction, LinkBoard, Reason, State};
+pub use progress::FullSyncProgress;
+pub use set_aside::{SET_ASIDE_RECENT, SetAside, escaped};
+pub use status::{ConflictCounts, FullSyncStatus, LinkStatus, Readiness, ReadyLink, Status};
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,1 +1,87 @@
-//! runtime
+//! Effects: sockets, the clock, random numbers. Performs what the engine decides.
+//!
+//! * [`run`]: a pair, until it is told to stop; `link`: one direction, session after session.
+//! * `start` (with `fence`, `attach`, `names`): a session begins; `session`, `pump`: it works; `sweep`: deletions after a copy.
+//! * `heartbeat`, `clock`: a region's pulse; `shared`: what these tasks know of each other; `client`: requests and replies.
+
+mod attach;
+mod client;
+mod clock;
+mod fence;
+mod heartbeat;
+mod link;
+mod names;
+mod pump;
+mod session;
+mod shared;
+mod start;
+mod sweep;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::engine::origin::ReservedKeys;
+use crate::engine::plan::Ordered;
+use crate::observe::{Board, Direction};
+use shared::{LinkState, Pair, RegionPulse};
+
+/// What the operator says at a start.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// The link whose source is copied in full over its target: the word that a held pair waits for.
+    pub full_sync: Option<Direction>,
+}
+
+/// Keeps the pair equal until `shutdown`, and drains then.
+///
+/// # Errors
+/// When a task of the daemon itself fails: what happens to servers and connections is shown on the board instead.
+pub async fn run(
+    config: Arc<Config>,
+    board: Arc<Board>,
+    options: Options,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let epoch = Instant::now();
+    let timeout = config.shutdown.timeout;
+    let order = |direction| match options.full_sync {
+        None => None,
+        Some(ordered) if ordered == direction => Some(Ordered::This),
+        Some(_) => Some(Ordered::Other),
+    };
+    let pair = Arc::new(Pair {
+        reserved: ReservedKeys::new(config.pair.reserved_prefix.as_str(), config.pair.name.as_str()),
+        config: Config::clone(&config),
+        regions: [RegionPulse::new(epoch), RegionPulse::new(epoch)],
+        links: [
+            LinkState::new(Arc::clone(board.forward()), order(Direction::Forward)),
+            LinkState::new(Arc::clone(board.reverse()), order(Direction::Reverse)),
+        ],
+        shutdown: shutdown.clone(),
+        superseded: CancellationToken::new(),
+    });
+    let mut tasks = JoinSet::new();
+    for index in [0, 1] {
+        tasks.spawn(link::run(Arc::clone(&pair), index));
+        let pair = Arc::clone(&pair);
+        tasks.spawn(async move { heartbeat::run(&pair, index).await });
+    }
+    shutdown.cancelled().await;
+    let drained = async {
+        while let Some(ended) = tasks.join_next().await {
+            ended?;
+        }
+        Ok(())
+    };
+    match tokio::time::timeout(timeout, drained).await {
+        Ok(ended) => ended,
+        Err(_) => {
+            tracing::warn!("not everything was drained in time; the next start resumes where the targets say");
+            Ok(())
+        }
+    }
+}

@@ -2,6 +2,8 @@
 
 mod encode;
 mod frame;
+mod token;
 
 pub use encode::{command, push_command};
 pub use frame::{Command, FrameError, FrameReader, MAX_ARGUMENTS, MAX_BULK};
+pub use token::{MAX_DEPTH, Token, TokenError, extent, token};

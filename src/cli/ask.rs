@@ -1,0 +1,96 @@
+//! The question that `duet status` asks the daemon.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper::{Request, header};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use url::Url;
+
+/// How long the daemon may take; it answers at once or not at all.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest answer, in bytes.
+const ANSWER_BYTES: usize = 4 * 1024 * 1024;
+
+/// Where a daemon answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Address {
+    host: String,
+    port: u16,
+}
+
+impl Address {
+    /// From `http://host:port`; a path is of no importance.
+    ///
+    /// # Errors
+    /// Another scheme, or no host: a sentence for a person.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let form = "write it as http://127.0.0.1:8780";
+        let url = Url::parse(text).map_err(|_| format!("not a url: {form}"))?;
+        match (url.scheme(), url.host_str(), url.port_or_known_default()) {
+            ("http", Some(host), Some(port)) => Ok(Self { host: host.trim_matches(['[', ']']).to_owned(), port }),
+            ("https", _, _) => Err(format!("Duet does not serve TLS in this version: {form}")),
+            _ => Err(format!("not a url of Duet: {form}")),
+        }
+    }
+}
+
+impl From<SocketAddr> for Address {
+    /// Where to reach what listens on `listen`: all addresses include this machine's own.
+    fn from(listen: SocketAddr) -> Self {
+        let host = match listen {
+            SocketAddr::V4(address) if address.ip().is_unspecified() => "127.0.0.1".to_owned(),
+            SocketAddr::V6(address) if address.ip().is_unspecified() => "::1".to_owned(),
+            SocketAddr::V4(_) | SocketAddr::V6(_) => listen.ip().to_string(),
+        };
+        Self { host, port: listen.port() }
+    }
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { host, port } = self;
+        if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
+    }
+}
+
+/// Gives the body of `/status`.
+///
+/// # Errors
+/// Nobody there, too slow, not HTTP, or not a 200: the message names the address.
+pub(super) async fn status_of(address: &Address) -> anyhow::Result<Bytes> {
+    match tokio::time::timeout(TIMEOUT, get(address)).await {
+        Ok(answer) => answer.with_context(|| format!("no status from {address}")),
+        Err(_) => bail!("no status from {address}: no answer within {} s", TIMEOUT.as_secs()),
+    }
+}
+
+async fn get(address: &Address) -> anyhow::Result<Bytes> {
+    let stream = match TcpStream::connect((address.host.as_str(), address.port)).await {
+        Ok(stream) => stream,
+        Err(error) => bail!("{error}. Is `duet run` running there, with this http.listen?"),
+    };
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let request = Request::get("/status").header(header::HOST, address.to_string()).body(Empty::<Bytes>::new())?;
+    let answer = async {
+        let response = sender.send_request(request).await?;
+        if response.status() != hyper::StatusCode::OK {
+            bail!("the answer is {}: is it another program?", response.status());
+        }
+        let body = Limited::new(response.into_body(), ANSWER_BYTES).collect().await;
+        body.map(|body| body.to_bytes()).map_err(|error| anyhow::anyhow!(error))
+    };
+    let mut answer = std::pin::pin!(answer);
+    tokio::select! {
+        answer = answer.as_mut() => answer,
+        ended = connection => {
+            ended?;
+            answer.await
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! How a command ends.
+
+use std::fmt::Display;
+use std::io::Write;
+use std::process::ExitCode;
+
+use crate::config::{ConfigError, EXIT_CONFIG};
+
+/// Ends after a failure that a later try may not have.
+pub(super) fn failed(error: &dyn Display) -> ExitCode {
+    eprintln!("duet: {error}");
+    ExitCode::FAILURE
+}
+
+/// Ends because the configuration is wrong.
+pub(super) fn misconfigured(error: &ConfigError) -> ExitCode {
+    eprintln!("duet: {error}");
+    ExitCode::from(EXIT_CONFIG)
+}
+
+/// Writes a line to standard output. A reader that has gone, as `head`, is the only way in which this fails.
+pub(super) fn print(text: &str) -> ExitCode {
+    match writeln!(std::io::stdout().lock(), "{text}") {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}

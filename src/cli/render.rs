@@ -1,0 +1,132 @@
+//! A status for people.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+
+use crate::observe::{FullSyncStatus, LinkStatus, Status};
+
+/// How many of the things that were set aside are shown for each link; `--json` has more.
+const SET_ASIDE_SHOWN: usize = 5;
+
+/// The whole status: a headline, a table with a row for each link, then what needs words.
+pub(super) fn table(status: &Status) -> String {
+    let mut text = headline(status);
+    text.push_str("\n\n");
+    text.push_str(&links(&status.links));
+    for link in &status.links {
+        text.push_str(&words(link));
+    }
+    let conflicts = &status.conflicts;
+    if conflicts.replayed + conflicts.dropped + conflicts.reconciled > 0 {
+        let (replayed, dropped, reconciled) = (conflicts.replayed, conflicts.dropped, conflicts.reconciled);
+        text.push_str(&format!("\nconflicts: {replayed} replayed, {dropped} dropped, {reconciled} reconciled"));
+    }
+    text
+}
+
+fn headline(status: &Status) -> String {
+    let ready = if status.ready { "ready" } else { "NOT READY" };
+    let up = duration(status.uptime_s);
+    format!("pair {}: {ready} (duet {}, up {up})", plain(&status.pair), plain(&status.version))
+}
+
+fn links(links: &[LinkStatus]) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED);
+    table.set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(["link", "from", "to", "state", "since", "lag", "applied", "echoes", "set aside", "reconnects"]);
+    for link in links {
+        let state = if link.stalled { format!("{}, stalled", link.state) } else { link.state.to_string() };
+        let number = |number: u64| Cell::new(grouped(number)).set_alignment(CellAlignment::Right);
+        let lag = link.lag_ms.map_or_else(|| "-".to_owned(), lag);
+        table.add_row([
+            Cell::new(link.direction),
+            Cell::new(plain(&link.source)),
+            Cell::new(plain(&link.target)),
+            Cell::new(state),
+            Cell::new(duration(link.since_s)),
+            Cell::new(lag).set_alignment(CellAlignment::Right),
+            number(link.writes_applied),
+            number(link.echoes_dropped),
+            number(link.set_aside),
+            number(link.reconnects),
+        ]);
+    }
+    table.to_string()
+}
+
+fn words(link: &LinkStatus) -> String {
+    let mut text = String::new();
+    if let Some(progress) = &link.full_sync {
+        text.push_str(&format!("\n{}: full sync, {}", link.direction, full_sync(progress)));
+    }
+    if let Some(reason) = &link.reason {
+        text.push_str(&format!("\n{}: {}", link.direction, plain(reason)));
+        if let Some(remedy) = &link.remedy {
+            text.push_str(&format!("\n  what to do: {}", plain(remedy)));
+        }
+    }
+    for (what, count) in &link.set_aside_by_kind {
+        text.push_str(&format!("\n{}: {} set aside: {}", link.direction, grouped(*count), plain(what)));
+    }
+    for item in link.set_aside_recent.iter().rev().take(SET_ASIDE_SHOWN) {
+        let (what, why, key) = (plain(&item.what), plain(&item.why), plain(&item.key));
+        text.push_str(&format!("\n  database {}, key \"{key}\": {what}, {why}", item.database));
+    }
+    text
+}
+
+fn full_sync(progress: &FullSyncStatus) -> String {
+    let (done, total, rate) = (progress.keys_done, progress.keys_total, progress.keys_per_s);
+    let mut text = format!("{} keys", grouped(done));
+    if let Some(percent) = (u128::from(done) * 100).checked_div(u128::from(total)) {
+        text.push_str(&format!(" of {} ({percent} %)", grouped(total)));
+    }
+    text.push_str(&format!(", {} keys/s", grouped(rate)));
+    if let Some(left) = progress.seconds_left {
+        text.push_str(&format!(", {} left", duration(left)));
+    }
+    text
+}
+
+fn lag(milliseconds: u64) -> String {
+    if milliseconds < 10_000 { format!("{milliseconds} ms") } else { duration(milliseconds / 1000) }
+}
+
+/// The two largest units, which is as exact as a person reads.
+fn duration(seconds: u64) -> String {
+    let seconds = match seconds {
+        0..3_600 => seconds,
+        3_600..86_400 => seconds - seconds % 60,
+        _ => seconds - seconds % 3_600,
+    };
+    humantime::format_duration(Duration::from_secs(seconds)).to_string()
+}
+
+/// 1234567 as 1,234,567.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// What a server said may hold control characters: they must not reach a terminal.
+fn plain(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() {
+            write!(shown, "{}", character.escape_default()).expect("a String takes everything");
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}

@@ -1,0 +1,170 @@
+//! `duet run`.
+
+use std::net::SocketAddr;
+use std::panic::PanicHookInfo;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::{Args, ValueEnum};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::exit::{failed, misconfigured};
+use crate::config::{Config, ConfigError, load};
+use crate::http::HttpServer;
+use crate::observe::{Board, Direction, log};
+use crate::runtime::{self, Options};
+
+/// Threads for the links: one for each direction.
+const WORKERS: usize = 2;
+/// What a stop may take beyond `shutdown.timeout` before it is cut short.
+const STOP_GRACE: Duration = Duration::from_secs(1);
+
+const AFTER_HELP: &str = "\
+Duet needs no local state: a start goes on where the regions themselves say that the last run ended. It keeps trying \
+for ever when a server is away; `duet status` and /readyz say what is in the way.
+
+SIGTERM and Ctrl-C finish what is on its way and exit 0; a second one exits at once, which loses nothing either.
+
+Examples:
+  duet run --config pair.toml
+  DUET__LOG__FORMAT=json duet run --config pair.toml
+  duet run --config pair.toml --full-sync forward    what a held pair may wait for";
+
+/// Keep a pair equal, until SIGTERM or Ctrl-C.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub(super) struct Run {
+    /// The configuration of the pair, as TOML
+    #[arg(long, value_name = "FILE", env = "DUET_CONFIG")]
+    config: PathBuf,
+
+    /// Begin with a full copy along this link, over the data of its target: the operator's word that a held pair waits
+    /// for
+    #[arg(long, value_name = "LINK")]
+    full_sync: Option<Link>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Link {
+    /// From forward.source to forward.target
+    Forward,
+    /// From forward.target to forward.source
+    Reverse,
+}
+
+impl Run {
+    pub(super) fn execute(self) -> ExitCode {
+        let config = match load(&self.config) {
+            Ok(config) => Arc::new(config),
+            Err(error) => return misconfigured(&error),
+        };
+        log::init(&config.log);
+        std::panic::set_hook(Box::new(log_panic));
+        let board = Arc::new(Board::new(&config, Instant::now()));
+        let http = match self.serve(&config, &board) {
+            Ok(http) => http,
+            Err(error) => return misconfigured(&error),
+        };
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            pair = %config.pair.name,
+            source = %config.source().name,
+            target = %config.target().name,
+            http = http.as_ref().map(|http| http.address().to_string()),
+            "started"
+        );
+        let options = Options { full_sync: self.full_sync.map(Direction::from) };
+        let ended = keep_equal(config, board, options);
+        if let Some(http) = http {
+            http.stop();
+        }
+        match ended {
+            Ok(()) => {
+                tracing::info!("stopped");
+                ExitCode::SUCCESS
+            }
+            Err(error) => failed(&format!("{error:#}")),
+        }
+    }
+
+    fn serve(&self, config: &Config, board: &Arc<Board>) -> Result<Option<HttpServer>, ConfigError> {
+        let Some(listen) = config.http.listen else { return Ok(None) };
+        HttpServer::start(listen, Arc::clone(board)).map(Some).map_err(|error| self.cannot_listen(listen, &error))
+    }
+
+    fn cannot_listen(&self, listen: SocketAddr, error: &std::io::Error) -> ConfigError {
+        let problem = format!("cannot be used: {listen}: {error}");
+        let remedy = "Take a free port and an address of this machine, or look whether another Duet is running";
+        ConfigError::at(self.config.display().to_string(), "http.listen", problem, remedy)
+    }
+}
+
+impl From<Link> for Direction {
+    fn from(link: Link) -> Self {
+        match link {
+            Link::Forward => Self::Forward,
+            Link::Reverse => Self::Reverse,
+        }
+    }
+}
+
+/// Runs both links until a signal, or until they cannot go on.
+fn keep_equal(config: Arc<Config>, board: Arc<Board>, options: Options) -> anyhow::Result<()> {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).thread_name("link").enable_all().build()?;
+    let limit = config.shutdown.timeout + STOP_GRACE;
+    let ended = runtime.block_on(async {
+        let shutdown = CancellationToken::new();
+        listen_to_signals(shutdown.clone())?;
+        // A task of its own, so that its panic comes back as an error.
+        let links = tokio::spawn(runtime::run(config, board, options, shutdown.clone()));
+        let mut links = std::pin::pin!(links);
+        tokio::select! {
+            ended = links.as_mut() => return ended?,
+            () = shutdown.cancelled() => {}
+        }
+        match tokio::time::timeout(limit, links).await {
+            Ok(ended) => ended?,
+            Err(_) => {
+                tracing::warn!(?limit, "the stop was cut short: the next start sends what is missing");
+                Ok(())
+            }
+        }
+    });
+    runtime.shutdown_timeout(STOP_GRACE);
+    ended
+}
+
+/// The first signal asks for a stop, the second one is obeyed at once.
+fn listen_to_signals(shutdown: CancellationToken) -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        loop {
+            let name = tokio::select! {
+                _ = terminate.recv() => "SIGTERM",
+                _ = interrupt.recv() => "SIGINT",
+            };
+            if shutdown.is_cancelled() {
+                tracing::warn!(signal = name, "stopping at once");
+                std::process::exit(1);
+            }
+            tracing::info!(signal = name, "stopping: what is on its way is finished first");
+            shutdown.cancel();
+        }
+    });
+    Ok(())
+}
+
+/// A panic is a mistake in this program: it goes where all errors go, whoever waits for the task.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let payload = panic.payload();
+    let text = payload.downcast_ref::<&str>().copied();
+    let what = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    let location = panic.location().map(ToString::to_string);
+    let thread = std::thread::current();
+    tracing::error!(what, location, thread = thread.name(), "a task panicked: please report this");
+}

@@ -1,0 +1,127 @@
+//! `duet status`.
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+
+use super::ask::{Address, status_of};
+use super::exit::{failed, misconfigured, print};
+use super::render;
+use crate::config::{ConfigError, http_listen};
+use crate::observe;
+
+/// Between two looks of `--watch`.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
+/// Cursor to the corner, clear what is below.
+const CLEAR: &str = "\x1b[H\x1b[J";
+
+const AFTER_HELP: &str = "\
+Asks a running Duet over HTTP, at http.listen of the configuration or at --url; http://127.0.0.1:8780 when neither is \
+given. No password is needed, and the regions are not asked.
+
+Exit codes: 0 both links stream and move; 1 they don't, or no answer; 78 the configuration is wrong.
+
+Examples:
+  duet status
+  duet status --config pair.toml --watch
+  duet status --url http://10.0.0.5:8780 --json";
+
+/// Show how a running Duet does.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub(super) struct Status {
+    /// Take the address from http.listen of this configuration
+    #[arg(long, value_name = "FILE", env = "DUET_CONFIG")]
+    config: Option<PathBuf>,
+
+    /// Where Duet answers; wins over --config
+    #[arg(long, value_name = "URL", value_parser = Address::parse)]
+    url: Option<Address>,
+
+    /// Print the answer as JSON; with --watch, one line each
+    #[arg(long)]
+    json: bool,
+
+    /// Look again every second, until Ctrl-C
+    #[arg(long)]
+    watch: bool,
+}
+
+impl Status {
+    pub(super) fn execute(self) -> ExitCode {
+        let address = match self.address() {
+            Ok(address) => address,
+            Err(error) => return misconfigured(&error),
+        };
+        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return failed(&error),
+        };
+        runtime.block_on(async {
+            if self.watch {
+                return self.watch(&address).await;
+            }
+            match self.look(&address).await {
+                Ok((text, true)) => print(&text),
+                Ok((text, false)) => {
+                    print(&text);
+                    ExitCode::FAILURE
+                }
+                Err(error) => failed(&format!("{error:#}")),
+            }
+        })
+    }
+
+    fn address(&self) -> Result<Address, ConfigError> {
+        if let Some(url) = &self.url {
+            return Ok(url.clone());
+        }
+        let Some(file) = &self.config else { return Ok(Address::from(DEFAULT_LISTEN)) };
+        http_listen(file)?.map(Address::from).ok_or_else(|| {
+            let remedy = "Set it, so that the daemon answers, or give --url";
+            ConfigError::at(file.display().to_string(), "http.listen", "is not set", remedy)
+        })
+    }
+
+    /// What to show, and whether the pair is ready.
+    async fn look(&self, address: &Address) -> anyhow::Result<(String, bool)> {
+        let answer = status_of(address).await?;
+        let understand = || format!("the answer of {address} is not a status: is it another program?");
+        let status: observe::Status = serde_json::from_slice(&answer).with_context(understand)?;
+        let text = match (self.json, self.watch) {
+            (false, _) => render::table(&status),
+            (true, true) => String::from_utf8_lossy(&answer).into_owned(),
+            // Fields of a newer daemon are shown too.
+            (true, false) => serde_json::to_string_pretty(&serde_json::from_slice::<serde_json::Value>(&answer)?)?,
+        };
+        Ok((text, status.ready))
+    }
+
+    /// Until Ctrl-C, or until nobody reads.
+    async fn watch(&self, address: &Address) -> ExitCode {
+        let clear = if std::io::stdout().is_terminal() && !self.json { CLEAR } else { "" };
+        loop {
+            let (text, error) = match self.look(address).await {
+                Ok((text, _)) => (format!("{clear}{text}\n"), None),
+                Err(error) => (clear.to_owned(), Some(error)),
+            };
+            let mut output = std::io::stdout().lock();
+            if output.write_all(text.as_bytes()).and_then(|()| output.flush()).is_err() {
+                return ExitCode::FAILURE;
+            }
+            drop(output);
+            if let Some(error) = error {
+                eprintln!("duet: {error:#}");
+            }
+            tokio::time::sleep(WATCH_EVERY).await;
+        }
+    }
+}
+
+/// The address of conf/minimal.toml.
+const DEFAULT_LISTEN: std::net::SocketAddr =
+    std::net::SocketAddr::V4(std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 8780));

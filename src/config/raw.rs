@@ -1,0 +1,165 @@
+//! The plain form of the file: every key with its default. What has no default is an `Option`.
+
+use std::collections::BTreeMap;
+
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize, Serializer};
+
+/// The whole file.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Raw {
+    pub pair: RawPair,
+    pub forward: RawForward,
+    pub region: BTreeMap<String, RawRegion>,
+    pub http: RawHttp,
+    pub heartbeat: RawHeartbeat,
+    pub increments: RawIncrements,
+    pub apply: RawApply,
+    pub full_sync: RawFullSync,
+    pub retry: RawRetry,
+    pub log: RawLog,
+    pub shutdown: RawShutdown,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawPair {
+    pub name: Option<String>,
+    pub reserved_prefix: String,
+}
+
+impl Default for RawPair {
+    fn default() -> Self {
+        Self { name: None, reserved_prefix: "duet:".into() }
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawForward {
+    pub source: Option<String>,
+    pub target: Option<String>,
+    pub existing_keys: String,
+    pub position_lost: String,
+}
+
+impl Default for RawForward {
+    fn default() -> Self {
+        Self { source: None, target: None, existing_keys: "fail".into(), position_lost: "full_sync".into() }
+    }
+}
+
+/// The url is a secret too: its user part may carry a password.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawRegion {
+    #[serde(serialize_with = "hidden")]
+    pub url: Option<SecretString>,
+    pub username: Option<String>,
+    #[serde(serialize_with = "hidden")]
+    pub password: Option<SecretString>,
+    pub password_file: Option<String>,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawHttp {
+    pub listen: Option<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawHeartbeat {
+    pub interval: String,
+    pub expire: String,
+}
+
+impl Default for RawHeartbeat {
+    fn default() -> Self {
+        Self { interval: "250ms".into(), expire: "60s".into() }
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawIncrements {
+    pub publish: bool,
+    pub flush: String,
+    pub swapdb: String,
+}
+
+impl Default for RawIncrements {
+    fn default() -> Self {
+        Self { publish: false, flush: "copy".into(), swapdb: "copy".into() }
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawApply {
+    pub batch_commands: u64,
+    pub batch_bytes: u64,
+    pub in_flight: u64,
+}
+
+impl Default for RawApply {
+    fn default() -> Self {
+        Self { batch_commands: 512, batch_bytes: 262_144, in_flight: 256 }
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawFullSync {
+    pub value_bytes: u64,
+}
+
+impl Default for RawFullSync {
+    fn default() -> Self {
+        Self { value_bytes: 262_144 }
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawRetry {
+    pub first: String,
+    pub most: String,
+}
+
+impl Default for RawRetry {
+    fn default() -> Self {
+        Self { first: "100ms".into(), most: "10s".into() }
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawLog {
+    pub level: String,
+    pub format: String,
+}
+
+impl Default for RawLog {
+    fn default() -> Self {
+        Self { level: "info".into(), format: "text".into() }
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawShutdown {
+    pub timeout: String,
+}
+
+impl Default for RawShutdown {
+    fn default() -> Self {
+        Self { timeout: "8s".into() }
+    }
+}
+
+/// The schema needs a place for the key, and nobody needs the value.
+fn hidden<S: Serializer>(_: &Option<SecretString>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_none()
+}

@@ -1,0 +1,50 @@
+//! Passwords from files. What goes wrong names the path, never the content.
+
+use std::fs::File;
+use std::io::Read;
+
+use secrecy::SecretString;
+use secrecy::zeroize::Zeroize;
+
+/// Longest password, in bytes.
+pub const PASSWORD_BYTES: u64 = 4096;
+
+/// Reads a password; the newline that editors leave at the end is not part of it.
+///
+/// # Errors
+/// What is wrong with the file, to follow the words "the file PATH".
+pub fn password_from(path: &str) -> Result<SecretString, String> {
+    let file = File::open(path).map_err(|error| format!("cannot be opened: {error}"))?;
+    let mut bytes = Vec::new();
+    file.take(PASSWORD_BYTES + 1).read_to_end(&mut bytes).map_err(|error| format!("cannot be read: {error}"))?;
+    let read = password_in(&bytes);
+    bytes.zeroize();
+    read
+}
+
+fn password_in(bytes: &[u8]) -> Result<SecretString, String> {
+    if bytes.len() as u64 > PASSWORD_BYTES {
+        return Err(format!("is longer than {PASSWORD_BYTES} bytes"));
+    }
+    let text = std::str::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())?;
+    match text.trim_end_matches(['\r', '\n']) {
+        "" => Err("is empty".into()),
+        password => Ok(SecretString::from(password)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    #[test]
+    fn the_newline_at_the_end_is_not_part_of_the_password() {
+        assert_eq!(password_in(b"hunter2\n").unwrap().expose_secret(), "hunter2");
+        assert_eq!(password_in(b" hunter2 \r\n").unwrap().expose_secret(), " hunter2 ");
+        assert_eq!(password_in(b"\n").unwrap_err(), "is empty");
+        assert!(password_in(&[b'x'; 5000]).unwrap_err().contains("4096"));
+        assert_eq!(password_in(b"hunter2\xff").unwrap_err(), "is not UTF-8");
+    }
+}

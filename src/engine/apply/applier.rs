@@ -1,0 +1,355 @@
+//! Marked transactions: filled, sent, and judged by what the target answers.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use bytes::{Bytes, BytesMut};
+
+use super::batch::Batch;
+use super::gate::{Gate, REFILL};
+use super::piece::Piece;
+use super::replies::{Outcome, Replies};
+use crate::engine::checkpoint::Checkpoint;
+use crate::engine::origin::Marker;
+use crate::error::{Fault, Kind};
+use crate::wire::resp::{Command, FrameReader, push_command};
+
+/// Bytes of transactions that may be in flight or waiting to be written: what a slow target can make us hold.
+const IN_FLIGHT_BYTES: usize = 16 * 1024 * 1024;
+
+/// How much may be gathered and be on its way.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Requests in one transaction; a client's transaction is never split, so one may grow beyond.
+    pub batch_commands: u32,
+    /// Bytes in one transaction, likewise. A client's transaction beyond it is passed on while it arrives.
+    pub batch_bytes: usize,
+    /// Transactions in flight; at most [`REFILL`].
+    pub in_flight: usize,
+}
+
+/// Who writes.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// The marker's key at the target.
+    pub marker: Vec<u8>,
+    /// The gate's key at the target.
+    pub gate: Vec<u8>,
+    /// The daemon's epoch at the target.
+    pub epoch: u64,
+    /// The id of the first transaction.
+    pub first_id: u64,
+}
+
+/// A request that failed inside of a transaction that was executed: it is lost, the others stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The command's name.
+    pub command: String,
+    /// Its first argument, usually the key.
+    pub key: Vec<u8>,
+    /// What the target answered.
+    pub error: String,
+}
+
+/// A transaction that the target has executed.
+#[derive(Debug)]
+pub struct Applied {
+    /// Its id.
+    pub id: u64,
+    /// What it established.
+    pub checkpoint: Checkpoint,
+    /// Clients' writes in it.
+    pub writes: u64,
+    /// Bytes in it.
+    pub bytes: usize,
+    /// What failed inside of it.
+    pub refusals: Vec<Refusal>,
+}
+
+#[derive(Debug)]
+struct InFlight {
+    id: u64,
+    checkpoint: Checkpoint,
+    guards: u32,
+    /// Requests between `MULTI` and the first of the body.
+    head: u32,
+    body: Vec<Bytes>,
+    bytes: usize,
+    writes: u64,
+}
+
+/// Bytes of a transaction that are ready but for the buffer that their places refer to.
+#[derive(Debug)]
+struct Staged {
+    begins: Option<InFlight>,
+    head: Vec<u8>,
+    pieces: Vec<Piece>,
+    tail: Vec<u8>,
+    ends: Option<(Checkpoint, u64)>,
+}
+
+/// The writing half of a link.
+#[derive(Debug)]
+pub struct Applier {
+    identity: Identity,
+    bounds: Bounds,
+    gate: Gate,
+    next_id: u64,
+    /// The database of the connection once all that was staged is executed.
+    database: u32,
+    batch: Batch,
+    /// The batch's transaction has begun and is passed on while it arrives.
+    spilling: bool,
+    staged: Vec<Staged>,
+    in_flight: VecDeque<InFlight>,
+    in_flight_bytes: usize,
+    out: VecDeque<Bytes>,
+    replies: Replies,
+    refused: Option<u64>,
+}
+
+impl Applier {
+    /// An applier on a fresh connection whose database is 0.
+    pub fn new(identity: Identity, bounds: Bounds) -> Self {
+        let bounds = Bounds { in_flight: bounds.in_flight.clamp(1, REFILL as usize), ..bounds };
+        Self {
+            gate: Gate::new(identity.gate.clone()),
+            next_id: identity.first_id,
+            identity,
+            bounds,
+            database: 0,
+            batch: Batch::default(),
+            spilling: false,
+            staged: Vec::new(),
+            in_flight: VecDeque::new(),
+            in_flight_bytes: 0,
+            out: VecDeque::new(),
+            replies: Replies::default(),
+            refused: None,
+        }
+    }
+
+    /// The transaction that is being filled.
+    pub fn batch(&mut self) -> &mut Batch {
+        &mut self.batch
+    }
+
+    /// Appends a client's command that stands at `place` of the buffer that is being read.
+    pub fn push_place(&mut self, database: u32, place: Range<usize>, buffer: &[u8]) {
+        self.batch.push_place(database, place, buffer);
+        self.batch.writes += 1;
+    }
+
+    /// Whether the batch has reached a bound.
+    pub fn is_full(&self) -> bool {
+        self.batch.requests >= self.bounds.batch_commands || self.batch.bytes >= self.bounds.batch_bytes
+    }
+
+    /// Whether another transaction may be sent now.
+    pub fn may_send(&self) -> bool {
+        self.in_flight.len() + self.staged.len() < self.bounds.in_flight && self.in_flight_bytes < IN_FLIGHT_BYTES
+    }
+
+    /// Whether more may be read for this applier.
+    pub fn has_room(&self) -> bool {
+        self.may_send() || !self.is_full()
+    }
+
+    /// Whether nothing is waiting and nothing in flight.
+    pub fn is_idle(&self) -> bool {
+        !self.batch.is_due() && self.staged.is_empty() && self.in_flight.is_empty()
+    }
+
+    /// Transactions in flight.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// The target has lost marker and gate (a client flushed it): write both again with the next transaction.
+    pub fn marker_lost(&mut self) {
+        self.gate.lost();
+        self.batch.wanted = true;
+    }
+
+    /// Ends the transaction that is being filled, establishing `checkpoint`; does nothing where none is due. Gives its id.
+    pub fn close(&mut self, checkpoint: Checkpoint) -> Option<u64> {
+        if !self.batch.is_due() && !self.spilling {
+            return None;
+        }
+        let mut staged = if self.spilling { Staged::part(&mut self.batch) } else { self.begin(checkpoint) };
+        let id = self.next_id - 1;
+        let batch = std::mem::take(&mut self.batch);
+        self.database = batch.database();
+        if batch.erases_marker || self.spilling {
+            if self.database != 0 {
+                push_command(&mut staged.tail, &["SELECT", "0"]);
+                self.database = 0;
+            }
+            if batch.erases_marker {
+                self.gate.lost();
+                self.gate.pass(id, &mut staged.tail);
+            }
+            self.push_marker(id, &checkpoint, &mut staged.tail);
+        }
+        push_command(&mut staged.tail, &["EXEC"]);
+        staged.ends = Some((checkpoint, batch.writes));
+        self.staged.push(staged);
+        self.spilling = false;
+        Some(id)
+    }
+
+    /// Passes on what has arrived of a client's transaction that is too long to be held; `before` is the checkpoint that
+    /// holds until it ends.
+    pub fn spill(&mut self, before: Checkpoint) {
+        let staged = if self.spilling { Staged::part(&mut self.batch) } else { self.begin(before) };
+        self.staged.push(staged);
+        self.batch.bytes = 0;
+        self.batch.requests = 1; // keeps the batch due until the transaction's end
+        self.spilling = true;
+    }
+
+    /// Resolves what was staged from `chunk`, the buffer that was being read, and puts it out. What is still being filled
+    /// keeps slices of the chunk.
+    pub fn seal(&mut self, chunk: &Bytes) {
+        for piece in self.batch.pieces_mut() {
+            if let Piece::Unsealed(range) = piece {
+                *piece = Piece::Shared(chunk.slice(range.clone()));
+            }
+        }
+        for staged in self.staged.drain(..) {
+            let spills = staged.begins.is_none() || staged.ends.is_none();
+            self.in_flight.extend(staged.begins);
+            let Some(entry) = self.in_flight.back_mut() else { continue };
+            let before: usize = entry.bytes;
+            let body = staged.pieces.into_iter().map(|piece| piece.seal(chunk));
+            let body: Vec<Bytes> = body.collect();
+            if !spills {
+                entry.body.clone_from(&body);
+            }
+            let parts = std::iter::once(staged.head.into()).chain(body).chain(std::iter::once(staged.tail.into()));
+            for bytes in parts.filter(|bytes| !bytes.is_empty()) {
+                entry.bytes += bytes.len();
+                self.out.push_back(bytes);
+            }
+            if let Some((checkpoint, writes)) = staged.ends {
+                entry.checkpoint = checkpoint;
+                entry.writes = writes;
+            }
+            self.in_flight_bytes += entry.bytes - before;
+        }
+    }
+
+    /// What is to be written to the target's connection, first in first out.
+    pub fn out(&mut self) -> &mut VecDeque<Bytes> {
+        &mut self.out
+    }
+
+    /// Reads the target's replies; what was read is gone from `input`.
+    ///
+    /// # Errors
+    /// A [`Fault`] when a transaction was refused or the replies make no sense. The connection is of no use then: what
+    /// was in flight is decided by the marker at the target.
+    pub fn on_replies(&mut self, input: &mut BytesMut, applied: &mut Vec<Applied>) -> Result<(), Fault> {
+        while !input.is_empty() {
+            let Some(front) = self.in_flight.front() else {
+                return Err(Fault::new(Kind::Protocol, "the target sent a reply to nothing"));
+            };
+            let Some(outcome) = self.replies.next(input, front.guards)? else { return Ok(()) };
+            let Some(entry) = self.in_flight.pop_front() else { return Ok(()) };
+            self.in_flight_bytes -= entry.bytes;
+            if !outcome.executed {
+                self.refused.get_or_insert(entry.id);
+            }
+            applied.push(judge(entry, outcome)?);
+        }
+        Ok(())
+    }
+
+    /// The first transaction that the target refused: no marker with a later id may be believed.
+    pub fn refused(&self) -> Option<u64> {
+        self.refused
+    }
+
+    /// This applier, with all that is on its way; what remains in its place must not be used.
+    pub fn hand_over(&mut self) -> Self {
+        let fresh = Self::new(self.identity.clone(), self.bounds);
+        std::mem::replace(self, fresh)
+    }
+
+    fn begin(&mut self, checkpoint: Checkpoint) -> Staged {
+        let id = self.next_id;
+        self.next_id += 1;
+        let mut head = Vec::with_capacity(384);
+        let mut guards = 0;
+        if self.database != 0 {
+            push_command(&mut head, &["SELECT", "0"]);
+            guards += 1;
+        }
+        if !self.in_flight.is_empty() || !self.staged.is_empty() {
+            guards += self.gate.guard(id, &mut head);
+        }
+        push_command(&mut head, &["MULTI"]);
+        self.push_marker(id, &checkpoint, &mut head);
+        let requests = 1 + self.gate.pass(id, &mut head);
+        let entry = InFlight { id, checkpoint, guards, head: requests, body: Vec::new(), bytes: 0, writes: 0 };
+        Staged { begins: Some(entry), head, ..Staged::part(&mut self.batch) }
+    }
+
+    fn push_marker(&self, id: u64, checkpoint: &Checkpoint, out: &mut Vec<u8>) {
+        let Checkpoint { phase, high, low, time_ms } = *checkpoint;
+        let marker = Marker { phase, epoch: self.identity.epoch, id, high, low, time_ms };
+        push_command(out, &[b"SET".as_slice(), &self.identity.marker, marker.to_string().as_bytes()]);
+    }
+}
+
+impl Staged {
+    fn part(batch: &mut Batch) -> Self {
+        Self { begins: None, head: Vec::new(), pieces: batch.take_pieces(), tail: Vec::new(), ends: None }
+    }
+}
+
+fn judge(entry: InFlight, outcome: Outcome) -> Result<Applied, Fault> {
+    if !outcome.executed {
+        return Err(match (outcome.refused, outcome.exec_error) {
+            (Some((index, error)), _) => {
+                let refusal = describe(&entry, index, error);
+                let key = String::from_utf8_lossy(&refusal.key).into_owned();
+                Fault::of_reply(&refusal.error, &format!("{} on key '{}'", refusal.command, bounded(&key)))
+            }
+            (None, Some(error)) => Fault::of_reply(
+                error.trim_start_matches("EXECABORT ").trim_start_matches("Transaction discarded because of: "),
+                "EXEC",
+            ),
+            (None, None) => Fault::new(Kind::GateShut, format!("transaction {} found the gate shut", entry.id)),
+        });
+    }
+    let refusals = outcome.errors.into_iter().map(|(index, error)| describe(&entry, index, error)).collect();
+    let InFlight { id, checkpoint, writes, bytes, .. } = entry;
+    Ok(Applied { id, checkpoint, writes, bytes, refusals })
+}
+
+/// The request at `index` of a transaction, found again in its bytes.
+fn describe(entry: &InFlight, index: u32, error: String) -> Refusal {
+    let unknown = |command: &str| Refusal { command: command.to_owned(), key: Vec::new(), error: error.clone() };
+    let Some(mut skip) = index.checked_sub(entry.head) else { return unknown("the marker") };
+    for part in &entry.body {
+        let mut at = 0;
+        let mut reader = FrameReader::new();
+        while let Ok(Some(length)) = reader.next(part.get(at..).unwrap_or_default()) {
+            if skip == 0 {
+                let command = Command::new(part.get(at..).unwrap_or_default(), reader.arguments());
+                let name = String::from_utf8_lossy(command.name()).into_owned();
+                return Refusal { command: name, key: command.arg(1).to_vec(), error };
+            }
+            skip -= 1;
+            at += length;
+        }
+    }
+    unknown("a command")
+}
+
+/// A key for people: at most 100 characters of it.
+fn bounded(key: &str) -> String {
+    key.chars().take(100).collect()
+}

@@ -1,0 +1,69 @@
+//! The gate: no transaction runs behind one that was refused.
+//!
+//! Transactions are pipelined. When a server refuses one at queue time (`NOPERM` for one command, `OOM` for a moment),
+//! the next, already behind it, would run, and its marker would pass over what was refused. So the target holds a sorted
+//! set with the ids of the transactions still to come; each transaction takes its own id out; and before each that is
+//! sent while another is in flight goes `WATCH gate` and `ZREMRANGEBYSCORE gate -inf (id`: if an earlier id is still in
+//! the set, removing it touches the watched key and the server refuses this transaction too. That one's id stays in the
+//! set, which stops its successor, and so on. Both commands pass while the server is out of memory.
+//! `docs/protocol.md` has the reasoning and what remains.
+
+use crate::wire::resp::push_command;
+
+/// How many ids one refill puts into the set. Twice as many are there at first, so that with at most this many
+/// transactions in flight the set always reaches beyond them.
+pub const REFILL: u64 = 512;
+
+/// The gate of one connection.
+#[derive(Debug)]
+pub struct Gate {
+    key: Vec<u8>,
+    /// The first id that is not in the set yet.
+    filled_to: u64,
+}
+
+impl Gate {
+    /// A gate that has never been filled; the first id that passes it fills it.
+    pub fn new(key: Vec<u8>) -> Self {
+        Self { key, filled_to: 0 }
+    }
+
+    /// Forgets what was filled in, for the target has lost it: the next transaction fills it anew.
+    pub fn lost(&mut self) {
+        self.filled_to = 0;
+    }
+
+    /// Appends what stands before transaction `id` when others are in flight. Gives the number of requests.
+    pub fn guard(&self, id: u64, out: &mut Vec<u8>) -> u32 {
+        push_command(out, &[b"WATCH".as_slice(), &self.key]);
+        push_command(out, &[b"ZREMRANGEBYSCORE", self.key.as_slice(), b"-inf", format!("({id}").as_bytes()]);
+        2
+    }
+
+    /// Appends what transaction `id` itself does: it takes its id out, and fills the set when it runs low. Gives the
+    /// number of requests.
+    pub fn pass(&mut self, id: u64, out: &mut Vec<u8>) -> u32 {
+        let mut requests = 1;
+        if self.filled_to <= id {
+            push_command(out, &[b"DEL".as_slice(), &self.key]);
+            self.filled_to = id;
+            self.fill(REFILL * 2, out);
+            requests += 2;
+        } else if self.filled_to - id <= REFILL {
+            self.fill(REFILL, out);
+            requests += 1;
+        }
+        push_command(out, &[b"ZREM", self.key.as_slice(), id.to_string().as_bytes()]);
+        requests
+    }
+
+    fn fill(&mut self, count: u64, out: &mut Vec<u8>) {
+        let mut arguments = vec![b"ZADD".to_vec(), self.key.clone()];
+        for id in self.filled_to..self.filled_to + count {
+            let id = id.to_string().into_bytes();
+            arguments.extend([id.clone(), id]);
+        }
+        push_command(out, &arguments);
+        self.filled_to += count;
+    }
+}

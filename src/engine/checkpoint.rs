@@ -1,0 +1,30 @@
+//! What a transaction establishes at the target: where a restart reads on.
+
+use super::origin::Phase;
+use super::position::Position;
+
+/// The part of a marker that says how far the link has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// How far the link has come.
+    pub phase: Phase,
+    /// Every local write of the source before this place was sent.
+    pub high: Position,
+    /// Every local write of the source before this place is finished for good.
+    pub low: Position,
+    /// The source's clock there, Unix milliseconds.
+    pub time_ms: i64,
+}
+
+impl Checkpoint {
+    /// A copy is intended or under way, from `high`; `sweeps` tells whether it ends with deletions.
+    pub fn copying(high: Position, time_ms: i64, sweeps: bool) -> Self {
+        let phase = if sweeps { Phase::Recopying } else { Phase::Copying };
+        Self { phase, high, low: high, time_ms }
+    }
+
+    /// Everything before `high` is applied: nothing holds `low` back, since a conflict can't be pending yet.
+    pub fn streaming(high: Position, time_ms: i64) -> Self {
+        Self { phase: Phase::Streaming, high, low: high, time_ms }
+    }
+}

@@ -1,0 +1,326 @@
+//! One link's full copy: a dump of the source in, marked transactions for the target out.
+//!
+//! The dump is taken apart as it arrives. A value goes as one `RESTORE` where the target understands its encoding, as
+//! element commands otherwise, and in pieces when it is big. The marker says `copying` all the while: a restart copies
+//! again.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use super::apply::{Applied, Applier};
+use super::checkpoint::Checkpoint;
+use super::decode::rebuild;
+use super::position::Position;
+use super::source::{Announcement, DumpLength};
+use crate::error::{Fault, Kind};
+use crate::wire::rdb::{DumpReader, Element, Event as DumpEvent, Key, Limits, Record, Restorable};
+use crate::wire::resp::push_command;
+
+/// What the copy needs to know of its target and of its orders.
+#[derive(Debug, Clone)]
+pub struct CopyRules {
+    /// What the target takes by `RESTORE`.
+    pub restorable: Restorable,
+    /// What the target knows of element commands.
+    pub features: rebuild::TargetFeatures,
+    /// Whether the target has functions.
+    pub functions: bool,
+    /// Whether the target's SET knows PXAT (6.2 and later).
+    pub set_pxat: bool,
+    /// A value with a longer encoding goes in pieces, bytes.
+    pub value_bytes: usize,
+    /// Keys that begin with it are ours.
+    pub prefix: Vec<u8>,
+    /// Names that the target keeps, as `database:name`.
+    pub keep: Arc<HashSet<Vec<u8>>>,
+}
+
+/// Something that others have to know.
+#[derive(Debug)]
+pub enum CopyEvent {
+    /// The dump says that so many keys will come.
+    Total(u64),
+    /// A value was not copied, or not all of it.
+    SetAside {
+        /// Its database.
+        database: u32,
+        /// Its key; empty where it is none.
+        key: Vec<u8>,
+        /// What it is.
+        what: String,
+        /// Why.
+        why: String,
+    },
+}
+
+#[derive(Debug)]
+enum Stage {
+    Announced,
+    Dump,
+    Mark([u8; 40]),
+    Done,
+}
+
+/// A full copy under way.
+#[derive(Debug)]
+pub struct Copy {
+    rules: CopyRules,
+    applier: Applier,
+    dump: DumpReader,
+    stage: Stage,
+    length: Option<DumpLength>,
+    checkpoint: Checkpoint,
+    /// The source's clock at the start: what expired before it is not copied.
+    now_ms: i64,
+    /// The big value that is arriving; `None` also when it is passed over.
+    big: Option<(Key, bool)>,
+    events: Vec<CopyEvent>,
+    keys: u64,
+}
+
+impl Copy {
+    /// A copy of the history up to `position`; `sweeps` tells whether deletions will follow it.
+    pub fn new(rules: CopyRules, applier: Applier, position: Position, now_ms: i64, sweeps: bool) -> Self {
+        let limits = Limits { whole_bytes: rules.value_bytes, piece_bytes: rules.value_bytes };
+        Self {
+            applier,
+            dump: DumpReader::new(limits),
+            stage: Stage::Announced,
+            length: None,
+            checkpoint: Checkpoint::copying(position, now_ms, sweeps),
+            now_ms,
+            big: None,
+            events: Vec::new(),
+            keys: 0,
+            rules,
+        }
+    }
+
+    /// Reads what it can of the dump from `input`, as long as there is room; what was read is gone from it.
+    ///
+    /// # Errors
+    /// A [`Fault`] when the dump can't be read.
+    pub fn on_source(&mut self, input: &mut BytesMut) -> Result<(), Fault> {
+        if matches!(self.stage, Stage::Announced) {
+            let Some(found) = Announcement::find(input)? else { return Ok(()) };
+            input.advance(found.size);
+            self.length = Some(found.length);
+            self.stage = Stage::Dump;
+        }
+        while matches!(self.stage, Stage::Dump) && self.wants_source() {
+            let Some(event) = self.dump.next(input).map_err(|error| Fault::new(Kind::Dump, error.to_string()))? else {
+                break;
+            };
+            self.dump_event(event)?;
+            if self.applier.is_full() {
+                self.flush();
+            }
+        }
+        if let Stage::Mark(mark) = self.stage
+            && let Some(end) = input.get(..mark.len())
+        {
+            if end != mark {
+                return Err(Fault::new(Kind::Dump, "the dump does not end with the announced mark"));
+            }
+            input.advance(mark.len());
+            self.stage = Stage::Done;
+        }
+        self.flush();
+        Ok(())
+    }
+
+    /// Reads the target's replies; what was read is gone from `input`.
+    ///
+    /// # Errors
+    /// A [`Fault`] when the target refused a transaction.
+    pub fn on_target(&mut self, input: &mut BytesMut, applied: &mut Vec<Applied>) -> Result<(), Fault> {
+        self.applier.on_replies(input, applied)?;
+        self.flush();
+        Ok(())
+    }
+
+    /// Deletes keys at the target that the source no longer has.
+    pub fn delete(&mut self, database: u32, keys: &[Vec<u8>]) {
+        let mut request: Vec<&[u8]> = vec![b"UNLINK"];
+        request.extend(keys.iter().map(Vec::as_slice));
+        self.applier.batch().push_own(database, |out| {
+            push_command(out, &request);
+            1
+        });
+        self.flush();
+    }
+
+    /// Whether there is room for more of the dump.
+    pub fn wants_source(&self) -> bool {
+        self.applier.has_room() && !matches!(self.stage, Stage::Done)
+    }
+
+    /// Whether the dump has been read to its end and the target has executed all of it.
+    pub fn is_applied(&self) -> bool {
+        matches!(self.stage, Stage::Done) && self.applier.is_idle()
+    }
+
+    /// The writing half.
+    pub fn applier(&mut self) -> &mut Applier {
+        &mut self.applier
+    }
+
+    /// What happened since the last call.
+    pub fn events(&mut self) -> std::vec::Drain<'_, CopyEvent> {
+        self.events.drain(..)
+    }
+
+    /// Keys read so far, bytes of the dump read so far, and its length where that is known.
+    pub fn progress(&self) -> (u64, u64, Option<u64>) {
+        let total = match self.length {
+            Some(DumpLength::Bytes(bytes)) => Some(bytes),
+            Some(DumpLength::Mark(_)) | None => None,
+        };
+        (self.keys, self.dump.consumed(), total)
+    }
+
+    fn flush(&mut self) {
+        if self.applier.may_send() {
+            self.applier.close(self.checkpoint);
+        }
+        self.applier.seal(&Bytes::new());
+    }
+
+    fn dump_event(&mut self, event: DumpEvent) -> Result<(), Fault> {
+        match event {
+            DumpEvent::Header { .. } | DumpEvent::Aux { .. } | DumpEvent::Database(_) => {}
+            DumpEvent::Sizes { keys, .. } => self.events.push(CopyEvent::Total(keys)),
+            DumpEvent::Function(code) => self.function(&code),
+            DumpEvent::Record(record) => {
+                self.keys += 1;
+                if self.is_wanted(&record.key) {
+                    self.record(&record)?;
+                }
+            }
+            DumpEvent::Begin(key) => {
+                self.keys += 1;
+                self.big = self.is_wanted(&key).then_some((key, true));
+            }
+            DumpEvent::Piece(elements) => self.piece(&elements),
+            DumpEvent::Finish => {
+                if let Some((key, _)) = self.big.take() {
+                    self.expire(&key);
+                }
+            }
+            DumpEvent::SetAside { key, what } => {
+                self.keys += u64::from(key.is_some());
+                self.set_aside(key.as_ref(), what, "Duet can't copy it".to_owned());
+            }
+            DumpEvent::End => {
+                self.stage = match self.length {
+                    Some(DumpLength::Mark(mark)) => Stage::Mark(mark),
+                    Some(DumpLength::Bytes(_)) | None => Stage::Done,
+                };
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a key of the dump is to be copied: ours are not, nor what has expired, nor what the target keeps.
+    fn is_wanted(&self, key: &Key) -> bool {
+        let expired = key.expires_at_ms.is_some_and(|at| at <= self.now_ms);
+        let ours = key.name.starts_with(&self.rules.prefix);
+        !expired
+            && !ours
+            && (self.rules.keep.is_empty() || !self.rules.keep.contains(&kept_name(key.database, &key.name)))
+    }
+
+    fn record(&mut self, record: &Record) -> Result<(), Fault> {
+        let dump = |error: crate::wire::rdb::DumpError| Fault::new(Kind::Dump, error.to_string());
+        let key = &record.key;
+        if self.rules.set_pxat
+            && let Some(text) = record.text()
+        {
+            self.text(key, &text.map_err(dump)?);
+        } else if self.rules.restorable.takes(record.dialect, record.type_code) {
+            let payload = record.payload(self.rules.restorable.rdb_version);
+            let ttl = key.expires_at_ms.unwrap_or(0).to_string();
+            self.applier.batch().push_own(key.database, |out| {
+                push_command(out, &[b"RESTORE", &*key.name, ttl.as_bytes(), &payload, b"REPLACE", b"ABSTTL"]);
+                1
+            });
+        } else {
+            let mut first = true;
+            for elements in record.pieces(self.rules.value_bytes) {
+                match elements {
+                    Ok(elements) => self.rebuild(key, &elements, std::mem::take(&mut first)),
+                    Err(error) => {
+                        self.set_aside(Some(key), format!("{:?}", key.kind).to_lowercase(), error.to_string());
+                        return Ok(());
+                    }
+                }
+            }
+            self.expire(key);
+        }
+        Ok(())
+    }
+
+    fn text(&mut self, key: &Key, text: &[u8]) {
+        self.applier.batch().push_own(key.database, |out| {
+            match key.expires_at_ms {
+                None => push_command(out, &[b"SET", &*key.name, text]),
+                Some(at) => push_command(out, &[b"SET", &*key.name, text, b"PXAT", at.to_string().as_bytes()]),
+            }
+            1
+        });
+    }
+
+    fn piece(&mut self, elements: &[Element]) {
+        let Some((key, first)) = self.big.take() else { return };
+        self.rebuild(&key, elements, first);
+        self.big = Some((key, false));
+    }
+
+    fn rebuild(&mut self, key: &Key, elements: &[Element], first: bool) {
+        let features = self.rules.features;
+        let mut lost = 0;
+        self.applier.batch().push_own(key.database, |out| {
+            let rebuilt = rebuild::requests(key, elements, first, features, out);
+            lost = rebuilt.field_expiries_lost;
+            rebuilt.requests
+        });
+        if lost > 0 {
+            let why = format!("the target has no expiry of hash fields: {lost} were left out");
+            self.set_aside(Some(key), "field expiry".to_owned(), why);
+        }
+    }
+
+    fn expire(&mut self, key: &Key) {
+        if let Some(at) = key.expires_at_ms {
+            self.applier.batch().push_own(key.database, |out| {
+                push_command(out, &[b"PEXPIREAT", &*key.name, at.to_string().as_bytes()]);
+                1
+            });
+        }
+    }
+
+    fn function(&mut self, code: &[u8]) {
+        if self.rules.functions {
+            self.applier.batch().push_own(0, |out| {
+                push_command(out, &[b"FUNCTION", b"LOAD".as_slice(), b"REPLACE", code]);
+                1
+            });
+        } else {
+            self.set_aside(None, "function library".to_owned(), "the target has no functions".to_owned());
+        }
+    }
+
+    fn set_aside(&mut self, key: Option<&Key>, what: String, why: String) {
+        let (database, key) = key.map_or((0, Vec::new()), |key| (key.database, key.name.to_vec()));
+        self.events.push(CopyEvent::SetAside { database, key, what, why });
+    }
+}
+
+/// How a name that the target keeps is written down.
+pub fn kept_name(database: u32, name: &[u8]) -> Vec<u8> {
+    let mut kept = format!("{database}:").into_bytes();
+    kept.extend_from_slice(name);
+    kept
+}

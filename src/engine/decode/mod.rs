@@ -1,0 +1,3 @@
+//! What a primary sends, made into changes.
+
+pub mod rebuild;

@@ -1,0 +1,71 @@
+//! One direction of a pair: first a copy where the plan asks for one, then the increments.
+
+use bytes::BytesMut;
+
+use super::apply::{Applied, Applier};
+use super::copy::Copy;
+use super::stream::{Now, Stream};
+use crate::error::Fault;
+
+/// A link at work.
+#[derive(Debug)]
+pub enum Link {
+    /// Copying the dump.
+    Copying(Box<Copy>),
+    /// Carrying the increments.
+    Streaming(Box<Stream>),
+}
+
+impl Link {
+    /// Takes what the source sent.
+    ///
+    /// # Errors
+    /// A [`Fault`] when it can't be read.
+    pub fn on_source(&mut self, input: &mut BytesMut, now: Now) -> Result<(), Fault> {
+        match self {
+            Self::Copying(copy) => copy.on_source(input),
+            Self::Streaming(stream) => stream.on_source(input, now),
+        }
+    }
+
+    /// Takes what the target answered, and tells which transactions it has executed.
+    ///
+    /// # Errors
+    /// A [`Fault`] when it refused one.
+    pub fn on_target(&mut self, input: &mut BytesMut, now: Now, applied: &mut Vec<Applied>) -> Result<(), Fault> {
+        match self {
+            Self::Copying(copy) => copy.on_target(input, applied),
+            Self::Streaming(stream) => stream.on_target(input, now, applied),
+        }
+    }
+
+    /// Whether there is room for more from the source.
+    pub fn wants_source(&self) -> bool {
+        match self {
+            Self::Copying(copy) => copy.wants_source(),
+            Self::Streaming(stream) => stream.wants_source(),
+        }
+    }
+
+    /// The writing half.
+    pub fn applier(&mut self) -> &mut Applier {
+        match self {
+            Self::Copying(copy) => copy.applier(),
+            Self::Streaming(stream) => stream.applier(),
+        }
+    }
+
+    /// The copy is done: the increments follow on the same connections.
+    pub fn stream_on(&mut self, stream: impl FnOnce(Applier) -> Stream) {
+        let stream = stream(self.applier().hand_over());
+        *self = Self::Streaming(Box::new(stream));
+    }
+
+    /// Bytes of the source's history whose writes the target has applied; 0 while nothing may be acknowledged.
+    pub fn acknowledged(&self) -> u64 {
+        match self {
+            Self::Copying(_) => 0,
+            Self::Streaming(stream) => stream.acknowledged(),
+        }
+    }
+}

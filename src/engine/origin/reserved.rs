@@ -1,0 +1,60 @@
+//! The names of the keys that Duet itself writes. They carry the reserved prefix and are never copied as data.
+
+/// Every reserved key of one pair.
+#[derive(Debug, Clone)]
+pub struct ReservedKeys {
+    prefix: String,
+    pair: String,
+}
+
+impl ReservedKeys {
+    /// The keys of the pair `pair` under `prefix`, which ends with a colon by custom.
+    pub fn new(prefix: &str, pair: &str) -> Self {
+        Self { prefix: prefix.to_owned(), pair: pair.to_owned() }
+    }
+
+    /// What every reserved key begins with, also those of other pairs.
+    pub fn prefix(&self) -> &[u8] {
+        self.prefix.as_bytes()
+    }
+
+    /// The marker of the link from `origin`: it lives at the target.
+    pub fn marker(&self, origin: &str) -> Vec<u8> {
+        self.key("marker", origin)
+    }
+
+    /// The sorted set of transaction ids still to come of the link from `origin`: it lives at the target.
+    pub fn gate(&self, origin: &str) -> Vec<u8> {
+        self.key("gate", origin)
+    }
+
+    /// The heartbeat of `region`: it is written there and travels to the other region.
+    pub fn heartbeat(&self, region: &str) -> Vec<u8> {
+        self.key("heartbeat", region)
+    }
+
+    /// The probe that fixes a position in the stream of `region`: it lives there for a moment.
+    pub fn probe(&self, region: &str) -> Vec<u8> {
+        self.key("probe", region)
+    }
+
+    /// The names that the target held before the first copy from `origin` and keeps.
+    pub fn kept(&self, origin: &str) -> Vec<u8> {
+        self.key("kept", origin)
+    }
+
+    /// The epoch of the daemon that writes for the link from `origin`: it lives at the target.
+    pub fn epoch(&self, origin: &str) -> Vec<u8> {
+        self.key("epoch", origin)
+    }
+
+    /// All keys of this pair that may stand in one region, for counting what is data.
+    pub fn all(&self, regions: [&str; 2]) -> Vec<Vec<u8>> {
+        let kinds = [Self::marker, Self::gate, Self::heartbeat, Self::probe, Self::kept, Self::epoch];
+        kinds.iter().flat_map(|kind| regions.map(|region| kind(self, region))).collect()
+    }
+
+    fn key(&self, kind: &str, region: &str) -> Vec<u8> {
+        format!("{}{}:{kind}:{region}", self.prefix, self.pair).into_bytes()
+    }
+}

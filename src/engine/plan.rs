@@ -1,0 +1,289 @@
+//! What a link does when it starts: read on, copy everything, fix its position, wait or hold.
+//!
+//! Takes what both servers say, gives one plan. The same rules serve both directions; the only difference is which link
+//! copies when a pair is new. `docs/architecture.md` tells the reasons as a table.
+
+use super::origin::{Marker, Phase};
+use super::position::Position;
+use super::source::Replication;
+use crate::error::{Fault, Kind};
+
+/// A source with fewer keys than one in so many of the target's has shrunk, if the target has at least [`SHRUNK_FROM`].
+const SHRUNK_TO_ONE_IN: u64 = 2;
+/// Below so many keys at the target only an empty source counts as shrunk.
+const SHRUNK_FROM: u64 = 1000;
+
+/// One end of a link.
+#[derive(Debug, Clone)]
+pub struct End {
+    /// The region's name.
+    pub region: String,
+    /// The history that it can continue.
+    pub replication: Replication,
+    /// Its keys, ours not counted.
+    pub keys: u64,
+    /// The marker that the link writing to it has left there.
+    pub marker: Option<Marker>,
+}
+
+/// What a plan is made from.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// Where the link reads.
+    pub source: End,
+    /// Where it writes.
+    pub target: End,
+    /// Whether it is the link that copies when the pair is new.
+    pub copies_first: bool,
+    /// The operator has ordered a copy: by this link, or by the other one.
+    pub ordered: Option<Ordered>,
+    /// Whether a lost position is answered by a copy.
+    pub copy_when_lost: bool,
+    /// The target executed transactions behind one that it had refused: what the marker says can't be relied on.
+    pub marker_broken: bool,
+}
+
+/// Which link copies by order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ordered {
+    /// This one.
+    This,
+    /// The other one.
+    Other,
+}
+
+/// Why everything is copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CopyReason {
+    /// The pair is new.
+    Initial,
+    /// An earlier copy did not come to its end.
+    Interrupted {
+        /// That copy was to end with deletions.
+        sweeps: bool,
+    },
+    /// The source can't continue from the link's position.
+    PositionLost,
+    /// The target holds nothing.
+    Refill,
+    /// The operator has ordered it.
+    Ordered,
+}
+
+impl CopyReason {
+    /// Whether what the source no longer holds is deleted at the target in the end.
+    pub fn sweeps(self) -> bool {
+        match self {
+            Self::Initial | Self::Refill => false,
+            Self::Interrupted { sweeps } => sweeps,
+            Self::PositionLost | Self::Ordered => true,
+        }
+    }
+}
+
+/// What a link does.
+#[derive(Debug)]
+pub enum Plan {
+    /// Read on from here.
+    Resume(Position),
+    /// Begin with what is written from now on.
+    Fix,
+    /// Copy everything, then read on.
+    Copy(CopyReason),
+    /// Look again soon: the other link has to go first.
+    Wait,
+    /// Do nothing until the operator decides or the cause is gone.
+    Hold(Fault),
+}
+
+/// What the link does.
+pub fn plan(view: &View) -> Plan {
+    let View { source, target, .. } = view;
+    let own = target.marker;
+    let own_continues = !view.marker_broken && continues(own.as_ref(), source);
+    let other_continues = continues(source.marker.as_ref(), target);
+    match view.ordered {
+        Some(Ordered::This) => return Plan::Copy(CopyReason::Ordered),
+        Some(Ordered::Other) if !own_continues => return Plan::Fix,
+        Some(Ordered::Other) | None => {}
+    }
+    if own_continues {
+        return resume(own);
+    }
+    let copies = |marker: Option<Marker>| match marker?.phase {
+        Phase::Copying => Some(false),
+        Phase::Recopying => Some(true),
+        Phase::Streaming => None,
+    };
+    let other_copies = copies(source.marker).is_some();
+    match (own, source.marker) {
+        (Some(Marker { phase: Phase::Copying | Phase::Recopying, .. }), _) if view.copies_first || !other_copies => {
+            let sweeps = copies(own).unwrap_or(false);
+            Plan::Copy(CopyReason::Interrupted { sweeps })
+        }
+        _ if other_copies => Plan::Fix,
+        (None, None) if view.copies_first => Plan::Copy(CopyReason::Initial),
+        (None, None) => Plan::Wait,
+        (Some(_), _) | (_, Some(_)) => lost(view, other_continues),
+    }
+}
+
+fn resume(marker: Option<Marker>) -> Plan {
+    marker.map_or(Plan::Wait, |marker| Plan::Resume(marker.high))
+}
+
+/// The position is gone. When the other link is in step, a copy from its target side loses nothing: all that the other
+/// region wrote is in what is copied.
+fn lost(view: &View, other_continues: bool) -> Plan {
+    let View { source, target, .. } = view;
+    if target.keys == 0 && source.keys > 0 {
+        return Plan::Copy(CopyReason::Refill);
+    }
+    if !other_continues {
+        return match source.keys {
+            0 => Plan::Fix,
+            _ => Plan::Hold(Fault::new(
+                Kind::BothPositionsLost,
+                format!(
+                    "neither {} ({} keys) nor {} ({} keys) can continue from where Duet stood",
+                    source.region, source.keys, target.region, target.keys
+                ),
+            )),
+        };
+    }
+    if !view.copy_when_lost {
+        return Plan::Hold(Fault::new(
+            Kind::PositionLost,
+            format!("{} can't continue from where the link stood; position_lost is \"hold\"", source.region),
+        ));
+    }
+    let shrunk = target.keys >= SHRUNK_FROM && source.keys * SHRUNK_TO_ONE_IN < target.keys;
+    if shrunk || (source.keys == 0 && target.keys > 0) {
+        return Plan::Hold(Fault::new(
+            Kind::SourceShrunk,
+            format!("{} holds {} keys, {} holds {}", source.region, source.keys, target.region, target.keys),
+        ));
+    }
+    Plan::Copy(CopyReason::PositionLost)
+}
+
+/// Whether the link that left `marker` can read on at `source`.
+fn continues(marker: Option<&Marker>, source: &End) -> bool {
+    marker.is_some_and(|marker| marker.phase == Phase::Streaming && source.replication.continues(&marker.high))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::position::ReplicationId;
+
+    fn id(digit: &str) -> ReplicationId {
+        digit.repeat(40).parse().expect("40 digits")
+    }
+
+    fn end(region: &str, history: &str, keys: u64, marker: Option<Marker>) -> End {
+        let replication =
+            Replication { id: id(history), second: None, offset: 1000, backlog: Some((1, 1000)), is_primary: true };
+        End { region: region.to_owned(), replication, keys, marker }
+    }
+
+    fn marker(phase: Phase, history: &str) -> Option<Marker> {
+        let high = Position { replication_id: id(history), offset: 500, database: 0 };
+        Some(Marker { phase, epoch: 1, id: 1, high, low: high, time_ms: 0 })
+    }
+
+    /// The link from `source` (history a) to `target` (history b).
+    fn view(source: End, target: End) -> View {
+        View { source, target, copies_first: true, ordered: None, copy_when_lost: true, marker_broken: false }
+    }
+
+    fn told(view: &View) -> String {
+        match plan(view) {
+            Plan::Resume(_) => "resume".to_owned(),
+            Plan::Fix => "fix".to_owned(),
+            Plan::Wait => "wait".to_owned(),
+            Plan::Copy(reason) => format!("copy {reason:?}"),
+            Plan::Hold(fault) => format!("hold {:?}", fault.kind),
+        }
+    }
+
+    #[test]
+    fn a_new_pair_copies_forward_and_fixes_the_reverse_link_first() {
+        let mut new = view(end("a", "a", 10, None), end("b", "b", 0, None));
+        assert_eq!(told(&new), "copy Initial");
+        new.copies_first = false;
+        assert_eq!(told(&new), "wait");
+        let mut reverse = view(end("b", "b", 0, marker(Phase::Copying, "a")), end("a", "a", 10, None));
+        reverse.copies_first = false;
+        assert_eq!(told(&reverse), "fix");
+    }
+
+    #[test]
+    fn a_known_position_is_read_on_from() {
+        let both =
+            view(end("a", "a", 9, marker(Phase::Streaming, "b")), end("b", "b", 9, marker(Phase::Streaming, "a")));
+        assert_eq!(told(&both), "resume");
+    }
+
+    #[test]
+    fn an_interrupted_copy_is_made_again() {
+        let other = marker(Phase::Streaming, "b");
+        let again = view(end("a", "a", 9, other), end("b", "b", 4, marker(Phase::Copying, "a")));
+        assert_eq!(told(&again), "copy Interrupted { sweeps: false }");
+        let before_fix = view(end("a", "a", 9, None), end("b", "b", 0, marker(Phase::Copying, "a")));
+        assert_eq!(told(&before_fix), "copy Interrupted { sweeps: false }");
+    }
+
+    #[test]
+    fn a_link_whose_source_is_being_copied_over_begins_anew() {
+        let other = marker(Phase::Recopying, "b");
+        let reverse = View {
+            copies_first: false,
+            ..view(end("b", "b", 9, other), end("a", "a", 9, marker(Phase::Streaming, "0")))
+        };
+        assert_eq!(told(&reverse), "fix");
+        let both = view(end("a", "a", 9, other), end("b", "b", 9, marker(Phase::Recopying, "a")));
+        assert_eq!(told(&both), "copy Interrupted { sweeps: true }", "of two copies the forward one is made");
+        assert_eq!(told(&View { copies_first: false, ..both }), "fix");
+    }
+
+    #[test]
+    fn a_lost_position_is_copied_only_when_the_other_link_is_in_step() {
+        let other = marker(Phase::Streaming, "b");
+        let own = marker(Phase::Streaming, "0");
+        assert_eq!(told(&view(end("a", "a", 9, other), end("b", "b", 9, own))), "copy PositionLost");
+        let mut told_to_hold = view(end("a", "a", 9, other), end("b", "b", 9, own));
+        told_to_hold.copy_when_lost = false;
+        assert_eq!(told(&told_to_hold), "hold PositionLost");
+        let both = view(end("a", "a", 9, marker(Phase::Streaming, "0")), end("b", "b", 9, own));
+        assert_eq!(told(&both), "hold BothPositionsLost");
+    }
+
+    #[test]
+    fn emptiness_does_not_spread() {
+        let other = marker(Phase::Streaming, "b");
+        let own = marker(Phase::Streaming, "0");
+        assert_eq!(told(&view(end("a", "a", 0, other), end("b", "b", 9, own))), "hold SourceShrunk");
+        assert_eq!(told(&view(end("a", "a", 400, other), end("b", "b", 1000, own))), "hold SourceShrunk");
+        assert_eq!(told(&view(end("a", "a", 0, None), end("b", "b", 9, own))), "fix", "the other link refills it");
+        assert_eq!(told(&view(end("b", "b", 9, own), end("a", "a", 0, None))), "copy Refill");
+    }
+
+    #[test]
+    fn the_operators_order_decides() {
+        let own = marker(Phase::Streaming, "0");
+        let mut both = view(end("a", "a", 9, marker(Phase::Streaming, "0")), end("b", "b", 9, own));
+        both.ordered = Some(Ordered::This);
+        assert_eq!(told(&both), "copy Ordered");
+        both.ordered = Some(Ordered::Other);
+        assert_eq!(told(&both), "fix");
+    }
+
+    #[test]
+    fn a_marker_that_passed_a_refused_write_is_not_believed() {
+        let mut both =
+            view(end("a", "a", 9, marker(Phase::Streaming, "b")), end("b", "b", 9, marker(Phase::Streaming, "a")));
+        both.marker_broken = true;
+        assert_eq!(told(&both), "copy PositionLost");
+    }
+}

@@ -1,0 +1,11 @@
+//! Obtaining the stream: what a primary says of itself, how it announces a dump, what its clock read at a write.
+//!
+//! Takes replies and lines, gives facts. Never reads a command of the stream.
+
+mod announcement;
+mod clock;
+mod info;
+
+pub use announcement::{Announcement, DumpLength};
+pub use clock::StreamClock;
+pub use info::{Info, Replication, Server};

@@ -1,0 +1,481 @@
+//! One link's increments: the stream of the source in, marked transactions for the target out.
+
+use std::ops::Range;
+
+use bytes::BytesMut;
+
+use super::apply::{Applied, Applier};
+use super::checkpoint::Checkpoint;
+use super::origin::{Marker, ReservedKeys};
+use super::position::{Position, ReplicationId};
+use super::source::StreamClock;
+use crate::command::{
+    Capabilities, Class, Context, Replay, Spec, Unreserved, guess_key, lookup, replay, without_reserved,
+};
+use crate::error::{Fault, Kind};
+use crate::wire::resp::{Command, FrameReader, push_command};
+
+/// What of the increments is copied, and what the two ends are.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// Whether PUBLISH goes to the target.
+    pub publish: bool,
+    /// Whether FLUSHDB and FLUSHALL go to the target.
+    pub flush: bool,
+    /// Whether SWAPDB goes to the target.
+    pub swapdb: bool,
+    /// What the target knows.
+    pub target: Capabilities,
+    /// How long a heartbeat lives at the target, milliseconds.
+    pub heartbeat_expire_ms: u64,
+    /// The keys that are ours.
+    pub reserved: ReservedKeys,
+    /// The region whose stream is read.
+    pub origin: String,
+    /// The region that is written.
+    pub peer: String,
+}
+
+/// The moment at which something is given to a link.
+#[derive(Debug, Clone, Copy)]
+pub struct Now {
+    /// The source's clock, Unix milliseconds.
+    pub source_ms: i64,
+    /// Whether heartbeats could be written to the source of late.
+    pub beating: bool,
+}
+
+/// Something that others have to know.
+#[derive(Debug)]
+pub enum Event {
+    /// The source has executed a transaction of the other link.
+    Echo {
+        /// The transaction's id.
+        id: u64,
+    },
+    /// The position of this link is fixed: it copies what is written from here on.
+    Fixed,
+    /// A transaction with this id carries the source's heartbeat of that time, Unix milliseconds.
+    Heartbeat {
+        /// The transaction that carries it.
+        id: u64,
+        /// The source's clock when it was written.
+        written_ms: i64,
+    },
+    /// A client of the source has removed what the other link keeps there.
+    MarkerLost,
+    /// A write was not copied.
+    SetAside {
+        /// Its database.
+        database: u32,
+        /// Its key, or its first argument.
+        key: Vec<u8>,
+        /// Its command.
+        command: String,
+        /// Why.
+        why: String,
+    },
+    /// A client of the source writes keys with the reserved prefix.
+    ReservedWrite {
+        /// Such a key.
+        key: Vec<u8>,
+    },
+    /// The primary asks for an acknowledgement now.
+    AckWanted,
+}
+
+/// Whose commands are being read.
+#[derive(Debug, PartialEq, Eq)]
+enum Scope {
+    /// Single commands.
+    Outside,
+    /// A transaction of which nothing but `MULTI` and `SELECT` was seen.
+    Opening,
+    /// A client's transaction.
+    Local,
+    /// A transaction of the other link.
+    Echo,
+}
+
+/// One link while it streams.
+#[derive(Debug)]
+pub struct Stream {
+    reader: FrameReader,
+    flow: Flow,
+}
+
+/// Everything but the reader of frames.
+#[derive(Debug)]
+struct Flow {
+    rules: Rules,
+    keys: Keys,
+    applier: Applier,
+    clock: StreamClock,
+    scope: Scope,
+    replication_id: ReplicationId,
+    offset: u64,
+    database: u32,
+    /// The last place outside of any transaction.
+    boundary: Position,
+    /// The value of the probe behind which the link's position lies; nothing is copied before it was seen.
+    seeking: Option<Vec<u8>>,
+    heartbeat: Option<i64>,
+    events: Vec<Event>,
+    acknowledged: u64,
+    echoes: u64,
+}
+
+/// Our keys as they appear in this stream.
+#[derive(Debug)]
+struct Keys {
+    prefix: Vec<u8>,
+    heartbeat: Vec<u8>,
+    probe: Vec<u8>,
+    /// The other link's marker: it lives at our source.
+    marker: Vec<u8>,
+    all: Vec<Vec<u8>>,
+}
+
+impl Stream {
+    /// A link that reads from `position`, or from the probe with the value `seeking` on.
+    pub fn new(
+        rules: Rules,
+        applier: Applier,
+        clock: StreamClock,
+        position: Position,
+        seeking: Option<Vec<u8>>,
+    ) -> Self {
+        let reserved = &rules.reserved;
+        let keys = Keys {
+            prefix: reserved.prefix().to_vec(),
+            heartbeat: reserved.heartbeat(&rules.origin),
+            probe: reserved.probe(&rules.origin),
+            marker: reserved.marker(&rules.peer),
+            all: reserved.all([&rules.origin, &rules.peer]),
+        };
+        let mut applier = applier;
+        applier.batch().wanted = seeking.is_none();
+        let flow = Flow {
+            rules,
+            keys,
+            applier,
+            clock,
+            scope: Scope::Outside,
+            replication_id: position.replication_id,
+            offset: position.offset,
+            database: position.database,
+            boundary: position,
+            seeking,
+            heartbeat: None,
+            events: Vec::new(),
+            acknowledged: position.offset,
+            echoes: 0,
+        };
+        Self { reader: FrameReader::new(), flow }
+    }
+
+    /// Reads whole commands from `input` as long as there is room for them; what was read is gone from it.
+    ///
+    /// # Errors
+    /// A [`Fault`] when the stream holds something that is not a command.
+    pub fn on_source(&mut self, input: &mut BytesMut, now: Now) -> Result<(), Fault> {
+        let mut at = 0;
+        while self.wants_source() {
+            let rest = input.get(at..).unwrap_or_default();
+            let Some(length) = self.reader.next(rest)? else { break };
+            let frame = rest.get(..length).unwrap_or_default();
+            let command = Command::new(frame, self.reader.arguments());
+            self.flow.frame(&command, at..at + length, input, now)?;
+            at += length;
+        }
+        let chunk = input.split_to(at).freeze();
+        self.flow.flush(now);
+        self.flow.applier.seal(&chunk);
+        Ok(())
+    }
+
+    /// Whether there is room for more of the stream.
+    pub fn wants_source(&self) -> bool {
+        self.flow.applier.has_room()
+    }
+
+    /// Reads the target's replies; what was read is gone from `input`.
+    ///
+    /// # Errors
+    /// A [`Fault`] when the target refused a transaction.
+    pub fn on_target(&mut self, input: &mut BytesMut, now: Now, applied: &mut Vec<Applied>) -> Result<(), Fault> {
+        self.flow.applier.on_replies(input, applied)?;
+        if let Some(last) = applied.last() {
+            self.flow.acknowledged = self.flow.acknowledged.max(last.checkpoint.high.offset);
+        }
+        self.flow.flush(now);
+        self.flow.applier.seal(&bytes::Bytes::new());
+        Ok(())
+    }
+
+    /// The target has lost marker and gate of this link: they are written again at once.
+    pub fn marker_lost(&mut self, now: Now) {
+        self.flow.applier.marker_lost();
+        self.flow.flush(now);
+        self.flow.applier.seal(&bytes::Bytes::new());
+    }
+
+    /// The writing half.
+    pub fn applier(&mut self) -> &mut Applier {
+        &mut self.flow.applier
+    }
+
+    /// What happened since the last call.
+    pub fn events(&mut self) -> std::vec::Drain<'_, Event> {
+        self.flow.events.drain(..)
+    }
+
+    /// Bytes of the source's history whose writes the target has applied: what may be acknowledged.
+    pub fn acknowledged(&self) -> u64 {
+        let idle = self.flow.applier.is_idle() && self.flow.scope == Scope::Outside;
+        if idle { self.flow.boundary.offset } else { self.flow.acknowledged }
+    }
+
+    /// Bytes of the source's history that were read.
+    pub fn read(&self) -> u64 {
+        self.flow.offset
+    }
+
+    /// Transactions of the other link that were dropped.
+    pub fn echoes(&self) -> u64 {
+        self.flow.echoes
+    }
+}
+
+impl Flow {
+    fn frame(&mut self, command: &Command<'_>, place: Range<usize>, buffer: &[u8], now: Now) -> Result<(), Fault> {
+        if command.is_empty() {
+            return Ok(());
+        }
+        self.offset += place.len() as u64;
+        match lookup(command.name()) {
+            Some(spec) => self.known(command, spec, place, buffer, now)?,
+            None if self.scope == Scope::Echo || self.seeking.is_some() => {}
+            None => {
+                self.enter_local();
+                self.set_aside(command, "Duet does not know this command".to_owned());
+            }
+        }
+        if self.scope == Scope::Outside {
+            self.boundary =
+                Position { replication_id: self.replication_id, offset: self.offset, database: self.database };
+            if self.applier.is_full() && self.applier.may_send() {
+                self.close(now);
+            }
+        } else if self.scope == Scope::Local && self.applier.is_full() {
+            self.applier.spill(self.checkpoint(now));
+        }
+        Ok(())
+    }
+
+    fn known(
+        &mut self,
+        command: &Command<'_>,
+        spec: &'static Spec,
+        place: Range<usize>,
+        buffer: &[u8],
+        now: Now,
+    ) -> Result<(), Fault> {
+        match spec.class {
+            Class::Select => self.select(command)?,
+            Class::Multi => self.scope = Scope::Opening,
+            Class::Exec => {
+                if self.scope == Scope::Echo {
+                    self.echoes += 1;
+                }
+                self.scope = Scope::Outside;
+            }
+            Class::Ping => {}
+            Class::Replconf => {
+                if command.arg(1).eq_ignore_ascii_case(b"GETACK") {
+                    self.events.push(Event::AckWanted);
+                }
+            }
+            _ if self.scope == Scope::Echo => {}
+            _ if self.seeking.is_some() => self.seek(command),
+            _ => self.write(command, spec, place, buffer, now),
+        }
+        Ok(())
+    }
+
+    fn select(&mut self, command: &Command<'_>) -> Result<(), Fault> {
+        let index = std::str::from_utf8(command.arg(1)).ok().and_then(|text| text.parse().ok());
+        self.database =
+            index.ok_or_else(|| Fault::new(Kind::Protocol, "the stream selects a database that is none"))?;
+        Ok(())
+    }
+
+    /// Looks for the probe: what was written before it is not this link's to copy.
+    fn seek(&mut self, command: &Command<'_>) {
+        let is_set = command.name().eq_ignore_ascii_case(b"SET") && command.arg(1) == self.keys.probe;
+        if is_set && Some(command.arg(2)) == self.seeking.as_deref() {
+            self.seeking = None;
+            self.scope = Scope::Outside;
+            self.database = 0;
+            self.acknowledged = self.offset;
+            self.applier.batch().wanted = true;
+            self.events.push(Event::Fixed);
+        }
+    }
+
+    /// A write, a client's unless it begins a transaction with the other link's marker.
+    fn write(&mut self, command: &Command<'_>, spec: &'static Spec, place: Range<usize>, buffer: &[u8], now: Now) {
+        if self.scope != Scope::Local && self.is_echo(command) {
+            return;
+        }
+        self.enter_local();
+        match spec.class {
+            Class::Publish if command.arg(1) == self.keys.heartbeat => return self.source_heartbeat(command),
+            Class::Publish if !self.rules.publish || command.arg(1).starts_with(b"__sentinel__:") => return,
+            Class::Cluster => return,
+            Class::Database if !self.takes_whole_database(command, spec) => return,
+            _ => {}
+        }
+        let touches_ours = spec.keys(command).any(|used| used.key.starts_with(&self.keys.prefix));
+        if touches_ours && spec.class != Class::Publish {
+            return self.reserved(command, spec, now);
+        }
+        self.local(command, spec, Some(place), buffer, now);
+    }
+
+    /// A client's write: it goes to the target. Whether the other region wrote the same key at the same time is to be
+    /// asked here, before the command enters the batch. It stands at `place` of `buffer`, or is all of `buffer`.
+    fn local(&mut self, command: &Command<'_>, spec: &Spec, place: Option<Range<usize>>, buffer: &[u8], now: Now) {
+        let written_ms = self.clock.at(self.offset, now.source_ms, now.beating);
+        match replay(command, spec, &Context { now_ms: written_ms, target: &self.rules.target }) {
+            Replay::Verbatim => match place {
+                Some(place) => self.applier.push_place(self.database, place, buffer),
+                None => self.push_own(buffer, 1),
+            },
+            Replay::Rewritten(bytes, requests) => self.push_own(&bytes, requests as u32),
+            Replay::Partial(bytes, requests, why) => {
+                self.push_own(&bytes, requests as u32);
+                self.set_aside(command, why.to_string());
+            }
+            Replay::SetAside(why) => self.set_aside(command, why.to_string()),
+        }
+    }
+
+    /// As [`Self::local`], for a command that does not stand in the stream as it is.
+    fn local_rest(&mut self, bytes: &[u8], spec: &'static Spec, now: Now) {
+        let mut reader = FrameReader::new();
+        let Ok(Some(_)) = reader.next(bytes) else { return };
+        let rest = Command::new(bytes, reader.arguments());
+        self.local(&rest, spec, None, bytes, now);
+    }
+
+    fn push_own(&mut self, bytes: &[u8], requests: u32) {
+        let batch = self.applier.batch();
+        batch.writes += 1;
+        batch.push_own(self.database, |out| {
+            out.extend_from_slice(bytes);
+            requests
+        });
+    }
+
+    fn enter_local(&mut self) {
+        if self.scope == Scope::Opening {
+            self.scope = Scope::Local;
+        }
+    }
+
+    /// Whether the command sets the other link's marker; then it is an echo, alone or to the end of its transaction.
+    fn is_echo(&mut self, command: &Command<'_>) -> bool {
+        if self.database != 0 || command.arg(1) != self.keys.marker || !command.name().eq_ignore_ascii_case(b"SET") {
+            return false;
+        }
+        let Some(marker) = Marker::parse(command.arg(2)) else { return false };
+        self.events.push(Event::Echo { id: marker.id });
+        if self.scope == Scope::Opening {
+            self.scope = Scope::Echo;
+        } else {
+            self.echoes += 1;
+        }
+        true
+    }
+
+    /// A command that names keys with the reserved prefix: ours are not data, a client's are an alarm.
+    fn reserved(&mut self, command: &Command<'_>, spec: &'static Spec, now: Now) {
+        if command.arg(1) == self.keys.heartbeat && spec.name == "SET" && self.database == 0 {
+            return self.source_heartbeat(command);
+        }
+        for used in spec.keys(command).filter(|used| used.key.starts_with(&self.keys.prefix)) {
+            if !self.keys.all.iter().any(|ours| ours == used.key) {
+                self.events.push(Event::ReservedWrite { key: used.key.to_vec() });
+            } else if used.key == self.keys.marker && self.database == 0 {
+                self.events.push(Event::MarkerLost);
+            }
+        }
+        match without_reserved(command, spec, &self.keys.prefix) {
+            Unreserved::Untouched | Unreserved::Nothing => {}
+            Unreserved::Rest(bytes) => self.local_rest(&bytes, spec, now),
+            Unreserved::Entangled => {
+                self.set_aside(command, "it names a key with the reserved prefix beside others".to_owned());
+            }
+        }
+    }
+
+    /// The heartbeat that was written at the source: it dates the stream, and travels on to the target.
+    fn source_heartbeat(&mut self, command: &Command<'_>) {
+        let Some(written_ms) = std::str::from_utf8(command.arg(2)).ok().and_then(|text| text.parse().ok()) else {
+            return;
+        };
+        self.clock.heartbeat(self.offset, written_ms);
+        self.heartbeat = Some(written_ms);
+        let expire = self.rules.heartbeat_expire_ms.to_string();
+        let key = &self.keys.heartbeat;
+        self.applier.batch().push_own(0, |out| {
+            push_command(out, &[b"SET".as_slice(), key, command.arg(2), b"PX", expire.as_bytes()]);
+            1
+        });
+    }
+
+    /// FLUSHDB, FLUSHALL, SWAPDB: whether it is copied. They take what the other link keeps at the source with them, and
+    /// ours at the target.
+    fn takes_whole_database(&mut self, command: &Command<'_>, spec: &Spec) -> bool {
+        let swaps = spec.name == "SWAPDB";
+        let touches_ours = spec.name == "FLUSHALL"
+            || (swaps && (command.arg(1) == b"0" || command.arg(2) == b"0"))
+            || (!swaps && self.database == 0);
+        if touches_ours {
+            self.events.push(Event::MarkerLost);
+        }
+        if !(if swaps { self.rules.swapdb } else { self.rules.flush }) {
+            let section = if swaps { "increments.swapdb" } else { "increments.flush" };
+            self.set_aside(command, format!("{section} = \"refuse\""));
+            return false;
+        }
+        self.applier.batch().erases_marker |= touches_ours;
+        true
+    }
+
+    fn set_aside(&mut self, command: &Command<'_>, why: String) {
+        let key = guess_key(command).unwrap_or_default().to_vec();
+        let name = String::from_utf8_lossy(command.name()).into_owned();
+        self.events.push(Event::SetAside { database: self.database, key, command: name, why });
+    }
+
+    fn checkpoint(&self, now: Now) -> Checkpoint {
+        let time_ms = self.clock.at(self.boundary.offset, now.source_ms, now.beating);
+        Checkpoint::streaming(self.boundary, time_ms)
+    }
+
+    /// Sends what is waiting, unless a client's transaction is still arriving or too much is in flight.
+    fn flush(&mut self, now: Now) {
+        if self.scope != Scope::Local && self.seeking.is_none() && self.applier.may_send() {
+            self.close(now);
+        }
+    }
+
+    fn close(&mut self, now: Now) {
+        let checkpoint = self.checkpoint(now);
+        if let (Some(id), Some(written_ms)) = (self.applier.close(checkpoint), self.heartbeat.take()) {
+            self.events.push(Event::Heartbeat { id, written_ms });
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! What can go wrong with a link: a kind from a closed list, and what was seen.
+//!
+//! [`crate::remedy`] says for each kind what the link does and what the operator can do.
+
+use std::fmt;
+
+/// Every kind of fault that a link can have. A link may halt for it; the process never does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// No connection can be made.
+    Unreachable,
+    /// A connection ended.
+    Disconnected,
+    /// A server did not answer in time.
+    TimedOut,
+    /// The password or the user is wrong, or missing.
+    WrongPassword,
+    /// The user lacks a right (`NOPERM`).
+    NoPermission,
+    /// The server is still loading its data set (`LOADING`).
+    Loading,
+    /// The server is a replica, or has lost its primary (`READONLY`, `MASTERDOWN`).
+    ReadOnly,
+    /// The target is at its `maxmemory` (`OOM`).
+    OutOfMemory,
+    /// The target refuses writes because it can't save (`MISCONF`).
+    CannotSave,
+    /// The target has too few replicas (`NOREPLICAS`).
+    TooFewReplicas,
+    /// The server runs a slow script (`BUSY`).
+    Busy,
+    /// The server is part of a cluster, which this version does not serve (`MOVED`, `ASK`, `CLUSTERDOWN`, `CROSSSLOT`).
+    Cluster,
+    /// The target refused a transaction for another reason.
+    Refused,
+    /// The gate stayed shut: an earlier transaction of the same connection was not executed.
+    GateShut,
+    /// A server sent what the protocol does not allow.
+    Protocol,
+    /// The dump can't be read.
+    Dump,
+    /// The target holds keys of the same names as the source, and was told to fail then.
+    ExistingKeys,
+    /// The link's position is gone, and it was told to hold then.
+    PositionLost,
+    /// The positions of both links are gone, and both regions hold data.
+    BothPositionsLost,
+    /// The source is empty or far smaller than the target, where a copy would be needed.
+    SourceShrunk,
+    /// Another daemon has taken over the pair.
+    Superseded,
+    /// Connections of an earlier run can't be ended at the target.
+    NotFenced,
+    /// Both regions are one server.
+    SameServer,
+    /// The server is older than anything that this version serves.
+    TooOld,
+}
+
+/// One fault: its kind and what was seen, without secrets and values.
+#[derive(Debug, Clone)]
+pub struct Fault {
+    /// Which.
+    pub kind: Kind,
+    /// What was seen, where.
+    pub text: String,
+}
+
+impl Fault {
+    /// A fault of `kind`, with what was seen.
+    pub fn new(kind: Kind, text: impl Into<String>) -> Self {
+        Self { kind, text: text.into() }
+    }
+
+    /// The fault that an error reply of a server stands for; `place` tells which server and what it was asked.
+    pub fn of_reply(error: &str, place: &str) -> Self {
+        let word = error.split([' ', ':']).next().unwrap_or_default();
+        let kind = match word {
+            "NOAUTH" | "WRONGPASS" => Kind::WrongPassword,
+            "NOPERM" => Kind::NoPermission,
+            "LOADING" => Kind::Loading,
+            "READONLY" | "MASTERDOWN" => Kind::ReadOnly,
+            "OOM" => Kind::OutOfMemory,
+            "MISCONF" => Kind::CannotSave,
+            "NOREPLICAS" => Kind::TooFewReplicas,
+            "BUSY" => Kind::Busy,
+            "MOVED" | "ASK" | "CLUSTERDOWN" | "TRYAGAIN" | "CROSSSLOT" => Kind::Cluster,
+            _ if error.contains("invalid password") || error.contains("without any password configured") => {
+                Kind::WrongPassword
+            }
+            _ => Kind::Refused,
+        };
+        Self::new(kind, format!("{place}: {error}"))
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+impl From<crate::wire::resp::FrameError> for Fault {
+    fn from(error: crate::wire::resp::FrameError) -> Self {
+        Self::new(Kind::Protocol, format!("the stream holds something that is not a command: {error}"))
+    }
+}
+
+impl From<crate::wire::resp::TokenError> for Fault {
+    fn from(error: crate::wire::resp::TokenError) -> Self {
+        Self::new(Kind::Protocol, error.to_string())
+    }
+}

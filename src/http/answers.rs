@@ -1,0 +1,54 @@
+//! `/livez`, `/readyz`, `/status`: GET and HEAD, always JSON.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::observe::Board;
+
+/// The routes over `board`.
+pub(super) fn routes(board: Arc<Board>) -> Router {
+    Router::new()
+        .route("/livez", get(live))
+        .route("/readyz", get(ready))
+        .route("/status", get(status))
+        .method_not_allowed_fallback(wrong_method)
+        .fallback(unknown_path)
+        .with_state(board)
+}
+
+/// The process answers: that is all it says.
+async fn live() -> Response {
+    answer(StatusCode::OK, &json!({ "alive": true }))
+}
+
+/// 200 when both links stream and move, else 503 and why.
+async fn ready(State(board): State<Arc<Board>>) -> Response {
+    let readiness = board.readiness(Instant::now());
+    let code = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    answer(code, &readiness)
+}
+
+async fn status(State(board): State<Arc<Board>>) -> Response {
+    answer(StatusCode::OK, &board.status(Instant::now()))
+}
+
+async fn unknown_path() -> Response {
+    answer(StatusCode::NOT_FOUND, &json!({ "error": "no such path", "paths": ["/livez", "/readyz", "/status"] }))
+}
+
+async fn wrong_method() -> Response {
+    answer(StatusCode::METHOD_NOT_ALLOWED, &json!({ "error": "method not allowed", "methods": ["GET", "HEAD"] }))
+}
+
+/// An answer is true for a moment only: nobody may keep it.
+fn answer(code: StatusCode, body: &impl Serialize) -> Response {
+    (code, [(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
+}

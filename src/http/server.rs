@@ -1,0 +1,120 @@
+//! Connections: each bounded in time, all of them bounded in number.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::answers::routes;
+use crate::observe::Board;
+
+/// Most connections at once; more wait in the kernel's queue.
+const CONNECTIONS: usize = 512;
+/// How long a client may take to send the head of a request, and to send the next one.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection may be used before it is asked to close.
+const CONNECTION_LIFE: Duration = Duration::from_secs(60);
+/// How long it may take to close after that, and when the server stops.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Most bytes of a request's head.
+const HEAD_BYTES: usize = 16 * 1024;
+/// Wait after a failed accept, as when all file descriptors are in use.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The server, on its own thread.
+#[derive(Debug)]
+pub struct HttpServer {
+    address: SocketAddr,
+    stop: CancellationToken,
+    thread: JoinHandle<()>,
+}
+
+impl HttpServer {
+    /// Listens on `listen` (port 0 takes a free one) and answers from `board`.
+    ///
+    /// # Errors
+    /// The address cannot be bound, or the thread cannot be started.
+    pub fn start(listen: SocketAddr, board: Arc<Board>) -> io::Result<Self> {
+        let listener = TcpListener::bind(listen)?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        let thread = std::thread::Builder::new().name("http".into()).spawn(move || {
+            if let Err(error) = runtime.block_on(serve(listener, routes(board), stopped)) {
+                tracing::error!(%error, "HTTP cannot be served");
+            }
+        })?;
+        Ok(Self { address, stop, thread })
+    }
+
+    /// The address that is listened on.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Closes the listener, lets answers that have begun end, and waits for that (about a second at most).
+    pub fn stop(self) {
+        self.stop.cancel();
+        if self.thread.join().is_err() {
+            tracing::error!("the HTTP thread had panicked");
+        }
+    }
+}
+
+async fn serve(listener: TcpListener, routes: Router, stop: CancellationToken) -> io::Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let connections = TaskTracker::new();
+    loop {
+        let accepted = async {
+            let place = Arc::clone(&places).acquire_owned().await.expect("the semaphore is never closed");
+            (place, listener.accept().await)
+        };
+        tokio::select! {
+            () = stop.cancelled() => break,
+            (place, accepted) = accepted => match accepted {
+                Ok((stream, _)) => {
+                    connections.spawn(connection(stream, routes.clone(), stop.clone(), place));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "an HTTP connection could not be accepted");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    connections.close();
+    connections.wait().await;
+    Ok(())
+}
+
+/// A client that goes away, or is too slow, is no news: the outcome is not looked at.
+async fn connection(stream: TcpStream, routes: Router, stop: CancellationToken, _place: OwnedSemaphorePermit) {
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(HEAD_BYTES)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        () = sleep(CONNECTION_LIFE) => {}
+        () = stop.cancelled() => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    let _too_slow = timeout(CLOSE_TIMEOUT, connection).await;
+}

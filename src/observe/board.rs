@@ -1,0 +1,57 @@
+//! Both links of a pair.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{Counter, Direction, LinkBoard};
+use crate::config::Config;
+
+/// What the runtime writes, and HTTP and people read.
+#[derive(Debug)]
+pub struct Board {
+    /// The name of the pair.
+    pub pair: String,
+    /// The forward link, then the reverse one.
+    pub links: [Arc<LinkBoard>; 2],
+    /// How conflicts ended.
+    pub conflicts: Conflicts,
+    pub(super) started: Instant,
+}
+
+/// How conflicts ended.
+#[derive(Debug, Default)]
+pub struct Conflicts {
+    /// A local write was executed once more at its own region.
+    pub replayed: Counter,
+    /// A local write lost and was not forwarded.
+    pub dropped: Counter,
+    /// A key was made equal by its state.
+    pub reconciled: Counter,
+}
+
+impl Board {
+    /// The board of a pair that begins now.
+    pub fn new(config: &Config, now: Instant) -> Self {
+        let (source, target) = (&config.source().name, &config.target().name);
+        let interval = config.heartbeat.interval;
+        let link = |direction, source: &dyn ToString, target: &dyn ToString| {
+            Arc::new(LinkBoard::new(direction, source.to_string(), target.to_string(), interval, now))
+        };
+        Self {
+            pair: config.pair.name.to_string(),
+            links: [link(Direction::Forward, source, target), link(Direction::Reverse, target, source)],
+            conflicts: Conflicts::default(),
+            started: now,
+        }
+    }
+
+    /// The link that copies the full data, then increments.
+    pub fn forward(&self) -> &Arc<LinkBoard> {
+        &self.links[0]
+    }
+
+    /// The link that copies increments the other way.
+    pub fn reverse(&self) -> &Arc<LinkBoard> {
+        &self.links[1]
+    }
+}

@@ -1,0 +1,119 @@
+//! The one table from a kind of fault to what the link does and what the operator can do.
+
+use crate::error::Kind;
+
+/// Which state a link shows while a fault lasts. In each of them it tries again by itself, except after [`Stance::Stop`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stance {
+    /// It is about the connection: the link shows `connecting`.
+    Connect,
+    /// A server refuses the work: the link shows `halted` until it is accepted again.
+    Halt,
+    /// Going on could do harm: the link shows `held` until the operator decides or the cause is gone.
+    Hold,
+    /// Another daemon does the work: the link shows `stopped` and does not try again.
+    Stop,
+}
+
+/// What to do about one kind of fault.
+#[derive(Debug, Clone, Copy)]
+pub struct Advice {
+    /// The kind's name for programs: stable, in snake_case.
+    pub code: &'static str,
+    /// What the link does.
+    pub stance: Stance,
+    /// What the operator can do.
+    pub remedy: &'static str,
+}
+
+/// The advice for `kind`.
+pub fn advice(kind: Kind) -> Advice {
+    use Stance::{Connect, Halt, Hold, Stop};
+    let (code, stance, remedy) = match kind {
+        Kind::Unreachable => (
+            "unreachable",
+            Connect,
+            "Check that the server runs and that its address and the network are right; Duet keeps trying.",
+        ),
+        Kind::Disconnected => (
+            "disconnected",
+            Connect,
+            "Nothing, if it passes: Duet reconnects and resumes. If it repeats, read the server's log (output buffer limits, restarts).",
+        ),
+        Kind::TimedOut => ("timed_out", Connect, "Check the network and the server's load; Duet keeps trying."),
+        Kind::WrongPassword => (
+            "wrong_password",
+            Halt,
+            "Set `username` and `password` or `password_file` of this region to a user that the server knows; a password_file is read again at each try.",
+        ),
+        Kind::NoPermission => (
+            "no_permission",
+            Halt,
+            "Give the user the right named in the reason (ACL SETUSER); Duet goes on by itself.",
+        ),
+        Kind::Loading => ("loading", Connect, "Nothing: the server loads its data; Duet waits."),
+        Kind::ReadOnly => {
+            ("read_only", Halt, "The address leads to a replica: promote it or point the region's url at the primary.")
+        }
+        Kind::OutOfMemory => (
+            "out_of_memory",
+            Halt,
+            "Raise `maxmemory` of the target or free memory there; Duet goes on by itself and loses nothing while the source's backlog lasts.",
+        ),
+        Kind::CannotSave => (
+            "cannot_save",
+            Halt,
+            "The target can't write its snapshot (see its log: disk full?); mend that or set `stop-writes-on-bgsave-error no` there.",
+        ),
+        Kind::TooFewReplicas => {
+            ("too_few_replicas", Halt, "Bring the target's replicas back, or lower its `min-replicas-to-write`.")
+        }
+        Kind::Busy => ("busy", Connect, "A script blocks the server: wait for it or end it (SCRIPT KILL)."),
+        Kind::Cluster => {
+            ("cluster", Halt, "This version serves standalone primaries, not clusters: point the region at one.")
+        }
+        Kind::Refused => ("refused", Halt, "Read the server's words in the reason; Duet tries again by itself."),
+        Kind::GateShut => (
+            "gate_shut",
+            Connect,
+            "Nothing: a transaction was refused and those behind it did not run; Duet resumes before it.",
+        ),
+        Kind::Protocol => (
+            "protocol",
+            Halt,
+            "Check that the address leads to a Redis or Valkey primary and not to a proxy; report it with the reason if it repeats.",
+        ),
+        Kind::Dump => ("dump", Halt, "The dump could not be read: report it with the reason and the server's version."),
+        Kind::ExistingKeys => (
+            "existing_keys",
+            Hold,
+            "Delete or move those keys at the target, or set forward.existing_keys to \"overwrite\" or \"keep\" and restart.",
+        ),
+        Kind::PositionLost => (
+            "position_lost",
+            Hold,
+            "Restart with `duet run --full-sync` and the direction to copy, or set forward.position_lost = \"full_sync\".",
+        ),
+        Kind::BothPositionsLost => (
+            "both_positions_lost",
+            Hold,
+            "Decide which region is right, then restart with `--full-sync forward` (the source's data wins) or `--full-sync reverse`.",
+        ),
+        Kind::SourceShrunk => (
+            "source_shrunk",
+            Hold,
+            "If the smaller region is right, restart with `--full-sync` in this link's direction; if the larger one is, in the other direction.",
+        ),
+        Kind::Superseded => {
+            ("superseded", Stop, "Run one daemon per pair: stop this one, or stop the other and restart this one.")
+        }
+        Kind::NotFenced => (
+            "not_fenced",
+            Halt,
+            "Allow the user CLIENT LIST and CLIENT KILL at this server (ACL SETUSER name +client|list +client|kill).",
+        ),
+        Kind::SameServer => ("same_server", Hold, "Point the two regions at different servers."),
+        Kind::TooOld => ("too_old", Halt, "Upgrade the server to Redis 5 or later."),
+    };
+    Advice { code, stance, remedy }
+}

@@ -1,0 +1,191 @@
+//! Attaching to a primary as its replica.
+
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, interval, sleep};
+
+use super::client::{Client, text};
+use crate::config::Region;
+use crate::engine::position::{Position, ReplicationId};
+use crate::engine::source::{Announcement, DumpLength, Info};
+use crate::error::{Fault, Kind};
+use crate::wire::resp;
+
+/// The version that we call ourselves by: Valkey writes its own dumps, with expiry of hash fields, for replicas from 9 on.
+const VERSION: &str = "9.1.0";
+/// How long a primary may take to make a backlog.
+const BACKLOG_PATIENCE: Duration = Duration::from_secs(5);
+
+/// A replica's connection, at a position.
+#[derive(Debug)]
+pub struct Attached {
+    /// The socket.
+    pub stream: TcpStream,
+    /// What was read beyond the primary's answer.
+    pub input: BytesMut,
+    /// Where the stream goes on; where a dump comes first, where that one stands.
+    pub position: Position,
+}
+
+/// A primary's answer to PSYNC.
+enum Answer {
+    Continue(ReplicationId),
+    FullResync(ReplicationId, u64),
+}
+
+/// Attaches at `position`.
+///
+/// # Errors
+/// A [`Fault`]; of kind `PositionLost` when the primary wants to send everything again.
+pub async fn resume(region: &Region, position: Position) -> Result<Attached, Fault> {
+    let mut client = greet(region, false).await?;
+    match ask(&mut client, &position.replication_id.to_string(), &(position.offset + 1).to_string()).await? {
+        Answer::Continue(replication_id) => Ok(attached(client, Position { replication_id, ..position })),
+        Answer::FullResync(..) => {
+            Err(Fault::new(Kind::PositionLost, format!("{} can't continue at {position}", client.place())))
+        }
+    }
+}
+
+/// Attaches for a copy of everything.
+///
+/// # Errors
+/// A [`Fault`] when the primary does not agree.
+pub async fn copy(region: &Region) -> Result<Attached, Fault> {
+    let mut client = greet(region, false).await?;
+    match ask(&mut client, "?", "-1").await? {
+        Answer::FullResync(replication_id, offset) => {
+            Ok(attached(client, Position { replication_id, offset, database: 0 }))
+        }
+        Answer::Continue(_) => Err(Fault::new(Kind::Protocol, format!("{} continues nothing", client.place()))),
+    }
+}
+
+/// Attaches at the end of the stream, without a dump where that can be done.
+///
+/// A server that never had a replica has no backlog and can't continue. It makes one as soon as it is asked for a dump;
+/// so that is asked for (an empty one, where the server knows how), given up, and the stream continued.
+///
+/// # Errors
+/// A [`Fault`] when the primary does not agree.
+pub async fn end_of_stream(region: &Region, control: &mut Client) -> Result<Attached, Fault> {
+    let mut replication = replication(control).await?;
+    if replication.backlog.is_none() {
+        let mut asking = greet(region, true).await?;
+        asking.send(&["PSYNC", "?", "-1"]).await?;
+        let deadline = Instant::now() + BACKLOG_PATIENCE;
+        while replication.backlog.is_none() && Instant::now() < deadline {
+            sleep(Duration::from_millis(10)).await;
+            replication = self::replication(control).await?;
+        }
+    }
+    let end = Position { replication_id: replication.id, offset: replication.offset, database: 0 };
+    let mut client = greet(region, true).await?;
+    match ask(&mut client, &end.replication_id.to_string(), &(end.offset + 1).to_string()).await? {
+        Answer::Continue(replication_id) => Ok(attached(client, Position { replication_id, ..end })),
+        Answer::FullResync(replication_id, offset) => {
+            let mut attached = attached(client, Position { replication_id, offset, database: 0 });
+            discard_dump(&mut attached).await?;
+            Ok(attached)
+        }
+    }
+}
+
+/// What the server says of its history.
+///
+/// # Errors
+/// A [`Fault`] when it does not answer.
+pub async fn replication(control: &mut Client) -> Result<crate::engine::source::Replication, Fault> {
+    let reply = control.call(&["INFO", "replication"]).await?;
+    Info::parse(&text(&reply)).replication()
+}
+
+/// Connects and tells what we understand. `empty` asks for a dump without keys, should there be one.
+async fn greet(region: &Region, empty: bool) -> Result<Client, Fault> {
+    let mut client = Client::connect(region, region.primary()).await?;
+    client.call(&["REPLCONF", "capa", "eof", "capa", "psync2"]).await?;
+    // Servers that don't know the next two say so, and send everything in their own format.
+    client.calls(&[["REPLCONF", "version", VERSION]]).await?;
+    if empty {
+        client.calls(&[["REPLCONF", "rdb-filter-only", ""]]).await?;
+    }
+    Ok(client)
+}
+
+async fn ask(client: &mut Client, replication_id: &str, offset: &str) -> Result<Answer, Fault> {
+    client.send(&["PSYNC", replication_id, offset]).await?;
+    let line = client.line().await?;
+    let bad =
+        || Fault::new(Kind::Protocol, format!("{} answered PSYNC with '{}'", client.place(), line.escape_debug()));
+    let mut words = line.split_whitespace();
+    match words.next() {
+        Some("+CONTINUE") => {
+            let id = words.next().unwrap_or(replication_id);
+            Ok(Answer::Continue(id.parse().map_err(|_| bad())?))
+        }
+        Some("+FULLRESYNC") => {
+            let id = words.next().and_then(|id| id.parse().ok()).ok_or_else(bad)?;
+            let offset = words.next().and_then(|offset| offset.parse().ok()).ok_or_else(bad)?;
+            Ok(Answer::FullResync(id, offset))
+        }
+        _ => match line.strip_prefix('-') {
+            Some(error) if error.starts_with("NOMASTERLINK") => {
+                Err(Fault::new(Kind::ReadOnly, format!("{} is a replica without its primary: {error}", client.place())))
+            }
+            Some(error) => Err(Fault::of_reply(error, &format!("{} answered PSYNC", client.place()))),
+            None => Err(bad()),
+        },
+    }
+}
+
+fn attached(client: Client, position: Position) -> Attached {
+    let (stream, input) = client.into_parts();
+    Attached { stream, input, position }
+}
+
+/// Reads a dump and forgets it.
+async fn discard_dump(attached: &mut Attached) -> Result<(), Fault> {
+    let Attached { stream, input, .. } = attached;
+    let mut length = None;
+    let mut ticks = interval(Duration::from_secs(1));
+    loop {
+        match length {
+            None => {
+                if let Some(found) = Announcement::find(input)? {
+                    input.advance(found.size);
+                    length = Some(found.length);
+                    continue;
+                }
+            }
+            Some(DumpLength::Bytes(left)) => {
+                let now = left.min(input.len() as u64);
+                input.advance(usize::try_from(now).unwrap_or(input.len()));
+                if left == now {
+                    return Ok(());
+                }
+                length = Some(DumpLength::Bytes(left - now));
+            }
+            Some(DumpLength::Mark(mark)) => {
+                if let Some(at) = input.windows(mark.len()).position(|window| window == mark) {
+                    input.advance(at + mark.len());
+                    return Ok(());
+                }
+                input.advance(input.len().saturating_sub(mark.len() - 1));
+            }
+        }
+        tokio::select! {
+            read = stream.read_buf(input) => {
+                if read.map_err(|error| Fault::new(Kind::Disconnected, format!("during a dump: {error}")))? == 0 {
+                    return Err(Fault::new(Kind::Disconnected, "the primary closed the connection during a dump"));
+                }
+            }
+            _ = ticks.tick() => {
+                let ack = resp::command(&["REPLCONF", "ACK", "0"]);
+                stream.write_all(&ack).await.map_err(|error| Fault::new(Kind::Disconnected, error.to_string()))?;
+            }
+        }
+    }
+}

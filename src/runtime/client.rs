@@ -1,0 +1,217 @@
+//! An ordinary connection to a server: requests in, whole replies out.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use redis_protocol::resp2::decode::decode_bytes;
+use redis_protocol::resp2::types::BytesFrame;
+use secrecy::ExposeSecret;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::config::{Region, Shard};
+use crate::error::{Fault, Kind};
+use crate::wire::resp::{extent, push_command};
+
+/// How long a connection or a reply may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a primary may prepare its answer without a sign of life.
+const SILENCE: Duration = Duration::from_secs(60);
+/// The longest reply that is held, in bytes.
+const MAX_REPLY: usize = 64 * 1024 * 1024;
+
+/// A reply of a server.
+pub type Reply = BytesFrame;
+
+/// A connection to one server.
+#[derive(Debug)]
+pub struct Client {
+    stream: TcpStream,
+    input: BytesMut,
+    /// The server's address, for messages.
+    place: String,
+}
+
+impl Client {
+    /// Connects to a server of `region` and logs in.
+    ///
+    /// # Errors
+    /// A [`Fault`] that names the address and what failed.
+    pub async fn connect(region: &Region, shard: &Shard) -> Result<Self, Fault> {
+        let place = format!("{} ({}:{})", region.name, shard.host, shard.port);
+        let unreachable =
+            |error: &dyn std::fmt::Display| Fault::new(Kind::Unreachable, format!("{place} can't be reached: {error}"));
+        let connecting = TcpStream::connect((shard.host.as_str(), shard.port));
+        let stream = match timeout(PATIENCE, connecting).await {
+            Ok(connected) => connected.map_err(|error| unreachable(&error))?,
+            Err(_) => return Err(unreachable(&"no answer in 10 s")),
+        };
+        stream.set_nodelay(true).map_err(|error| unreachable(&error))?;
+        let mut client = Self { stream, input: BytesMut::new(), place };
+        client.log_in(region).await?;
+        Ok(client)
+    }
+
+    async fn log_in(&mut self, region: &Region) -> Result<(), Fault> {
+        let password = region.password_now();
+        let password =
+            password.map_err(|problem| Fault::new(Kind::WrongPassword, format!("{}: {problem}", region.name)))?;
+        let Some(password) = password else {
+            return self.call(&["PING"]).await.map(|_| ());
+        };
+        let password = password.expose_secret();
+        let mut request = vec!["AUTH"];
+        request.extend(region.username.as_deref());
+        request.push(password);
+        self.call(&request).await.map(|_| ())
+    }
+
+    /// The server's address, for messages.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// Sends one request and waits for its reply.
+    ///
+    /// # Errors
+    /// A [`Fault`] when the connection fails, the reply is late or an error.
+    pub async fn call<A: AsRef<[u8]>>(&mut self, request: &[A]) -> Result<Reply, Fault> {
+        let mut replies = self.calls(&[request]).await?;
+        match replies.pop() {
+            Some(Reply::Error(text)) => {
+                let name = request.first().map(|name| String::from_utf8_lossy(name.as_ref()).into_owned());
+                Err(Fault::of_reply(&text, &format!("{} answered {}", self.place, name.unwrap_or_default())))
+            }
+            Some(reply) => Ok(reply),
+            None => Err(self.protocol("no reply")),
+        }
+    }
+
+    /// Sends requests together and waits for all replies, errors among them as they are.
+    ///
+    /// # Errors
+    /// A [`Fault`] when the connection fails or a reply is late.
+    pub async fn calls<A: AsRef<[u8]>>(&mut self, requests: &[impl AsRef<[A]>]) -> Result<Vec<Reply>, Fault> {
+        let mut out = Vec::new();
+        for request in requests {
+            push_command(&mut out, request.as_ref());
+        }
+        let exchange = async {
+            self.stream.write_all(&out).await.map_err(|error| self.lost(&error))?;
+            let mut replies = Vec::with_capacity(requests.len());
+            for _ in requests {
+                replies.push(self.reply().await?);
+            }
+            Ok(replies)
+        };
+        match timeout(PATIENCE, exchange).await {
+            Ok(replies) => replies,
+            Err(_) => Err(Fault::new(Kind::TimedOut, format!("{} gave no answer in 10 s", self.place))),
+        }
+    }
+
+    async fn reply(&mut self) -> Result<Reply, Fault> {
+        loop {
+            if let Some(length) = extent(&self.input)? {
+                let bytes: Bytes = self.input.split_to(length).freeze();
+                return match decode_bytes(&bytes) {
+                    Ok(Some((reply, _))) => Ok(reply),
+                    Ok(None) | Err(_) => Err(self.protocol("a reply that can't be read")),
+                };
+            }
+            if self.input.len() > MAX_REPLY {
+                return Err(self.protocol("a reply longer than 64 MiB"));
+            }
+            self.fill().await?;
+        }
+    }
+
+    /// Waits for one line, without its end; keep-alives before it are passed over.
+    ///
+    /// # Errors
+    /// A [`Fault`] when the connection fails or the line does not end.
+    pub async fn line(&mut self) -> Result<String, Fault> {
+        loop {
+            let blank = self.input.iter().take_while(|&&byte| byte == b'\n').count();
+            let _ = self.input.split_to(blank);
+            if let Some(end) = self.input.iter().position(|&byte| byte == b'\n') {
+                let line = self.input.split_to(end + 1);
+                return Ok(String::from_utf8_lossy(&line).trim_end().to_owned());
+            }
+            if self.input.len() > 4096 {
+                return Err(self.protocol("a line without an end"));
+            }
+            let late = Fault::new(Kind::TimedOut, format!("{} has been silent for 60 s", self.place));
+            timeout(SILENCE, self.fill()).await.unwrap_or(Err(late))?;
+        }
+    }
+
+    /// Sends a request whose reply is read otherwise.
+    ///
+    /// # Errors
+    /// A [`Fault`] when the connection fails.
+    pub async fn send<A: AsRef<[u8]>>(&mut self, request: &[A]) -> Result<(), Fault> {
+        let mut out = Vec::new();
+        push_command(&mut out, request);
+        self.stream.write_all(&out).await.map_err(|error| self.lost(&error))
+    }
+
+    /// The socket, and what was read from it beyond the last reply.
+    pub fn into_parts(self) -> (TcpStream, BytesMut) {
+        (self.stream, self.input)
+    }
+
+    async fn fill(&mut self) -> Result<(), Fault> {
+        match self.stream.read_buf(&mut self.input).await {
+            Ok(0) => Err(self.lost(&io::Error::from(io::ErrorKind::UnexpectedEof))),
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.lost(&error)),
+        }
+    }
+
+    fn lost(&self, error: &io::Error) -> Fault {
+        let why = match error.kind() {
+            io::ErrorKind::UnexpectedEof => "it closed the connection".to_owned(),
+            _ => error.to_string(),
+        };
+        Fault::new(Kind::Disconnected, format!("{}: {why}", self.place))
+    }
+
+    fn protocol(&self, what: &str) -> Fault {
+        Fault::new(Kind::Protocol, format!("{} sent {what}", self.place))
+    }
+}
+
+/// The text of a reply that is a string, lossily; empty for any other.
+pub fn text(reply: &Reply) -> String {
+    String::from_utf8_lossy(bytes(reply)).into_owned()
+}
+
+/// The bytes of a reply that is a string; empty for any other.
+pub fn bytes(reply: &Reply) -> &[u8] {
+    match reply {
+        Reply::SimpleString(bytes) | Reply::BulkString(bytes) => bytes,
+        Reply::Error(_) | Reply::Integer(_) | Reply::Array(_) | Reply::Null => &[],
+    }
+}
+
+/// The number in a reply; 0 for any other.
+pub fn integer(reply: &Reply) -> i64 {
+    match reply {
+        Reply::Integer(number) => *number,
+        Reply::SimpleString(bytes) | Reply::BulkString(bytes) => {
+            std::str::from_utf8(bytes).ok().and_then(|text| text.parse().ok()).unwrap_or(0)
+        }
+        Reply::Error(_) | Reply::Array(_) | Reply::Null => 0,
+    }
+}
+
+/// The elements of a reply that is an array; none for any other.
+pub fn elements(reply: &Reply) -> &[Reply] {
+    match reply {
+        Reply::Array(elements) => elements,
+        Reply::SimpleString(_) | Reply::BulkString(_) | Reply::Error(_) | Reply::Integer(_) | Reply::Null => &[],
+    }
+}

@@ -1,0 +1,60 @@
+//! The heartbeat of a region: its clock is learned, and a key is written that shows that the link flows.
+
+use std::time::Instant;
+
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::client::{Client, Reply, elements, integer};
+use super::shared::Pair;
+use crate::error::Fault;
+
+/// Writes the heartbeat of region `index` (0 the forward link's source) until the daemon stops.
+pub async fn run(pair: &Pair, index: usize) {
+    let beats = async {
+        loop {
+            if let Err(fault) = beat(pair, index).await {
+                // The link that reads this region shows what is wrong with it.
+                tracing::debug!(region = %pair.source(index).name, %fault, "no heartbeat");
+            }
+            tokio::time::sleep(pair.config.retry.first).await;
+        }
+    };
+    tokio::select! {
+        () = beats => {}
+        () = pair.shutdown.cancelled() => {}
+        () = pair.superseded.cancelled() => {}
+    }
+}
+
+/// Beats over one connection, until it fails.
+async fn beat(pair: &Pair, index: usize) -> Result<(), Fault> {
+    let region = pair.source(index);
+    let pulse = &pair.regions[index];
+    let mut client = Client::connect(region, region.primary()).await?;
+    learn(&mut client, pulse).await?;
+    let key = String::from_utf8_lossy(&pair.reserved.heartbeat(region.name.as_str())).into_owned();
+    let expire = pair.config.heartbeat.expire.as_millis().to_string();
+    let mut ticks = interval(pair.config.heartbeat.interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let written_ms = pulse.clock.at_ms(Instant::now()).to_string();
+        let replies = client.calls(&[["SET", &key, &written_ms, "PX", &expire]]).await?;
+        if let Some(Reply::Error(_)) = replies.first() {
+            // A server that refuses writes for now (OOM, MISCONF) still passes messages on to its replicas.
+            client.call(&["PUBLISH", &key, &written_ms]).await?;
+        }
+        pulse.beat(Instant::now());
+        learn(&mut client, pulse).await?;
+    }
+}
+
+async fn learn(client: &mut Client, pulse: &super::shared::RegionPulse) -> Result<(), Fault> {
+    let asked = Instant::now();
+    let reply = client.call(&["TIME"]).await?;
+    let parts = elements(&reply);
+    if let [seconds, micros] = parts {
+        pulse.clock.learn(integer(seconds) * 1_000_000 + integer(micros), asked, Instant::now());
+    }
+    Ok(())
+}

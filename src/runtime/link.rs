@@ -1,0 +1,61 @@
+//! One link for as long as the daemon runs: session after session, with what to show and how long to wait in between.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::session;
+use super::shared::Pair;
+use super::start::Memory;
+use crate::error::{Fault, Kind};
+use crate::observe::{Reason, State};
+use crate::remedy::{Stance, advice};
+
+/// Runs the link `index` until the daemon stops or another one takes over.
+pub async fn run(pair: Arc<Pair>, index: usize) {
+    let mut memory = Memory::default();
+    let mut tries = 0u32;
+    let state = &pair.links[index];
+    loop {
+        let ended = tokio::select! {
+            ended = session::run(&pair, index, &mut memory) => ended,
+            () = pair.superseded.cancelled() => Err(Fault::new(Kind::Superseded, "another daemon has taken over this pair")),
+        };
+        let Err(fault) = ended else {
+            state.board.enter(State::Stopped, None);
+            return;
+        };
+        state.set_in_step(false);
+        let streamed = state.board.state() == State::Streaming;
+        if show(&pair, index, &fault) == Stance::Stop {
+            pair.superseded.cancel();
+            return;
+        }
+        tries = if streamed { 0 } else { tries.saturating_add(1) };
+        tokio::select! {
+            () = tokio::time::sleep(pause(&pair, tries)) => {}
+            () = pair.shutdown.cancelled() => {}
+        }
+        state.board.reconnects.add(1);
+    }
+}
+
+/// Puts the fault on the board; gives what it asks for.
+fn show(pair: &Pair, index: usize, fault: &Fault) -> Stance {
+    let advice = advice(fault.kind);
+    let state = match advice.stance {
+        Stance::Connect => State::Connecting,
+        Stance::Halt => State::Halted,
+        Stance::Hold => State::Held,
+        Stance::Stop => State::Stopped,
+    };
+    let reason = Reason { code: advice.code, text: fault.text.clone(), remedy: advice.remedy.to_owned() };
+    pair.links[index].board.enter(state, Some(reason));
+    advice.stance
+}
+
+/// How long to wait before the next try: anything up to twice as long as before, so that daemons do not come together.
+fn pause(pair: &Pair, tries: u32) -> Duration {
+    let retry = &pair.config.retry;
+    let longest = retry.first.saturating_mul(1u32.checked_shl(tries.min(20)).unwrap_or(u32::MAX)).min(retry.most);
+    retry.first.min(longest).max(longest.mul_f64(fastrand::f64()))
+}

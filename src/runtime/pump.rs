@@ -1,0 +1,215 @@
+//! Moving bytes: what the source sends goes into the engine, what the engine puts out goes to the target, and back.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::time::{Duration, Instant};
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::attach::Attached;
+use super::session::Session;
+use crate::engine::apply::Applied;
+use crate::engine::link::Link;
+use crate::error::{Fault, Kind};
+use crate::wire::resp::push_command;
+
+/// Bytes that one read may bring.
+const READ: usize = 256 * 1024;
+/// Slices that one write may take.
+const SLICES: usize = 64;
+/// Bytes that may wait to be written to the target before reading stops.
+const UNWRITTEN: usize = 8 * 1024 * 1024;
+/// How often the source hears what the target has applied.
+const ACK_EVERY: Duration = Duration::from_millis(250);
+/// A server that owes an answer and says nothing for so long is given up. Heartbeats make both speak all the time.
+const SILENCE: Duration = Duration::from_secs(20);
+
+/// Both connections of a link.
+#[derive(Debug)]
+pub struct Lines {
+    source: TcpStream,
+    source_in: BytesMut,
+    source_out: Vec<u8>,
+    source_heard: Instant,
+    target: TcpStream,
+    target_in: BytesMut,
+    target_heard: Instant,
+}
+
+impl Lines {
+    /// The connection to the source as it was attached, and the target's.
+    pub fn new(source: Attached, target: TcpStream) -> Self {
+        let now = Instant::now();
+        Self {
+            source: source.stream,
+            source_in: source.input,
+            source_out: Vec::new(),
+            source_heard: now,
+            target,
+            target_in: BytesMut::new(),
+            target_heard: now,
+        }
+    }
+}
+
+/// Drives the link until a connection fails, a server refuses, or the daemon stops and all is drained.
+///
+/// # Errors
+/// The [`Fault`] that ended it.
+pub async fn run(lines: &mut Lines, link: &mut Link, session: &mut Session<'_>) -> Result<(), Fault> {
+    let mut ticks = interval(ACK_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut applied = Vec::new();
+    let mut draining = false;
+    take_in(lines, link, session)?;
+    loop {
+        session.follow(link)?;
+        write_target(lines, link)?;
+        write_source(lines)?;
+        if draining && link.applier().is_idle() {
+            acknowledge(lines, link);
+            return write_source(lines);
+        }
+        let unwritten: usize = link.applier().out().iter().map(Bytes::len).sum();
+        let read_source = !draining && link.wants_source() && unwritten < UNWRITTEN;
+        let source = interest(read_source, !lines.source_out.is_empty());
+        let target = interest(true, unwritten > 0).unwrap_or(Interest::READABLE);
+        tokio::select! {
+            ready = lines.target.ready(target) => {
+                if ready.map_err(|error| lost(&error, "target"))?.is_readable() {
+                    read(&lines.target, &mut lines.target_in, "target")?;
+                    lines.target_heard = Instant::now();
+                    link.on_target(&mut lines.target_in, session.now(), &mut applied)?;
+                    judge(&mut applied, link, session);
+                    take_in(lines, link, session)?;
+                }
+            }
+            ready = ready(&lines.source, source) => {
+                if ready.map_err(|error| lost(&error, "source"))?.is_readable() && read_source {
+                    let bytes = read(&lines.source, &mut lines.source_in, "source")?;
+                    session.link().board.bytes_read.add(bytes as u64);
+                    lines.source_heard = Instant::now();
+                    take_in(lines, link, session)?;
+                }
+            }
+            _ = ticks.tick() => {
+                acknowledge(lines, link);
+                silence(lines, link, read_source)?;
+                session.tick(link);
+            }
+            () = session.marker_lost() => session.rewrite_marker(link),
+            deleted = session.deletions() => session.delete(link, deleted),
+            () = session.stopping(), if !draining => draining = true,
+        }
+        if session.ack_wanted() {
+            acknowledge(lines, link);
+        }
+    }
+}
+
+/// Gives the engine what was read and not taken yet.
+fn take_in(lines: &mut Lines, link: &mut Link, session: &mut Session<'_>) -> Result<(), Fault> {
+    if !lines.source_in.is_empty() && link.wants_source() {
+        link.on_source(&mut lines.source_in, session.now())?;
+    }
+    Ok(())
+}
+
+fn judge(applied: &mut Vec<Applied>, link: &Link, session: &mut Session<'_>) {
+    for transaction in applied.drain(..) {
+        session.applied(transaction, link);
+    }
+}
+
+fn interest(read: bool, write: bool) -> Option<Interest> {
+    match (read, write) {
+        (true, true) => Some(Interest::READABLE | Interest::WRITABLE),
+        (true, false) => Some(Interest::READABLE),
+        (false, true) => Some(Interest::WRITABLE),
+        (false, false) => None,
+    }
+}
+
+async fn ready(stream: &TcpStream, interest: Option<Interest>) -> io::Result<tokio::io::Ready> {
+    match interest {
+        Some(interest) => stream.ready(interest).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Reads what is there, at most [`READ`] bytes; gives their number.
+fn read(stream: &TcpStream, input: &mut BytesMut, side: &str) -> Result<usize, Fault> {
+    input.reserve(READ);
+    match stream.try_read_buf(input) {
+        Ok(0) => Err(Fault::new(Kind::Disconnected, format!("the {side} closed the connection"))),
+        Ok(bytes) => Ok(bytes),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+        Err(error) => Err(lost(&error, side)),
+    }
+}
+
+fn write_target(lines: &mut Lines, link: &mut Link) -> Result<(), Fault> {
+    let out = link.applier().out();
+    while !out.is_empty() {
+        let slices: Vec<IoSlice<'_>> = out.iter().take(SLICES).map(|bytes| IoSlice::new(bytes)).collect();
+        match lines.target.try_write_vectored(&slices) {
+            Ok(written) => advance(out, written),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(lost(&error, "target")),
+        }
+    }
+    Ok(())
+}
+
+fn advance(out: &mut VecDeque<Bytes>, mut written: usize) {
+    while let Some(front) = out.front_mut() {
+        if written < front.len() {
+            return front.advance(written);
+        }
+        written -= front.len();
+        out.pop_front();
+    }
+}
+
+fn acknowledge(lines: &mut Lines, link: &Link) {
+    if lines.source_out.is_empty() {
+        push_command(&mut lines.source_out, &["REPLCONF", "ACK", &link.acknowledged().to_string()]);
+    }
+}
+
+fn write_source(lines: &mut Lines) -> Result<(), Fault> {
+    while !lines.source_out.is_empty() {
+        match lines.source.try_write(&lines.source_out) {
+            Ok(written) => {
+                lines.source_out.drain(..written);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(lost(&error, "source")),
+        }
+    }
+    Ok(())
+}
+
+/// A connection can be dead without an end: nothing comes any more.
+fn silence(lines: &mut Lines, link: &mut Link, reading: bool) -> Result<(), Fault> {
+    let now = Instant::now();
+    if link.applier().in_flight() == 0 {
+        lines.target_heard = now;
+    }
+    if !reading {
+        lines.source_heard = now;
+    }
+    for (side, heard) in [("target", lines.target_heard), ("source", lines.source_heard)] {
+        if now.duration_since(heard) > SILENCE {
+            return Err(Fault::new(Kind::TimedOut, format!("the {side} has been silent for {} s", SILENCE.as_secs())));
+        }
+    }
+    Ok(())
+}
+
+fn lost(error: &io::Error, side: &str) -> Fault {
+    Fault::new(Kind::Disconnected, format!("the connection to the {side} was lost: {error}"))
+}

@@ -1,0 +1,306 @@
+//! One session of a link: what the pump asks of it, what the board learns from it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::{Mutex, mpsc};
+
+use super::names::Names;
+use super::pump;
+use super::shared::{LinkState, Pair, RegionPulse};
+use super::start::{Memory, Started, start};
+use super::sweep::sweep;
+use crate::engine::apply::{Applied, Applier};
+use crate::engine::copy::{Copy, CopyEvent};
+use crate::engine::link::Link;
+use crate::engine::origin::Phase;
+use crate::engine::position::Position;
+use crate::engine::source::StreamClock;
+use crate::engine::stream::{Event, Now, Rules, Stream};
+use crate::error::Fault;
+use crate::observe::{SetAside, State};
+
+/// Batches of names that a sweep may be ahead.
+const SWEPT_AHEAD: usize = 4;
+
+/// What is needed to go on after a copy.
+struct AfterCopy {
+    rules: Rules,
+    position: Position,
+    sweeps: bool,
+}
+
+/// One session of a link.
+pub struct Session<'a> {
+    pair: &'a Arc<Pair>,
+    index: usize,
+    clock: StreamClock,
+    after_copy: Option<AfterCopy>,
+    swept: Mutex<Option<mpsc::Receiver<Result<Names, Fault>>>>,
+    sweeping: bool,
+    streams: bool,
+    ack_wanted: bool,
+    echoes: u64,
+    failed: Option<Fault>,
+}
+
+/// Runs one session of the link `index`, until it fails or the daemon stops and it is drained.
+///
+/// # Errors
+/// The [`Fault`] that ended it.
+pub async fn run(pair: &Arc<Pair>, index: usize, memory: &mut Memory) -> Result<(), Fault> {
+    let started = tokio::select! {
+        started = start(pair, index, memory) => started?,
+        () = pair.shutdown.cancelled() => return Ok(()),
+    };
+    let state = &pair.links[index];
+    state.forget_heartbeats();
+    let (mut session, mut link, source, target) = Session::new(pair, index, started);
+    let mut lines = pump::Lines::new(source, target);
+    let ended = pump::run(&mut lines, &mut link, &mut session).await;
+    state.set_in_step(false);
+    state.board.end_full_sync(Instant::now());
+    if ended.is_err() {
+        memory.refused = link.applier().refused();
+    }
+    ended
+}
+
+impl<'a> Session<'a> {
+    fn new(
+        pair: &'a Arc<Pair>,
+        index: usize,
+        started: Started,
+    ) -> (Self, Link, super::attach::Attached, tokio::net::TcpStream) {
+        let Started { source, target, identity, bounds, rules, resumed, probe, copy, attached } = started;
+        let position = source.position;
+        let interval_ms = i64::try_from(pair.config.heartbeat.interval.as_millis()).unwrap_or(i64::MAX);
+        let from = resumed.map_or(attached, |marker| (marker.high.offset, marker.time_ms));
+        let clock = StreamClock::new(from, attached, interval_ms);
+        let applier = Applier::new(identity, bounds);
+        let mut session = Self {
+            pair,
+            index,
+            clock: clock.clone(),
+            after_copy: None,
+            swept: Mutex::new(None),
+            sweeping: false,
+            streams: false,
+            ack_wanted: false,
+            echoes: 0,
+            failed: None,
+        };
+        let link = match copy {
+            None => Link::Streaming(Box::new(Stream::new(rules, applier, clock, position, probe))),
+            Some((copy_rules, reason)) => {
+                tracing::info!(link = %session.link().board.direction, reason = ?reason, "full sync begins");
+                session.link().board.begin_full_sync(Instant::now());
+                session.link().board.enter(State::FullSync, None);
+                session.after_copy = Some(AfterCopy { rules, position, sweeps: reason.sweeps() });
+                let copy = Copy::new(copy_rules, applier, position, attached.1, reason.sweeps());
+                Link::Copying(Box::new(copy))
+            }
+        };
+        (session, link, source, target)
+    }
+
+    /// What this link lets others know.
+    pub fn link(&self) -> &'a LinkState {
+        &self.pair.links[self.index]
+    }
+
+    fn other(&self) -> &'a LinkState {
+        &self.pair.links[1 - self.index]
+    }
+
+    fn source(&self) -> &'a RegionPulse {
+        &self.pair.regions[self.index]
+    }
+
+    /// The moment, for the engine.
+    pub fn now(&self) -> Now {
+        let now = Instant::now();
+        let beating = self.source().is_beating(now, self.pair.config.heartbeat.interval * 4);
+        Now { source_ms: self.source().clock.at_ms(now), beating }
+    }
+
+    /// Takes what the engine tells, and goes from the copy to the increments when it is time. Tells whether it did.
+    ///
+    /// # Errors
+    /// The [`Fault`] that a sweep ended with.
+    pub fn follow(&mut self, link: &mut Link) -> Result<bool, Fault> {
+        if let Some(fault) = self.failed.take() {
+            return Err(fault);
+        }
+        match link {
+            Link::Copying(copy) => {
+                self.follow_copy(copy);
+                if !copy.is_applied() || self.sweeping {
+                    return Ok(false);
+                }
+            }
+            Link::Streaming(stream) => {
+                self.follow_stream(stream);
+                return Ok(false);
+            }
+        }
+        if self.after_copy.as_ref().is_some_and(|after| after.sweeps) {
+            self.begin_sweep();
+            return Ok(false);
+        }
+        self.end_copy(link);
+        Ok(true)
+    }
+
+    fn follow_copy(&mut self, copy: &mut Copy) {
+        let board = &self.link().board;
+        let progress = board.full_sync();
+        let (keys, bytes, total) = copy.progress();
+        if let Some(progress) = &progress {
+            progress.keys_done.set(keys);
+            progress.bytes_done.set(bytes);
+            progress.bytes_total.set(total.unwrap_or(0));
+        }
+        for event in copy.events() {
+            match event {
+                CopyEvent::Total(keys) => {
+                    if let Some(progress) = &progress {
+                        progress.keys_total.add(keys);
+                    }
+                }
+                CopyEvent::SetAside { database, key, what, why } => {
+                    board.set_aside(SetAside::new(database, &key, what, why));
+                }
+            }
+        }
+    }
+
+    fn follow_stream(&mut self, stream: &mut Stream) {
+        let (link, other) = (self.link(), self.other());
+        let echoes = stream.echoes();
+        link.board.echoes_dropped.add(echoes - self.echoes);
+        self.echoes = echoes;
+        for event in stream.events() {
+            match event {
+                Event::Echo { id } => other.arrived(id, &self.pair.regions[1 - self.index], Instant::now()),
+                Event::Heartbeat { id, written_ms } => link.heartbeat_sent(id, written_ms),
+                Event::Fixed => tracing::info!(link = %link.board.direction, "position fixed"),
+                Event::MarkerLost => other.marker_lost.notify_one(),
+                Event::AckWanted => self.ack_wanted = true,
+                Event::SetAside { database, key, command, why } => {
+                    link.board.set_aside(SetAside::new(database, &key, command, why));
+                }
+                Event::ReservedWrite { key } => {
+                    let why = "a client wrote a key with the reserved prefix";
+                    link.board.set_aside(SetAside::new(0, &key, "reserved key", why));
+                }
+            }
+        }
+        link.set_applied(stream.acknowledged());
+    }
+
+    fn begin_sweep(&mut self) {
+        tracing::info!(link = %self.link().board.direction, "looking for keys that the source no longer holds");
+        let (found, swept) = mpsc::channel(SWEPT_AHEAD);
+        self.swept = Mutex::new(Some(swept));
+        self.sweeping = true;
+        let (pair, index) = (Arc::clone(self.pair), self.index);
+        tokio::spawn(async move {
+            if let Err(fault) = sweep(&pair, index, &found).await {
+                // Nobody waits for it when the session has ended: then its fault is of no interest.
+                let _ = found.send(Err(fault)).await;
+            }
+        });
+    }
+
+    /// The increments begin where the dump stood.
+    fn end_copy(&mut self, link: &mut Link) {
+        let Some(AfterCopy { rules, position, .. }) = self.after_copy.take() else { return };
+        let board = &self.link().board;
+        board.end_full_sync(Instant::now());
+        link.stream_on(|applier| Stream::new(rules, applier, self.clock.clone(), position, None));
+    }
+
+    /// The target has executed a transaction.
+    pub fn applied(&mut self, applied: Applied, link: &Link) {
+        let state = self.link();
+        state.board.transactions.add(1);
+        state.board.writes_applied.add(applied.writes);
+        for refusal in applied.refusals {
+            state.board.set_aside(SetAside::new(0, &refusal.key, refusal.command, refusal.error));
+        }
+        if matches!(link, Link::Streaming(_)) && applied.checkpoint.phase == Phase::Streaming && !self.streams {
+            self.streams = true;
+            state.set_in_step(true);
+            state.board.enter(State::Streaming, None);
+            self.order_done();
+        }
+        if self.other().board.state() != State::Streaming {
+            state.arrived(applied.id, self.source(), Instant::now());
+        }
+    }
+
+    /// An ordered copy is done: from now on positions decide again.
+    fn order_done(&self) {
+        if let Ok(mut ordered) = self.link().ordered.lock()
+            && *ordered == Some(crate::engine::plan::Ordered::This)
+        {
+            *ordered = None;
+            if let Ok(mut other) = self.other().ordered.lock() {
+                *other = None;
+            }
+        }
+    }
+
+    /// Time has passed.
+    pub fn tick(&mut self, _link: &mut Link) {
+        self.link().board.log_full_sync(Instant::now());
+    }
+
+    /// Whether the source asked for an acknowledgement since the last call.
+    pub fn ack_wanted(&mut self) -> bool {
+        std::mem::take(&mut self.ack_wanted)
+    }
+
+    /// The target has lost what this link keeps there.
+    pub async fn marker_lost(&self) {
+        self.link().marker_lost.notified().await;
+    }
+
+    /// Writes it again.
+    pub fn rewrite_marker(&self, link: &mut Link) {
+        tracing::warn!(link = %self.link().board.direction, "the target lost the marker of this link: it is written again");
+        match link {
+            Link::Copying(copy) => copy.applier().marker_lost(),
+            Link::Streaming(stream) => stream.marker_lost(self.now()),
+        }
+    }
+
+    /// Names that a sweep has found; `None` at its end.
+    pub async fn deletions(&self) -> Option<Result<Names, Fault>> {
+        match self.swept.lock().await.as_mut() {
+            Some(swept) => swept.recv().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Deletes them at the target.
+    pub fn delete(&mut self, link: &mut Link, found: Option<Result<Names, Fault>>) {
+        match (found, link) {
+            (Some(Ok(names)), Link::Copying(copy)) => copy.delete(names.database, &names.names),
+            (Some(Err(fault)), _) => self.failed = Some(fault),
+            (Some(Ok(_)) | None, _) => {
+                self.swept = Mutex::new(None);
+                self.sweeping = false;
+                if let Some(after) = &mut self.after_copy {
+                    after.sweeps = false;
+                }
+            }
+        }
+    }
+
+    /// The daemon stops.
+    pub async fn stopping(&self) {
+        self.pair.shutdown.cancelled().await;
+    }
+}

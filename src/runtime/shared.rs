@@ -1,0 +1,163 @@
+//! What the tasks of one pair know of each other.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use super::clock::ServerClock;
+use crate::config::{Config, Region};
+use crate::engine::origin::ReservedKeys;
+use crate::engine::plan::Ordered;
+use crate::observe::LinkBoard;
+
+/// Heartbeats on their way that are remembered: more than can be in flight.
+const MAX_HEARTBEATS: usize = 4096;
+
+/// One pair: its regions and its two links.
+#[derive(Debug)]
+pub struct Pair {
+    /// Every setting.
+    pub config: Config,
+    /// The keys that are ours.
+    pub reserved: ReservedKeys,
+    /// The source of the forward link, then its target.
+    pub regions: [RegionPulse; 2],
+    /// The forward link, then the reverse one.
+    pub links: [LinkState; 2],
+    /// The daemon was told to stop.
+    pub shutdown: tokio_util::sync::CancellationToken,
+    /// Another daemon has taken over: both links and the heartbeats stop.
+    pub superseded: tokio_util::sync::CancellationToken,
+}
+
+/// One region's heartbeat and clock.
+#[derive(Debug)]
+pub struct RegionPulse {
+    /// The region's clock.
+    pub clock: ServerClock,
+    epoch: Instant,
+    /// When a heartbeat was last written there, milliseconds since `epoch`; negative for never.
+    beat_ms: AtomicI64,
+}
+
+/// What one link lets the other know.
+#[derive(Debug)]
+pub struct LinkState {
+    /// What everybody may read.
+    pub board: Arc<LinkBoard>,
+    /// Whether the operator has ordered a copy, and whose; taken back once it is done.
+    pub ordered: Mutex<Option<Ordered>>,
+    /// Something changed that the other link may wait for.
+    pub changed: Notify,
+    /// The target has lost marker and gate of this link.
+    pub marker_lost: Notify,
+    /// The link is attached, and its checkpoint is at the target: from here on it misses nothing.
+    in_step: AtomicBool,
+    /// Bytes of the source's history whose writes are applied.
+    applied: AtomicU64,
+    heartbeats: Mutex<VecDeque<(u64, i64)>>,
+}
+
+impl Pair {
+    /// The region whose stream the link `index` reads.
+    pub fn source(&self, index: usize) -> &Region {
+        &self.config.regions[index]
+    }
+
+    /// The region that the link `index` writes.
+    pub fn target(&self, index: usize) -> &Region {
+        &self.config.regions[1 - index]
+    }
+}
+
+impl RegionPulse {
+    /// A region that has not been reached yet.
+    pub fn new(epoch: Instant) -> Self {
+        Self { clock: ServerClock::new(epoch), epoch, beat_ms: AtomicI64::new(-1) }
+    }
+
+    /// A heartbeat was written there.
+    pub fn beat(&self, now: Instant) {
+        self.beat_ms.store(self.since(now), Ordering::Relaxed);
+    }
+
+    /// Whether a heartbeat was written within `within`.
+    pub fn is_beating(&self, now: Instant, within: Duration) -> bool {
+        let beat = self.beat_ms.load(Ordering::Relaxed);
+        beat >= 0 && self.since(now) - beat <= i64::try_from(within.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    fn since(&self, now: Instant) -> i64 {
+        i64::try_from(now.saturating_duration_since(self.epoch).as_millis()).unwrap_or(i64::MAX)
+    }
+}
+
+impl LinkState {
+    /// A link that has not begun.
+    pub fn new(board: Arc<LinkBoard>, ordered: Option<Ordered>) -> Self {
+        Self {
+            board,
+            ordered: Mutex::new(ordered),
+            changed: Notify::new(),
+            marker_lost: Notify::new(),
+            in_step: AtomicBool::new(false),
+            applied: AtomicU64::new(0),
+            heartbeats: Mutex::new(VecDeque::new()),
+        }
+    }
+
+    /// The link has come into step, or lost it.
+    pub fn set_in_step(&self, in_step: bool) {
+        if self.in_step.swap(in_step, Ordering::AcqRel) != in_step {
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// Whether the link misses nothing from here on.
+    pub fn is_in_step(&self) -> bool {
+        self.in_step.load(Ordering::Acquire)
+    }
+
+    /// All writes before `offset` of the source's history are applied.
+    pub fn set_applied(&self, offset: u64) {
+        self.applied.store(offset, Ordering::Release);
+    }
+
+    /// Up to where all writes of the source's history are applied.
+    pub fn applied(&self) -> u64 {
+        self.applied.load(Ordering::Acquire)
+    }
+
+    /// The transaction `id` carries the heartbeat that the source wrote at `written_ms`.
+    pub fn heartbeat_sent(&self, id: u64, written_ms: i64) {
+        let Ok(mut heartbeats) = self.heartbeats.lock() else { return };
+        heartbeats.push_back((id, written_ms));
+        if heartbeats.len() > MAX_HEARTBEATS {
+            heartbeats.pop_front();
+        }
+    }
+
+    /// The connection is new: what was on its way no longer counts.
+    pub fn forget_heartbeats(&self) {
+        if let Ok(mut heartbeats) = self.heartbeats.lock() {
+            heartbeats.clear();
+        }
+    }
+
+    /// The target has executed the transaction `id`; `source` tells the clock at which its heartbeat was written.
+    pub fn arrived(&self, id: u64, source: &RegionPulse, now: Instant) {
+        let Ok(mut heartbeats) = self.heartbeats.lock() else { return };
+        let mut newest = None;
+        while heartbeats.front().is_some_and(|(sent, _)| *sent <= id) {
+            newest = heartbeats.pop_front();
+        }
+        drop(heartbeats);
+        if let Some((_, written_ms)) = newest {
+            let lag = source.clock.at_ms(now).saturating_sub(written_ms);
+            self.board.heartbeat_seen(Duration::from_millis(u64::try_from(lag).unwrap_or(0)), now);
+        }
+    }
+}

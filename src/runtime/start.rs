@@ -1,0 +1,363 @@
+//! The start of a link's session: fence the target, look at both servers, plan, attach.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpStream;
+
+use super::attach::{self, Attached};
+use super::client::{Client, bytes, elements, integer, text};
+use super::shared::Pair;
+use super::{fence, names};
+use crate::command::Capabilities;
+use crate::config::{ExistingKeys, PositionLost};
+use crate::engine::apply::{Bounds, Identity};
+use crate::engine::checkpoint::Checkpoint;
+use crate::engine::copy::CopyRules;
+use crate::engine::decode::rebuild::TargetFeatures;
+use crate::engine::origin::Marker;
+use crate::engine::plan::{CopyReason, End, Plan, View, plan};
+use crate::engine::position::Position;
+use crate::engine::source::{Info, Server};
+use crate::engine::stream::Rules;
+use crate::error::{Fault, Kind};
+use crate::wire::rdb::Restorable;
+
+/// How often a link that waits for the other one looks again.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// What a link remembers from one session to the next; all else is at the servers.
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// The daemon's epoch at the target.
+    pub epoch: Option<u64>,
+    /// The transaction that the target refused last, with the epoch.
+    pub refused: Option<u64>,
+    /// Names that the target keeps from the source.
+    pub keep: Option<Arc<HashSet<Vec<u8>>>>,
+}
+
+/// A link that is attached at both ends.
+#[derive(Debug)]
+pub struct Started {
+    /// The source's stream.
+    pub source: Attached,
+    /// The target's connection, fenced.
+    pub target: TcpStream,
+    /// Who writes there.
+    pub identity: Identity,
+    /// How much may be on its way.
+    pub bounds: Bounds,
+    /// What is copied of the increments.
+    pub rules: Rules,
+    /// The marker that was found, if it said where to go on.
+    pub resumed: Option<Marker>,
+    /// The probe behind which the position lies.
+    pub probe: Option<Vec<u8>>,
+    /// What a copy needs to know, and why it is made.
+    pub copy: Option<(CopyRules, CopyReason)>,
+    /// The source's offset and clock when the link attached.
+    pub attached: (u64, i64),
+}
+
+/// Connections and facts of a start.
+struct Starting<'a> {
+    pair: &'a Pair,
+    index: usize,
+    target: Client,
+    source_control: Client,
+    target_control: Client,
+    source_server: Server,
+    target_server: Server,
+    epoch: u64,
+}
+
+/// Starts a session of the link `index`.
+///
+/// # Errors
+/// The [`Fault`] that keeps it from starting.
+pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Started, Fault> {
+    let (source, target) = (pair.source(index), pair.target(index));
+    let mut writer = Client::connect(target, target.primary()).await?;
+    let mut source_control = Client::connect(source, source.primary()).await?;
+    let mut target_control = Client::connect(target, target.primary()).await?;
+    let source_server = distinct(&mut source_control, &mut target_control).await?;
+    let target_server = server(&mut target_control).await?;
+    let epoch = fence::claim(&mut writer, pair, index, memory.epoch).await?;
+    memory.epoch = Some(epoch);
+    let mut starting =
+        Starting { pair, index, target: writer, source_control, target_control, source_server, target_server, epoch };
+    loop {
+        let view = starting.look(memory).await?;
+        let own = view.target.marker;
+        match plan(&view) {
+            Plan::Resume(position) => {
+                let attached = attach::resume(source, position).await?;
+                return starting.finish(attached, own, None, None, memory).await;
+            }
+            Plan::Fix => {
+                let attached = attach::end_of_stream(source, &mut starting.source_control).await?;
+                let probe = starting.probe().await?;
+                return starting.finish(attached, own, Some(probe), None, memory).await;
+            }
+            Plan::Copy(reason) => {
+                let keep = starting.prepare_copy(reason, own, memory).await?;
+                let attached = attach::copy(source).await?;
+                let rules = starting.copy_rules(keep);
+                let own = starting.marker().await?;
+                return starting.finish(attached, own, None, Some((rules, reason)), memory).await;
+            }
+            Plan::Wait => {
+                let changed = pair.links[1 - index].changed.notified();
+                let _ = tokio::time::timeout(LOOK_EVERY, changed).await;
+            }
+            Plan::Hold(fault) => return Err(fault),
+        }
+    }
+}
+
+/// The source's program, once it is certain that it is not the target.
+async fn distinct(source: &mut Client, target: &mut Client) -> Result<Server, Fault> {
+    let ours = Info::parse(&text(&source.call(&["INFO", "server"]).await?));
+    let theirs = Info::parse(&text(&target.call(&["INFO", "server"]).await?));
+    if ours.run_id()? == theirs.run_id()? {
+        let text = format!("{} and {} are one server", source.place(), target.place());
+        return Err(Fault::new(Kind::SameServer, text));
+    }
+    ours.server()
+}
+
+async fn server(client: &mut Client) -> Result<Server, Fault> {
+    Info::parse(&text(&client.call(&["INFO", "server"]).await?)).server()
+}
+
+impl Starting<'_> {
+    /// What both servers say now.
+    async fn look(&mut self, memory: &Memory) -> Result<View, Fault> {
+        let (pair, index) = (self.pair, self.index);
+        let source = end(pair, index, &mut self.source_control).await?;
+        let target = end(pair, 1 - index, &mut self.target_control).await?;
+        let ordered = pair.links[index].ordered.lock().map_or(None, |ordered| *ordered);
+        let broken = target
+            .marker
+            .zip(memory.refused)
+            .is_some_and(|(marker, refused)| marker.epoch == self.epoch && marker.id > refused);
+        Ok(View {
+            source,
+            target,
+            copies_first: index == 0,
+            ordered,
+            copy_when_lost: pair.config.forward.position_lost == PositionLost::FullSync,
+            marker_broken: broken,
+        })
+    }
+
+    async fn marker(&mut self) -> Result<Option<Marker>, Fault> {
+        let key = self.pair.reserved.marker(self.pair.source(self.index).name.as_str());
+        let reply = self.target_control.call(&[b"GET".as_slice(), &key]).await?;
+        Ok(Marker::parse(bytes(&reply)))
+    }
+
+    /// Says at the target that a copy is coming, and waits until the other link misses nothing and has brought over all
+    /// that was written there before.
+    async fn prepare_copy(
+        &mut self,
+        reason: CopyReason,
+        own: Option<Marker>,
+        memory: &mut Memory,
+    ) -> Result<Arc<HashSet<Vec<u8>>>, Fault> {
+        let keep = self.keep(reason, memory).await?;
+        let id = own.filter(|marker| marker.epoch == self.epoch).map_or(0, |marker| marker.id + 1);
+        let Checkpoint { phase, high, low, time_ms } = Checkpoint::copying(Position::NONE, 0, reason.sweeps());
+        let marker = Marker { phase, epoch: self.epoch, id, high, low, time_ms };
+        let key = self.pair.reserved.marker(self.pair.source(self.index).name.as_str());
+        self.target.call(&[b"SET".as_slice(), &key, marker.to_string().as_bytes()]).await?;
+        self.pair.links[self.index].changed.notify_waiters();
+        drained(self.pair, self.index, &mut self.target_control).await?;
+        Ok(keep)
+    }
+
+    /// The names that the target keeps; with `existing_keys = "fail"` any such name is a fault.
+    async fn keep(&mut self, reason: CopyReason, memory: &mut Memory) -> Result<Arc<HashSet<Vec<u8>>>, Fault> {
+        let policy = self.pair.config.forward.existing_keys;
+        let key = self.pair.reserved.kept(self.pair.source(self.index).name.as_str());
+        if policy == ExistingKeys::Overwrite {
+            return Ok(Arc::default());
+        }
+        match reason {
+            CopyReason::Initial => {
+                let shared = self.shared_names().await?;
+                if policy == ExistingKeys::Fail {
+                    let target = &self.pair.target(self.index).name;
+                    return if shared.is_empty() {
+                        Ok(Arc::default())
+                    } else {
+                        Err(names::describe(&shared, target.as_str()))
+                    };
+                }
+                let shared = Arc::new(shared);
+                remember(&mut self.target_control, &key, &shared).await?;
+                memory.keep = Some(Arc::clone(&shared));
+                Ok(shared)
+            }
+            CopyReason::Interrupted { .. } if policy == ExistingKeys::Keep => match &memory.keep {
+                Some(keep) => Ok(Arc::clone(keep)),
+                None => recall(&mut self.target_control, &key).await,
+            },
+            CopyReason::Interrupted { .. } | CopyReason::PositionLost | CopyReason::Refill | CopyReason::Ordered => {
+                Ok(Arc::default())
+            }
+        }
+    }
+
+    async fn shared_names(&mut self) -> Result<HashSet<Vec<u8>>, Fault> {
+        let sizes = [&mut self.source_control, &mut self.target_control];
+        let [source, target] = sizes;
+        let count = |reply: String| Info::parse(&reply).keyspace().iter().map(|(_, keys)| keys).sum::<u64>();
+        let ours = count(text(&source.call(&["INFO", "keyspace"]).await?));
+        let theirs = count(text(&target.call(&["INFO", "keyspace"]).await?));
+        let prefix = self.pair.reserved.prefix();
+        if ours < theirs {
+            names::shared(source, target, prefix).await
+        } else {
+            names::shared(target, source, prefix).await
+        }
+    }
+
+    /// Writes the probe at the source, behind which the link's position lies.
+    async fn probe(&mut self) -> Result<Vec<u8>, Fault> {
+        let key = self.pair.reserved.probe(self.pair.source(self.index).name.as_str());
+        let value = format!("{:016x}", fastrand::u64(..)).into_bytes();
+        self.source_control.call(&[b"SET".as_slice(), &key, &value, b"PX", b"60000"]).await?;
+        Ok(value)
+    }
+
+    fn copy_rules(&self, keep: Arc<HashSet<Vec<u8>>>) -> CopyRules {
+        let Server { dialect, version } = self.target_server;
+        let (major, minor, patch) = (u32::from(version.0), u32::from(version.1), u32::from(version.2));
+        CopyRules {
+            restorable: Restorable::of_server(dialect, (major, minor, patch)),
+            features: TargetFeatures::of_server(dialect, (major, minor, patch)),
+            functions: major >= 7,
+            set_pxat: (major, minor) >= (6, 2),
+            value_bytes: self.pair.config.full_sync.value_bytes,
+            prefix: self.pair.reserved.prefix().to_vec(),
+            keep,
+        }
+    }
+
+    async fn finish(
+        mut self,
+        source: Attached,
+        own: Option<Marker>,
+        probe: Option<Vec<u8>>,
+        copy: Option<(CopyRules, CopyReason)>,
+        memory: &mut Memory,
+    ) -> Result<Started, Fault> {
+        let (pair, index) = (self.pair, self.index);
+        let origin = pair.source(index).name.as_str();
+        let reply = self.target_control.call(&["COMMAND"]).await?;
+        let commands = elements(&reply).iter().filter_map(|entry| elements(entry).first()).map(bytes);
+        let Server { dialect, version } = self.target_server;
+        let rules = Rules {
+            publish: pair.config.increments.publish,
+            flush: pair.config.increments.flush == crate::config::WholeDatabase::Copy,
+            swapdb: pair.config.increments.swapdb == crate::config::WholeDatabase::Copy,
+            target: Capabilities::new(commands, dialect, version),
+            heartbeat_expire_ms: u64::try_from(pair.config.heartbeat.expire.as_millis()).unwrap_or(u64::MAX),
+            reserved: pair.reserved.clone(),
+            origin: origin.to_owned(),
+            peer: pair.target(index).name.to_string(),
+        };
+        let identity = Identity {
+            marker: pair.reserved.marker(origin),
+            gate: pair.reserved.gate(origin),
+            epoch: self.epoch,
+            first_id: own.map_or(1, |marker| marker.id + 1),
+        };
+        memory.refused = None;
+        let apply = &pair.config.apply;
+        let bounds = Bounds {
+            batch_commands: u32::try_from(apply.batch_commands).unwrap_or(u32::MAX),
+            batch_bytes: apply.batch_bytes,
+            in_flight: apply.in_flight,
+        };
+        let offset = attach::replication(&mut self.source_control).await?.offset;
+        let attached = (offset, pair.regions[index].clock.at_ms(Instant::now()));
+        tracing::debug!(link = index, source = ?self.source_server, target = ?self.target_server, "attached");
+        let resumed = own.filter(|_| probe.is_none() && copy.is_none());
+        let (target, _) = self.target.into_parts();
+        Ok(Started { source, target, identity, bounds, rules, resumed, probe, copy, attached })
+    }
+}
+
+/// What the server of region `index` says; the marker there is that of the link that writes to it.
+async fn end(pair: &Pair, index: usize, client: &mut Client) -> Result<End, Fault> {
+    let region = pair.source(index).name.to_string();
+    let writer = pair.target(index).name.to_string();
+    let info = Info::parse(&text(&client.call(&["INFO"]).await?));
+    let replication = info.replication()?;
+    if !replication.is_primary {
+        return Err(Fault::new(Kind::ReadOnly, format!("{} is a replica", client.place())));
+    }
+    if info.get::<u8>("cluster_enabled") == Some(1) {
+        return Err(Fault::new(Kind::Cluster, format!("{} is part of a cluster", client.place())));
+    }
+    let marker = pair.reserved.marker(&writer);
+    let marker = Marker::parse(bytes(&client.call(&[b"GET".as_slice(), &marker]).await?));
+    let mut exists = vec![b"EXISTS".to_vec()];
+    exists.extend(pair.reserved.all([&region, &writer]));
+    let ours = u64::try_from(integer(&client.call(&exists).await?)).unwrap_or(0);
+    let keys: u64 = info.keyspace().iter().map(|(_, keys)| keys).sum();
+    Ok(End { region, replication, keys: keys.saturating_sub(ours), marker })
+}
+
+/// Waits until the other link is in step and has applied all that the target of this one had written by now.
+///
+/// # Errors
+/// A [`Fault`] when the target does not answer.
+pub async fn drained(pair: &Pair, index: usize, target_control: &mut Client) -> Result<(), Fault> {
+    let other = &pair.links[1 - index];
+    let mut fence = None;
+    loop {
+        if other.is_in_step() {
+            let offset = match fence {
+                Some(offset) => offset,
+                None => *fence.insert(attach::replication(target_control).await?.offset),
+            };
+            if other.applied() >= offset {
+                return Ok(());
+            }
+        } else {
+            fence = None;
+        }
+        let _ = tokio::time::timeout(LOOK_EVERY / 20, other.changed.notified()).await;
+    }
+}
+
+async fn remember(client: &mut Client, key: &[u8], names: &HashSet<Vec<u8>>) -> Result<(), Fault> {
+    client.call(&[b"DEL".as_slice(), key]).await?;
+    let names: Vec<&Vec<u8>> = names.iter().collect();
+    for chunk in names.chunks(1000) {
+        let mut request: Vec<&[u8]> = vec![b"SADD", key];
+        request.extend(chunk.iter().map(|name| name.as_slice()));
+        client.call(&request).await?;
+    }
+    Ok(())
+}
+
+async fn recall(client: &mut Client, key: &[u8]) -> Result<Arc<HashSet<Vec<u8>>>, Fault> {
+    let mut names = HashSet::new();
+    let mut cursor = b"0".to_vec();
+    loop {
+        let reply = client.call(&[b"SSCAN".as_slice(), key, &cursor, b"COUNT", b"1000"]).await?;
+        if let [next, found] = elements(&reply) {
+            cursor = bytes(next).to_vec();
+            names.extend(elements(found).iter().map(|name| bytes(name).to_vec()));
+        }
+        if cursor == b"0" || elements(&reply).is_empty() {
+            return Ok(Arc::new(names));
+        }
+    }
+}
