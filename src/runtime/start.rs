@@ -29,6 +29,8 @@ use crate::wire::rdb::{Dialect, Restorable};
 /// How often a link that waits for the other one looks again.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
+/// How long a link waits for the other one before it says so.
+const SHOW_AFTER: Duration = Duration::from_secs(1);
 /// More databases than any server is given.
 const MAX_DATABASES: u32 = 1 << 20;
 
@@ -93,6 +95,7 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
     let databases = databases(&mut target_control).await?;
     let epoch = fence::claim(&mut writer, pair, index, memory.epoch).await?;
     memory.epoch = Some(epoch);
+    let began = Instant::now();
     let mut starting = Starting {
         pair,
         index,
@@ -125,7 +128,7 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
                 return starting.finish(attached, own, None, Some((rules, reason)), memory).await;
             }
             Plan::Wait => {
-                waiting(pair, index, "the forward link has not begun its copy");
+                waiting(pair, index, began, "the forward link has not begun its copy");
                 let changed = pair.links[1 - index].changed.notified();
                 let _ = tokio::time::timeout(LOOK_EVERY, changed).await;
             }
@@ -350,10 +353,10 @@ async fn end(pair: &Pair, index: usize, client: &mut Client) -> Result<End, Faul
     Ok(End { region, replication, keys: keys.saturating_sub(ours), marker })
 }
 
-/// Shows that the link waits for the other one.
-fn waiting(pair: &Pair, index: usize, text: &str) {
+/// Shows that the link waits for the other one, once it has done so for a while.
+fn waiting(pair: &Pair, index: usize, began: Instant, text: &str) {
     let board = &pair.links[index].board;
-    if board.state() == State::Connecting {
+    if began.elapsed() > SHOW_AFTER && board.state() == State::Connecting {
         let advice = advice(Kind::Waiting);
         let reason = Reason { code: advice.code, text: text.to_owned(), remedy: advice.remedy.to_owned() };
         board.enter(State::Connecting, Some(reason));
@@ -365,7 +368,7 @@ fn waiting(pair: &Pair, index: usize, text: &str) {
 /// # Errors
 /// A [`Fault`] when the target does not answer.
 pub async fn drained(pair: &Pair, index: usize, target_control: &mut Client) -> Result<(), Fault> {
-    waiting(pair, index, "the other link is not in step yet");
+    let began = Instant::now();
     let other = &pair.links[1 - index];
     let mut fence = None;
     loop {
@@ -380,6 +383,7 @@ pub async fn drained(pair: &Pair, index: usize, target_control: &mut Client) -> 
         } else {
             fence = None;
         }
+        waiting(pair, index, began, "the other link is not in step yet");
         let _ = tokio::time::timeout(LOOK_EVERY / 20, other.changed.notified()).await;
     }
 }
