@@ -14,6 +14,7 @@ mod full_sync;
 mod http;
 mod increments;
 mod late_exec;
+mod overrun;
 mod password;
 mod restart;
 mod restore_command;
