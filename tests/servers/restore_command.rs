@@ -6,6 +6,7 @@ use duet_chaos::client::Client;
 use duet_chaos::flavor::Flavor::{self, Redis62, Redis70, Valkey91};
 use duet_chaos::pair::{DEADLINE, Regions};
 use duet_chaos::redis::Value;
+use duet_chaos::wait::eventually;
 
 /// A value of each type in its short and its long encoding.
 const VALUES: &str = "SET text hello\nSET number 12345\nRPUSH list a b 3\nSADD set a b c\nSADD numbers 1 2 3\n\
@@ -79,6 +80,24 @@ async fn from_redis_62_to_valkey_91() -> Result<()> {
 }
 
 #[tokio::test]
+async fn libraries_from_valkey_91_to_redis_70() -> Result<()> {
+    let regions = Regions::start(Valkey91, Redis70).await?;
+    let daemon = regions.daemon(duet()).await?;
+    let (west, east) = regions.clients().await?;
+    let code = "#!lua name=one\nredis.register_function('one', function() return 'said' end)";
+    west.args(&["FUNCTION", "LOAD", code]).await?;
+    let Value::BulkString(payload) = west.run("FUNCTION DUMP").await? else { anyhow::bail!("no payload") };
+    west.run("FUNCTION FLUSH").await?;
+    west.args(&[b"FUNCTION".as_slice(), b"RESTORE", &payload]).await?;
+    west.run("SET after 1").await?;
+    eventually("what comes after it", DEADLINE, async || Ok((east.int("EXISTS after").await? == 1).then_some(())))
+        .await?;
+    ensure!(east.text("FCALL one 0").await? == "said");
+    ensure!(daemon.link("forward").await?["set_aside"] == 0);
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_the_other_region_has_no_place_for_is_named() -> Result<()> {
     let regions = Regions::start(Valkey91, Redis70).await?;
     let daemon = regions.daemon(duet()).await?;
@@ -92,10 +111,8 @@ async fn what_the_other_region_has_no_place_for_is_named() -> Result<()> {
     };
     daemon.wait_for("it to be named", DEADLINE, named).await?;
     west.run("SET after 1").await?;
-    duet_chaos::wait::eventually("what comes after it", DEADLINE, async || {
-        Ok((east.int("EXISTS after").await? == 1).then_some(()))
-    })
-    .await?;
+    eventually("what comes after it", DEADLINE, async || Ok((east.int("EXISTS after").await? == 1).then_some(())))
+        .await?;
     ensure!(east.text("HGET restored a").await? == "1" && east.int("HLEN restored").await? == 2);
     Ok(())
 }

@@ -208,7 +208,7 @@ impl Flow {
     fn local(&mut self, command: &Command<'_>, spec: &Spec, place: Option<Range<usize>>, buffer: &[u8], now: Now) {
         let written_ms = self.clock.at(self.offset, now.source_ms, now.beating);
         let replay = replay(command, spec, &Context { now_ms: written_ms, target: &self.rules.target });
-        if matches!(spec.rule, Rule::Restore) && self.restore(command, &replay) {
+        if matches!(spec.rule, Rule::Restore | Rule::Function) && self.restore(command, &replay) {
             return;
         }
         match replay {
@@ -225,7 +225,7 @@ impl Flow {
         }
     }
 
-    /// A `RESTORE` that the target would refuse goes to it in another form. Tells whether it did, or can't.
+    /// A payload that the target would refuse goes to it in another form. Tells whether it did, or can't.
     fn restore(&mut self, command: &Command<'_>, replay: &Replay) -> bool {
         let mut reader = FrameReader::new();
         let instead = match replay {

@@ -1,10 +1,10 @@
-//! A client's `RESTORE`: its payload has the version and the encoding of the server that dumped it. An older target, or one
+//! A client's `RESTORE` or `FUNCTION RESTORE`: its payload has the version and the encoding of the server that dumped it. An older target, or one
 //! of the other family, refuses it although it may well hold the value: then it gets the value in a form that it takes.
 
 use crate::command::{Capabilities, Version};
 use crate::engine::decode::rebuild::{self, TargetFeatures};
 use crate::wire::rdb::{Payload, Record, Restorable};
-use crate::wire::resp::{Command, push_command};
+use crate::wire::resp::{Command, command as encode, push_command};
 
 /// About how much memory the elements take that are decoded at a time, in bytes: a compressed value can take a hundred
 /// times its own size.
@@ -22,25 +22,39 @@ pub(super) struct Instead {
 }
 
 /// What the target gets in place of `command`: a `RESTORE key time payload REPLACE [ABSTTL] ..` whose time is absolute, or 0
-/// for none. `None` where it takes the command as it is.
+/// for none, or a `FUNCTION RESTORE payload ..`. `None` where it takes the command as it is.
 ///
 /// # Errors
 /// Why it can't be given the value in any form.
 pub(super) fn instead(command: &Command<'_>, database: u32, target: &Capabilities) -> Option<Result<Instead, String>> {
+    let functions = command.name().eq_ignore_ascii_case(b"FUNCTION");
+    if functions && !command.arg(1).eq_ignore_ascii_case(b"RESTORE") {
+        return None;
+    }
+    let at = if functions { 2 } else { 3 };
     let Version(major, minor, patch) = target.version();
     let version = (u32::from(major), u32::from(minor), u32::from(patch));
     let restorable = Restorable::of_server(target.dialect(), version);
-    let payload = Payload::parse(command.arg(3)).filter(|payload| !payload.is_taken_by(&restorable))?;
+    let payload = Payload::parse(command.arg(at)).filter(|payload| !payload.is_taken_by(&restorable))?;
+    if functions {
+        // It holds the text of the libraries, in the same form since there are any.
+        let payload = payload.record(0, b"", None).payload(restorable.rdb_version);
+        return Some(Ok(with_payload(command, at, &payload)));
+    }
     let expires_at_ms = std::str::from_utf8(command.arg(2)).ok()?.parse().ok().filter(|&time: &i64| time != 0);
     let record = payload.record(database, command.arg(1), expires_at_ms);
-    if let Some(payload) = record.payload_for(&restorable) {
-        let mut arguments = vec![command.name(), command.arg(1), command.arg(2), &payload];
-        arguments.extend(command.args().skip(4));
-        let mut bytes = Vec::new();
-        push_command(&mut bytes, &arguments);
-        return Some(Ok(Instead { bytes, requests: 1, lost: Vec::new() }));
-    }
-    Some(rebuilt(&record, TargetFeatures::of_server(target.dialect(), version)))
+    Some(match record.payload_for(&restorable) {
+        Some(payload) => Ok(with_payload(command, at, &payload)),
+        None => rebuilt(&record, TargetFeatures::of_server(target.dialect(), version)),
+    })
+}
+
+/// The command with another payload at the place.
+fn with_payload(command: &Command<'_>, at: usize, payload: &[u8]) -> Instead {
+    let mut arguments: Vec<&[u8]> = command.args().take(at).collect();
+    arguments.push(payload);
+    arguments.extend(command.args().skip(at + 1));
+    Instead { bytes: encode(&arguments), requests: 1, lost: Vec::new() }
 }
 
 /// The value of `record`, by its elements.
@@ -72,7 +86,7 @@ fn rebuilt(record: &Record, features: TargetFeatures) -> Result<Instead, String>
 mod tests {
     use super::*;
     use crate::wire::rdb::{Dialect, Key, Kind};
-    use crate::wire::resp::{FrameReader, command};
+    use crate::wire::resp::FrameReader;
     use bytes::Bytes;
 
     /// A payload; its checksum is right.
@@ -83,7 +97,11 @@ mod tests {
 
     /// What a target of the version gets in place of `RESTORE k time payload REPLACE ABSTTL`.
     fn given(time: &str, payload: &[u8], dialect: Dialect, version: Version) -> Option<Result<Instead, String>> {
-        let bytes = command(&[b"RESTORE".as_slice(), b"k", time.as_bytes(), payload, b"REPLACE", b"ABSTTL"]);
+        given_for(&[b"RESTORE".as_slice(), b"k", time.as_bytes(), payload, b"REPLACE", b"ABSTTL"], dialect, version)
+    }
+
+    fn given_for(arguments: &[&[u8]], dialect: Dialect, version: Version) -> Option<Result<Instead, String>> {
+        let bytes = encode(arguments);
         let mut reader = FrameReader::new();
         reader.next(&bytes).expect("a request").expect("whole");
         let target = Capabilities::new(["RESTORE"], dialect, version);
@@ -128,6 +146,18 @@ mod tests {
         let instead = |time| given(time, &hash, Dialect::Redis, Version(6, 2, 14)).expect("refused").expect("a form");
         assert_eq!(lines(&instead("77")), ["DEL k", "HSET k a 1", "PEXPIREAT k 77"]);
         assert_eq!(lines(&instead("0")), ["DEL k", "HSET k a 1"]);
+    }
+
+    #[test]
+    fn libraries_go_under_the_targets_version_and_other_words_of_function_are_left_alone() {
+        let libraries = payload(Dialect::Valkey, 245, b"\x05#!lua", 80);
+        let older = payload(Dialect::Redis, 245, b"\x05#!lua", 10);
+        let restore = [b"FUNCTION".as_slice(), b"RESTORE", &libraries, b"REPLACE"];
+        let instead = given_for(&restore, Dialect::Redis, Version(7, 0, 15)).expect("refused").expect("a form");
+        assert_eq!(lines(&instead), [format!("FUNCTION RESTORE {} REPLACE", older.escape_ascii())]);
+        assert_eq!(given_for(&restore, Dialect::Valkey, Version(9, 1, 2)), None);
+        let load = [b"FUNCTION".as_slice(), b"LOAD", b"REPLACE", &libraries];
+        assert_eq!(given_for(&load, Dialect::Redis, Version(7, 0, 15)), None);
     }
 
     #[test]
