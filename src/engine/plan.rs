@@ -103,6 +103,7 @@ pub fn plan(view: &View) -> Plan {
     let own_continues = !view.marker_broken && continues(own.as_ref(), source);
     let other_continues = continues(source.marker.as_ref(), target);
     match view.ordered {
+        Some(Ordered::This) if source.keys == 0 && target.keys > 0 => return shrunk(view),
         Some(Ordered::This) => return Plan::Copy(CopyReason::Ordered),
         Some(Ordered::Other) if !own_continues => return Plan::Fix,
         Some(Ordered::Other) | None => {}
@@ -117,15 +118,28 @@ pub fn plan(view: &View) -> Plan {
     };
     let other_copies = copies(source.marker).is_some();
     match (own, source.marker) {
+        // Two orders in opposite directions, neither carried out: only their giver knows which one counts.
+        _ if copies(own) == Some(true) && copies(source.marker) == Some(true) => both_lost(view),
         (Some(Marker { phase: Phase::Copying | Phase::Recopying, .. }), _) if view.copies_first || !other_copies => {
-            let sweeps = copies(own).unwrap_or(false);
-            Plan::Copy(CopyReason::Interrupted { sweeps })
+            again(view, copies(own).unwrap_or(false), other_continues)
         }
         _ if other_copies => Plan::Fix,
         (None, None) if view.copies_first => Plan::Copy(CopyReason::Initial),
         (None, None) => Plan::Wait,
         (Some(_), _) | (_, Some(_)) => lost(view, other_continues),
     }
+}
+
+/// A copy did not come to its end. If it was to end with deletions, what made it safe must still hold.
+fn again(view: &View, sweeps: bool, other_continues: bool) -> Plan {
+    let View { source, target, .. } = view;
+    if sweeps && has_shrunk(source, target) {
+        return shrunk(view);
+    }
+    if sweeps && source.marker.is_some() && !other_continues {
+        return both_lost(view);
+    }
+    Plan::Copy(CopyReason::Interrupted { sweeps })
 }
 
 fn resume(marker: Option<Marker>) -> Plan {
@@ -142,13 +156,7 @@ fn lost(view: &View, other_continues: bool) -> Plan {
     if !other_continues {
         return match source.keys {
             0 => Plan::Fix,
-            _ => Plan::Hold(Fault::new(
-                Kind::BothPositionsLost,
-                format!(
-                    "neither {} ({} keys) nor {} ({} keys) can continue from where Duet stood",
-                    source.region, source.keys, target.region, target.keys
-                ),
-            )),
+            _ => both_lost(view),
         };
     }
     if !view.copy_when_lost {
@@ -157,14 +165,31 @@ fn lost(view: &View, other_continues: bool) -> Plan {
             format!("{} can't continue from where the link stood; position_lost is \"hold\"", source.region),
         ));
     }
-    let shrunk = target.keys >= SHRUNK_FROM && source.keys * SHRUNK_TO_ONE_IN < target.keys;
-    if shrunk || (source.keys == 0 && target.keys > 0) {
-        return Plan::Hold(Fault::new(
-            Kind::SourceShrunk,
-            format!("{} holds {} keys, {} holds {}", source.region, source.keys, target.region, target.keys),
-        ));
+    if has_shrunk(source, target) {
+        return shrunk(view);
     }
     Plan::Copy(CopyReason::PositionLost)
+}
+
+/// Whether a copy would spread emptiness.
+fn has_shrunk(source: &End, target: &End) -> bool {
+    let smaller = target.keys >= SHRUNK_FROM && source.keys * SHRUNK_TO_ONE_IN < target.keys;
+    smaller || (source.keys == 0 && target.keys > 0)
+}
+
+fn shrunk(view: &View) -> Plan {
+    let View { source, target, .. } = view;
+    Plan::Hold(Fault::new(
+        Kind::SourceShrunk,
+        format!("{} holds {} keys, {} holds {}", source.region, source.keys, target.region, target.keys),
+    ))
+}
+
+fn both_lost(view: &View) -> Plan {
+    let View { source, target, .. } = view;
+    let regions = format!("{} ({} keys) nor {} ({} keys)", source.region, source.keys, target.region, target.keys);
+    let text = format!("neither {regions} can continue from where Duet stood");
+    Plan::Hold(Fault::new(Kind::BothPositionsLost, text))
 }
 
 /// Whether the link that left `marker` can read on at `source`.
@@ -243,8 +268,8 @@ mod tests {
         };
         assert_eq!(told(&reverse), "fix");
         let both = view(end("a", "a", 9, other), end("b", "b", 9, marker(Phase::Recopying, "a")));
-        assert_eq!(told(&both), "copy Interrupted { sweeps: true }", "of two copies the forward one is made");
-        assert_eq!(told(&View { copies_first: false, ..both }), "fix");
+        assert_eq!(told(&both), "hold BothPositionsLost", "of two copies none is made");
+        assert_eq!(told(&View { copies_first: false, ..both }), "hold BothPositionsLost");
     }
 
     #[test]
@@ -267,6 +292,19 @@ mod tests {
         assert_eq!(told(&view(end("a", "a", 400, other), end("b", "b", 1000, own))), "hold SourceShrunk");
         assert_eq!(told(&view(end("a", "a", 0, None), end("b", "b", 9, own))), "fix", "the other link refills it");
         assert_eq!(told(&view(end("b", "b", 9, own), end("a", "a", 0, None))), "copy Refill");
+    }
+
+    #[test]
+    fn a_copy_with_deletions_is_not_made_again_from_what_has_become_empty() {
+        let other = marker(Phase::Streaming, "b");
+        let own = marker(Phase::Recopying, "a");
+        assert_eq!(told(&view(end("a", "a", 9, other), end("b", "b", 9, own))), "copy Interrupted { sweeps: true }");
+        assert_eq!(told(&view(end("a", "a", 0, other), end("b", "b", 9, own))), "hold SourceShrunk");
+        let lost = marker(Phase::Streaming, "0");
+        assert_eq!(told(&view(end("a", "a", 9, lost), end("b", "b", 9, own))), "hold BothPositionsLost");
+        let mut ordered = view(end("a", "a", 0, other), end("b", "b", 9, own));
+        ordered.ordered = Some(Ordered::This);
+        assert_eq!(told(&ordered), "hold SourceShrunk");
     }
 
     #[test]
