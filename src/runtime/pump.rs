@@ -121,6 +121,7 @@ pub async fn run(lines: &mut Lines, link: &mut Link, session: &mut Session<'_>) 
                 session.tick();
             }
             () = session.marker_lost() => session.rewrite_marker(link),
+            () = session.mail() => take_in(lines, link, session)?,
             answer = session.answer() => {
                 session.answered(link, answer);
                 take_in(lines, link, session)?;

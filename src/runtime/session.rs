@@ -18,7 +18,7 @@ use crate::engine::link::Link;
 use crate::engine::origin::Phase;
 use crate::engine::position::Position;
 use crate::engine::source::StreamClock;
-use crate::engine::stream::{Event, Now, Rules, Stream};
+use crate::engine::stream::{Crossing, Event, Now, Rules, Stream};
 use crate::error::Fault;
 use crate::observe::{SetAside, State};
 
@@ -198,6 +198,8 @@ impl<'a> Session<'a> {
             match event {
                 Event::Echo { id } => other.arrived(id, &self.pair.regions[1 - self.index], Instant::now()),
                 Event::Heartbeat { id, written_ms } => link.heartbeat_sent(id, written_ms),
+                Event::Posted => other.mail.notify_one(),
+                Event::Crossed { how, database, key, command } => self.crossed(how, database, &key, command),
                 Event::Fixed => tracing::info!(link = %link.board.direction, "position fixed"),
                 Event::MarkerLost { moved_to } => {
                     if let Ok(mut moved) = other.moved_to.lock() {
@@ -216,6 +218,19 @@ impl<'a> Session<'a> {
             }
         }
         link.set_applied(stream.acknowledged());
+    }
+
+    /// Writes of both regions have crossed.
+    fn crossed(&self, how: Crossing, database: u32, key: &[u8], command: String) {
+        let conflicts = &self.pair.board.conflicts;
+        match how {
+            Crossing::Replayed => conflicts.replayed.add(1),
+            Crossing::Dropped => conflicts.dropped.add(1),
+            Crossing::Unresolved => {
+                let why = "the other region wrote it at the same time, and the order matters: compare the key";
+                self.link().board.set_aside(SetAside::new(database, key, format!("conflict: {command}"), why));
+            }
+        }
     }
 
     fn begin_sweep(&mut self) {
@@ -285,6 +300,11 @@ impl<'a> Session<'a> {
     /// The target has lost what this link keeps there.
     pub async fn marker_lost(&self) {
         self.link().marker_lost.notified().await;
+    }
+
+    /// The other link has posted writes for the target.
+    pub async fn mail(&self) {
+        self.link().mail.notified().await;
     }
 
     /// Writes it again.

@@ -12,7 +12,8 @@ use crate::config::{Config, Region};
 use crate::engine::origin::{Marker, ReservedKeys};
 use crate::engine::plan::Ordered;
 use crate::engine::position::Position;
-use crate::observe::LinkBoard;
+use crate::engine::stream::SharedTable;
+use crate::observe::{Board, LinkBoard};
 
 /// Heartbeats on their way that are remembered: more than can be in flight.
 const MAX_HEARTBEATS: usize = 4096;
@@ -22,8 +23,12 @@ const MAX_HEARTBEATS: usize = 4096;
 pub struct Pair {
     /// Every setting.
     pub config: Config,
+    /// What everybody may read of the pair.
+    pub board: Arc<Board>,
     /// The keys that are ours.
     pub reserved: ReservedKeys,
+    /// What both links have in flight.
+    pub table: SharedTable,
     /// The source of the forward link, then its target.
     pub regions: [RegionPulse; 2],
     /// The forward link, then the reverse one.
@@ -63,6 +68,8 @@ pub struct LinkState {
     pub changed: Notify,
     /// The target has lost marker and gate of this link.
     pub marker_lost: Notify,
+    /// The other link has posted writes for the target of this one.
+    pub mail: Notify,
     /// The databases of the target that they were moved to.
     pub moved_to: Mutex<Vec<u32>>,
     settled: Mutex<Option<Settled>>,
@@ -115,6 +122,7 @@ impl LinkState {
             ordered: Mutex::new(ordered),
             changed: Notify::new(),
             marker_lost: Notify::new(),
+            mail: Notify::new(),
             moved_to: Mutex::new(Vec::new()),
             settled: Mutex::new(None),
             in_step: AtomicBool::new(false),

@@ -315,6 +315,8 @@ impl Starting<'_> {
             databases: self.databases,
             heartbeat_expire_ms: u64::try_from(pair.config.heartbeat.expire.as_millis()).unwrap_or(u64::MAX),
             reserved: pair.reserved.clone(),
+            table: Arc::clone(&pair.table),
+            region: index,
             origin: origin.to_owned(),
             peer: pair.target(index).name.to_string(),
         };

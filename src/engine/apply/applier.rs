@@ -194,6 +194,11 @@ impl Applier {
         });
     }
 
+    /// The id that the transaction being filled has, or will have.
+    pub fn open_id(&self) -> u64 {
+        if self.spilling { self.next_id - 1 } else { self.next_id }
+    }
+
     /// The id of the last transaction that was put out.
     pub fn last_id(&self) -> u64 {
         self.next_id - 1

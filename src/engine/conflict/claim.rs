@@ -77,14 +77,15 @@ impl Claim {
     }
 }
 
-/// What `command` claims, and where. Empty when it changes nothing; `None` when it can't be told.
-pub fn claims(command: &Command<'_>, spec: &Spec, database: u32, hasher: &KeyHasher) -> Option<Vec<(Scope, Claim)>> {
+/// What `command` claims, and where; nothing when it changes nothing.
+pub fn claims(command: &Command<'_>, spec: &Spec, database: u32, hasher: &KeyHasher) -> Vec<(Scope, Claim)> {
     let unit = spec.unit_of(command);
     match unit {
-        Unit::Nothing => return Some(Vec::new()),
-        Unit::Database if spec.name == "FLUSHALL" => return Some(vec![(Scope::Everything, Claim::Whole)]),
-        Unit::Database if spec.name == "FLUSHDB" => return Some(vec![(Scope::Database(database), Claim::Whole)]),
-        Unit::Database => return None,
+        Unit::Nothing => return Vec::new(),
+        Unit::Database if spec.name == "FLUSHALL" => return vec![(Scope::Everything, Claim::Whole)],
+        Unit::Database if spec.name == "FLUSHDB" => return vec![(Scope::Database(database), Claim::Whole)],
+        // Databases that change places: what follows depends on everything.
+        Unit::Database => return vec![(Scope::Everything, Claim::Read)],
         _ => {}
     }
     let mut claims = Vec::with_capacity(1);
@@ -98,7 +99,7 @@ pub fn claims(command: &Command<'_>, spec: &Spec, database: u32, hasher: &KeyHas
         };
         claims.push((scope, claim));
     }
-    Some(claims)
+    claims
 }
 
 /// Whether what the command leaves behind depends on what was there, although it names what it changes.
@@ -109,7 +110,9 @@ fn depends(spec: &Spec, command: &Command<'_>) -> bool {
     };
     match spec.name {
         // The expiry of a field stays when the field is set no more than the field is set by its expiry.
-        "SMOVE" | "HPERSIST" | "HEXPIRE" | "HPEXPIRE" | "HEXPIREAT" | "HPEXPIREAT" | "HGETEX" | "VADD" | "VSETATTR" => true,
+        "SMOVE" | "HPERSIST" | "HEXPIRE" | "HPEXPIRE" | "HEXPIREAT" | "HPEXPIREAT" | "HGETEX" | "VADD" | "VSETATTR" => {
+            true
+        }
         "ZADD" | "GEOADD" => compares(),
         _ => spec.unit == Unit::Whole,
     }

@@ -11,5 +11,5 @@ mod verdict;
 
 pub use claim::{Claim, Relation, Scope, claims};
 pub use stamp::{Stamp, StampClock};
-pub use table::{Key, Pending, Table};
+pub use table::{Decided, Key, KeyHasher, Pending, Request, Table};
 pub use verdict::{Rival, Verdict, verdict};

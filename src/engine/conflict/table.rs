@@ -19,7 +19,10 @@ const MOST_PENDING: usize = 500_000;
 
 /// A key of one database, as two independent 64-bit hashes of its name: what is pending is never looked at by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Key(u128);
+pub struct Key {
+    name: u128,
+    database: u32,
+}
 
 /// Makes keys, from seeds that no client knows.
 #[derive(Debug, Clone)]
@@ -30,7 +33,9 @@ pub struct KeyHasher {
 impl KeyHasher {
     /// A hasher with this seed.
     pub fn new(seed: u64) -> Self {
-        Self { seeds: [FixedState::with_seed(seed), FixedState::with_seed(seed.rotate_left(32) ^ 0x9e37_79b9_7f4a_7c15)] }
+        Self {
+            seeds: [FixedState::with_seed(seed), FixedState::with_seed(seed.rotate_left(32) ^ 0x9e37_79b9_7f4a_7c15)],
+        }
     }
 
     /// The key `name` of a database.
@@ -41,7 +46,7 @@ impl KeyHasher {
             hasher.write(name);
             u128::from(hasher.finish())
         });
-        Key(high << 64 | low)
+        Key { name: high << 64 | low, database }
     }
 
     /// An element of a key.
@@ -59,6 +64,16 @@ pub enum Request {
     Bytes(Bytes),
 }
 
+impl Request {
+    /// The bytes, with `buffer` being what is read now.
+    pub fn bytes(&self, buffer: &[u8]) -> Bytes {
+        match self {
+            Self::Place(place) => Bytes::copy_from_slice(buffer.get(place.clone()).unwrap_or_default()),
+            Self::Bytes(bytes) => bytes.clone(),
+        }
+    }
+}
+
 /// A write of ours that a region has not echoed yet.
 #[derive(Debug, Clone)]
 pub struct Pending {
@@ -74,18 +89,19 @@ pub struct Pending {
     pub claims: Vec<(Scope, Claim)>,
 }
 
-/// Writes that a link has to execute once more at its target, in their order.
-#[derive(Debug, Clone)]
-struct Mail {
+#[derive(Debug)]
+struct Entry {
     write: Pending,
-    order: u64,
+    /// It is executed once more at its region, by order of the link that reads there: nobody will read it again.
+    posted: bool,
 }
 
 #[derive(Debug, Default)]
 struct Region {
     clock: StampClock,
-    /// Everything that is pending, by its order.
-    writes: BTreeMap<u64, (Option<u64>, Pending)>,
+    /// Everything that is pending, by its order: the first slot has the order `first`.
+    slots: VecDeque<Option<Entry>>,
+    first: u64,
     /// Which of it claims a key, in order.
     keys: HashMap<Key, Vec<u64>, foldhash::fast::FixedState>,
     /// Which of it claims a database or more.
@@ -94,7 +110,8 @@ struct Region {
     sent: VecDeque<(u64, u64)>,
     /// What was decided about the writes read here that a restart of their link would read again, by offset.
     decided: BTreeMap<u64, Decided>,
-    mail: VecDeque<Mail>,
+    /// What was posted and not taken yet, by order.
+    mail: VecDeque<u64>,
     /// Writes whose request is a place in the buffer that is being read.
     unsealed: Vec<u64>,
 }
@@ -114,7 +131,6 @@ pub struct Table {
     /// Makes keys.
     pub hasher: KeyHasher,
     regions: [Region; 2],
-    order: u64,
     forgotten: u64,
 }
 
@@ -126,7 +142,7 @@ impl Table {
             keys: HashMap::with_hasher(FixedState::with_seed(seed ^ 1)),
             ..Region::default()
         };
-        Self { hasher: KeyHasher::new(seed), regions: ranks.map(region), order: 0, forgotten: 0 }
+        Self { hasher: KeyHasher::new(seed), regions: ranks.map(region), forgotten: 0 }
     }
 
     /// The stamp of a local write of `region` that was executed when its clock said `server_ms`.
@@ -138,7 +154,7 @@ impl Table {
     pub fn rivals(&self, region: usize, claims: &[(Scope, Claim)]) -> Vec<Rival> {
         let pending = &self.regions[region];
         let mut rivals = Vec::new();
-        if pending.writes.is_empty() {
+        if pending.slots.is_empty() {
             return rivals;
         }
         for (index, (scope, claim)) in claims.iter().enumerate() {
@@ -147,11 +163,11 @@ impl Table {
                     let keys = pending.keys.get(key).map(Vec::as_slice).unwrap_or_default();
                     keys.iter().chain(&pending.databases).copied().collect()
                 }
-                Scope::Database(_) | Scope::Everything => pending.writes.keys().copied().collect(),
+                Scope::Database(_) | Scope::Everything => (pending.first..pending.end()).collect(),
             };
             for order in orders {
-                let Some((_, write)) = pending.writes.get(&order) else { continue };
-                let relations = write.claims.iter().filter(|(other, _)| meets(scope, other, write.database));
+                let Some(Entry { write, .. }) = pending.entry(order) else { continue };
+                let relations = write.claims.iter().filter(|(other, _)| meets(scope, other));
                 let relation = relations.map(|(other, theirs)| narrowed(scope, other, claim.relation(theirs)));
                 if let Some(relation) = relation.max_by_key(|relation| weight(*relation))
                     && relation != Relation::Independent
@@ -166,12 +182,12 @@ impl Table {
 
     /// The pending write with this order.
     pub fn write(&self, region: usize, order: u64) -> Option<&Pending> {
-        self.regions[region].writes.get(&order).map(|(_, write)| write)
+        self.regions[region].entry(order).map(|entry| &entry.write)
     }
 
     /// A write goes to `region` with the transaction `id`.
     pub fn send(&mut self, region: usize, id: u64, write: Pending) {
-        let order = self.enter(region, Some(id), write);
+        let order = self.enter(region, write, false);
         let pending = &mut self.regions[region];
         pending.sent.push_back((id, order));
         if pending.sent.len() > MOST_PENDING
@@ -184,19 +200,16 @@ impl Table {
 
     /// A write is to be executed once more at `region`: the link that writes there takes it as mail.
     pub fn post(&mut self, region: usize, write: Pending) {
-        let order = self.enter(region, None, write.clone());
-        self.regions[region].mail.push_back(Mail { write, order });
+        let order = self.enter(region, write, true);
+        self.regions[region].mail.push_back(order);
     }
 
-    /// The next write that the link to `region` has to execute once more.
+    /// The next write that the link to `region` has to execute once more, with its transaction `id`.
     pub fn take_mail(&mut self, region: usize, id: u64) -> Option<Pending> {
-        let mail = self.regions[region].mail.pop_front()?;
         let pending = &mut self.regions[region];
-        if let Some((sent, _)) = pending.writes.get_mut(&mail.order) {
-            *sent = Some(id);
-        }
-        pending.sent.push_back((id, mail.order));
-        Some(mail.write)
+        let order = pending.mail.pop_front()?;
+        pending.sent.push_back((id, order));
+        pending.entry(order).map(|entry| entry.write.clone())
     }
 
     /// Whether there is mail for the link to `region`.
@@ -224,16 +237,13 @@ impl Table {
             && sent > executed
         {
             self.regions[region].sent.pop_back();
-            let posted = self.regions[region].writes.get(&order).map(|(_, write)| write.clone());
-            if let Some(write) = posted.filter(|write| write.is_mail(region, &self.regions)) {
-                again.push((order, write));
+            if self.regions[region].entry(order).is_some_and(|entry| entry.posted) {
+                again.push(order);
             } else {
                 self.remove(region, order);
             }
         }
-        for (order, write) in again {
-            self.regions[region].mail.push_front(Mail { write, order });
-        }
+        again.into_iter().for_each(|order| self.regions[region].mail.push_front(order));
     }
 
     /// What was decided about the write that was read at `offset` of `region`'s stream, if it is read again.
@@ -262,8 +272,9 @@ impl Table {
     /// Resolves requests that are places from `chunk`, the buffer that was being read for writes to `region`.
     pub fn seal(&mut self, region: usize, chunk: &Bytes) {
         let pending = &mut self.regions[region];
-        for order in pending.unsealed.drain(..) {
-            if let Some((_, write)) = pending.writes.get_mut(&order)
+        for order in std::mem::take(&mut pending.unsealed) {
+            let index = order.checked_sub(pending.first).and_then(|index| usize::try_from(index).ok());
+            if let Some(Some(Entry { write, .. })) = index.and_then(|index| pending.slots.get_mut(index))
                 && let Request::Place(range) = &write.request
             {
                 write.request = Request::Bytes(chunk.slice(range.clone()));
@@ -273,7 +284,7 @@ impl Table {
 
     /// Writes pending at `region`.
     pub fn pending(&self, region: usize) -> usize {
-        self.regions[region].writes.len()
+        self.regions[region].slots.iter().flatten().count()
     }
 
     /// Writes that were forgotten because too many were pending.
@@ -281,10 +292,9 @@ impl Table {
         self.forgotten
     }
 
-    fn enter(&mut self, region: usize, id: Option<u64>, write: Pending) -> u64 {
-        let order = self.order;
-        self.order += 1;
+    fn enter(&mut self, region: usize, write: Pending, posted: bool) -> u64 {
         let pending = &mut self.regions[region];
+        let order = pending.end();
         for (scope, _) in &write.claims {
             match scope {
                 Scope::Key(key) => pending.keys.entry(*key).or_default().push(order),
@@ -294,13 +304,18 @@ impl Table {
         if matches!(write.request, Request::Place(_)) {
             pending.unsealed.push(order);
         }
-        pending.writes.insert(order, (id, write));
+        pending.slots.push_back(Some(Entry { write, posted }));
         order
     }
 
     fn remove(&mut self, region: usize, order: u64) -> Option<Stamp> {
         let pending = &mut self.regions[region];
-        let (_, write) = pending.writes.remove(&order)?;
+        let index = usize::try_from(order.checked_sub(pending.first)?).ok()?;
+        let Entry { write, .. } = pending.slots.get_mut(index)?.take()?;
+        while let Some(None) = pending.slots.front() {
+            pending.slots.pop_front();
+            pending.first += 1;
+        }
         for (scope, _) in &write.claims {
             match scope {
                 Scope::Key(key) => {
@@ -315,5 +330,44 @@ impl Table {
             }
         }
         Some(write.stamp)
+    }
+}
+
+impl Region {
+    fn entry(&self, order: u64) -> Option<&Entry> {
+        let index = usize::try_from(order.checked_sub(self.first)?).ok()?;
+        self.slots.get(index)?.as_ref()
+    }
+
+    /// The order that the next write will have.
+    fn end(&self) -> u64 {
+        self.first + self.slots.len() as u64
+    }
+}
+
+/// Whether two claims can mean the same.
+fn meets(ours: &Scope, theirs: &Scope) -> bool {
+    match (ours, theirs) {
+        (Scope::Key(ours), Scope::Key(theirs)) => ours == theirs,
+        (Scope::Database(ours), Scope::Database(theirs)) => ours == theirs,
+        (Scope::Database(database), Scope::Key(key)) | (Scope::Key(key), Scope::Database(database)) => {
+            key.database == *database
+        }
+        (Scope::Everything, _) | (_, Scope::Everything) => true,
+    }
+}
+
+/// How a write stands to another of a narrower scope: what covers one key does not cover a database.
+fn narrowed(ours: &Scope, theirs: &Scope, relation: Relation) -> Relation {
+    let wider = !matches!(ours, Scope::Key(_)) && matches!(theirs, Scope::Key(_));
+    if wider && relation == Relation::Covered { Relation::Resettable } else { relation }
+}
+
+fn weight(relation: Relation) -> u8 {
+    match relation {
+        Relation::Independent => 0,
+        Relation::Covered => 1,
+        Relation::Resettable => 2,
+        Relation::Ordered => 3,
     }
 }

@@ -2,16 +2,26 @@
 
 use std::ops::Range;
 
-use super::payload::{Instead, instead};
 use super::{Event, Now, Rules};
-use crate::command::{Class, Context, Replay, Rule, Spec, Unreserved, guess_key, lookup, replay, without_reserved};
+use crate::command::{Class, Spec, Unreserved, guess_key, lookup, without_reserved};
 use crate::engine::apply::Applier;
 use crate::engine::checkpoint::Checkpoint;
+use crate::engine::conflict::Table;
 use crate::engine::origin::Marker;
 use crate::engine::position::{Position, ReplicationId};
 use crate::engine::source::StreamClock;
 use crate::error::{Fault, Kind};
-use crate::wire::resp::{Command, FrameReader, push_command};
+use crate::wire::resp::{Command, push_command};
+
+/// What a command is read with.
+pub(super) struct Reading<'a> {
+    /// The bytes that the stream's places refer to.
+    pub(super) buffer: &'a [u8],
+    /// The moment.
+    pub(super) now: Now,
+    /// What both links have in flight, held for as long as this lasts.
+    pub(super) table: &'a mut Table,
+}
 
 /// Whose commands are being read.
 #[derive(Debug, PartialEq, Eq)]
@@ -100,15 +110,14 @@ impl Flow {
         &mut self,
         command: &Command<'_>,
         place: Range<usize>,
-        buffer: &[u8],
-        now: Now,
+        reading: &mut Reading<'_>,
     ) -> Result<(), Fault> {
         if command.is_empty() {
             return Ok(());
         }
         self.offset += place.len() as u64;
         match lookup(command.name()) {
-            Some(spec) => self.known(command, spec, place, buffer, now)?,
+            Some(spec) => self.known(command, spec, place, reading)?,
             None if self.scope == Scope::Echo || self.seeking.is_some() => {}
             None => {
                 self.enter_local();
@@ -119,10 +128,10 @@ impl Flow {
             self.boundary =
                 Position { replication_id: self.replication_id, offset: self.offset, database: self.database };
             if self.applier.is_full() && self.applier.may_send() {
-                self.close(now);
+                self.close(reading.now);
             }
         } else if self.scope == Scope::Local && self.applier.is_full() {
-            self.applier.spill(self.checkpoint(now));
+            self.applier.spill(self.checkpoint(reading.now));
         }
         Ok(())
     }
@@ -132,8 +141,7 @@ impl Flow {
         command: &Command<'_>,
         spec: &'static Spec,
         place: Range<usize>,
-        buffer: &[u8],
-        now: Now,
+        reading: &mut Reading<'_>,
     ) -> Result<(), Fault> {
         match spec.class {
             Class::Select => self.select(command)?,
@@ -152,7 +160,7 @@ impl Flow {
             }
             _ if self.scope == Scope::Echo => {}
             _ if self.seeking.is_some() => self.seek(command),
-            _ => self.write(command, spec, place, buffer, now),
+            _ => self.write(command, spec, place, reading),
         }
         Ok(())
     }
@@ -178,8 +186,8 @@ impl Flow {
     }
 
     /// A write, a client's unless it begins a transaction with the other link's marker.
-    fn write(&mut self, command: &Command<'_>, spec: &'static Spec, place: Range<usize>, buffer: &[u8], now: Now) {
-        if self.scope != Scope::Local && self.is_echo(command) {
+    fn write(&mut self, command: &Command<'_>, spec: &'static Spec, place: Range<usize>, reading: &mut Reading<'_>) {
+        if self.scope != Scope::Local && self.is_echo(command, reading.table) {
             return;
         }
         self.enter_local();
@@ -195,68 +203,15 @@ impl Flow {
         }
         let touches_ours = spec.keys(command).any(|used| used.key.starts_with(&self.keys.prefix));
         if touches_ours && spec.class != Class::Publish {
-            return self.reserved(command, spec, now);
+            return self.reserved(command, spec, reading);
         }
-        self.local(command, spec, Some(place), buffer, now);
+        self.local(command, spec, Some(place), reading);
         if let (Class::Database, Some(away)) = (spec.class, swapped_with_zero(command, spec)) {
             self.applier.erase_marker(away);
         }
     }
 
-    /// A client's write: it goes to the target. Whether the other region wrote the same key at the same time is to be
-    /// asked here, before the command enters the batch. It stands at `place` of `buffer`, or is all of `buffer`.
-    fn local(&mut self, command: &Command<'_>, spec: &Spec, place: Option<Range<usize>>, buffer: &[u8], now: Now) {
-        let written_ms = self.clock.at(self.offset, now.source_ms, now.beating);
-        let replay = replay(command, spec, &Context { now_ms: written_ms, target: &self.rules.target });
-        if matches!(spec.rule, Rule::Restore | Rule::Function) && self.restore(command, &replay) {
-            return;
-        }
-        match replay {
-            Replay::Verbatim => match place {
-                Some(place) => self.applier.push_place(self.database_there(), place, buffer),
-                None => self.push_own(buffer, 1),
-            },
-            Replay::Rewritten(bytes, requests) => self.push_own(&bytes, requests as u32),
-            Replay::Partial(bytes, requests, why) => {
-                self.push_own(&bytes, requests as u32);
-                self.set_aside(command, why.to_string());
-            }
-            Replay::SetAside(why) => self.set_aside(command, why.to_string()),
-        }
-    }
-
-    /// A payload that the target would refuse goes to it in another form. Tells whether it did, or can't.
-    fn restore(&mut self, command: &Command<'_>, replay: &Replay) -> bool {
-        let mut reader = FrameReader::new();
-        let instead = match replay {
-            Replay::Verbatim => instead(command, self.database, &self.rules.target),
-            Replay::Rewritten(bytes, _) => {
-                let Ok(Some(_)) = reader.next(bytes) else { return false };
-                instead(&Command::new(bytes, reader.arguments()), self.database, &self.rules.target)
-            }
-            Replay::Partial(..) | Replay::SetAside(_) => None,
-        };
-        match instead {
-            None => return false,
-            Some(Ok(Instead { bytes, requests, lost })) => {
-                self.push_own(&bytes, requests);
-                lost.into_iter().for_each(|why| self.set_aside(command, why));
-            }
-            Some(Err(why)) => self.set_aside(command, why),
-        }
-        true
-    }
-
-    /// As [`Self::local`], for a command that does not stand in the stream as it is.
-    fn local_rest(&mut self, bytes: &[u8], spec: &'static Spec, now: Now) {
-        let mut reader = FrameReader::new();
-        let Ok(Some(_)) = reader.next(bytes) else { return };
-        let rest = Command::new(bytes, reader.arguments());
-        self.local(&rest, spec, None, bytes, now);
-    }
-
-    fn push_own(&mut self, bytes: &[u8], requests: u32) {
-        let database = self.database_there();
+    pub(super) fn push_own(&mut self, database: u32, bytes: &[u8], requests: u32) {
         let batch = self.applier.batch();
         batch.writes += 1;
         batch.push_own(database, |out| {
@@ -266,7 +221,7 @@ impl Flow {
     }
 
     /// The database for what goes to the target: one that it has. What is bound to another was set aside before.
-    fn database_there(&self) -> u32 {
+    pub(super) fn database_there(&self) -> u32 {
         if self.database < self.rules.databases { self.database } else { 0 }
     }
 
@@ -277,11 +232,12 @@ impl Flow {
     }
 
     /// Whether the command sets the other link's marker; then it is an echo, alone or to the end of its transaction.
-    fn is_echo(&mut self, command: &Command<'_>) -> bool {
+    fn is_echo(&mut self, command: &Command<'_>, table: &mut Table) -> bool {
         if self.database != 0 || command.arg(1) != self.keys.marker || !command.name().eq_ignore_ascii_case(b"SET") {
             return false;
         }
         let Some(marker) = Marker::parse(command.arg(2)) else { return false };
+        table.echoed(self.rules.region, marker.id);
         self.events.push(Event::Echo { id: marker.id });
         if self.scope == Scope::Opening {
             self.scope = Scope::Echo;
@@ -292,7 +248,7 @@ impl Flow {
     }
 
     /// A command that names keys with the reserved prefix: ours are not data, a client's are an alarm.
-    fn reserved(&mut self, command: &Command<'_>, spec: &'static Spec, now: Now) {
+    fn reserved(&mut self, command: &Command<'_>, spec: &'static Spec, reading: &mut Reading<'_>) {
         if command.arg(1) == self.keys.heartbeat && spec.name == "SET" && self.database == 0 {
             return self.source_heartbeat(command);
         }
@@ -305,7 +261,7 @@ impl Flow {
         }
         match without_reserved(command, spec, &self.keys.prefix) {
             Unreserved::Untouched | Unreserved::Nothing => {}
-            Unreserved::Rest(bytes) => self.local_rest(&bytes, spec, now),
+            Unreserved::Rest(bytes) => self.local_rest(&bytes, spec, reading),
             Unreserved::Entangled => {
                 self.set_aside(command, "it names a key with the reserved prefix beside others".to_owned());
             }
@@ -352,10 +308,9 @@ impl Flow {
         true
     }
 
-    fn set_aside(&mut self, command: &Command<'_>, why: String) {
+    pub(super) fn set_aside(&mut self, command: &Command<'_>, why: String) {
         let key = guess_key(command).unwrap_or_default().to_vec();
-        let name: String = String::from_utf8_lossy(command.name()).chars().take(LONGEST_NAME).collect();
-        let name = name.to_uppercase();
+        let name = shown_name(command);
         self.events.push(Event::SetAside { database: self.database, key, command: name, why });
     }
 
@@ -382,6 +337,12 @@ impl Flow {
             self.events.push(Event::Heartbeat { id, written_ms });
         }
     }
+}
+
+/// A command's name for people.
+pub(super) fn shown_name(command: &Command<'_>) -> String {
+    let name: String = String::from_utf8_lossy(command.name()).chars().take(LONGEST_NAME).collect();
+    name.to_uppercase()
 }
 
 /// The longest name of a command that is shown, in characters.
