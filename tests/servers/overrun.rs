@@ -7,6 +7,7 @@ use duet_chaos::daemon::Daemon;
 use duet_chaos::flavor::Flavor::{self, Redis62, Redis70, Valkey91};
 use duet_chaos::load::Counted;
 use duet_chaos::pair::{DEADLINE, Regions};
+use serde_json::Value;
 
 /// Writes more than the backlog of 1 MB holds.
 async fn overrun(client: &Client, name: &str) -> Result<()> {
@@ -84,12 +85,26 @@ async fn what_the_other_side_wrote_meanwhile_within_its_backlog_is_kept() -> Res
 }
 
 #[tokio::test]
-async fn both_sides_have_written_more_than_their_backlogs_hold() -> Result<()> {
-    let (regions, mut daemon) = asleep(Redis70).await?;
-    let (west, east) = regions.clients().await?;
-    overrun(&west, "west").await?;
-    overrun(&east, "east").await?;
-    ends_equal(&regions, &mut daemon).await?;
-    ensure!(west.int("EXISTS east:0 west:0 east:2999").await? == 3 && east.int("EXISTS west:2999 east:0").await? == 2);
+async fn where_neither_side_can_go_on_the_pair_is_held_until_the_operator_says_which_is_right() -> Result<()> {
+    for (word, winner) in [("forward", "west"), ("reverse", "east")] {
+        let (regions, mut daemon) = asleep(Redis70).await?;
+        let (west, east) = regions.clients().await?;
+        overrun(&west, "west").await?;
+        overrun(&east, "east").await?;
+        daemon.resume()?;
+        let held = |status: &Value| {
+            let link = &status["links"][0];
+            link["state"] == "held" && link.to_string().contains("--full-sync")
+        };
+        daemon.wait_for("the pair to be held, with the remedy", DEADLINE, held).await?;
+        ensure!(west.int("EXISTS east:0").await? == 0 && east.int("EXISTS west:0").await? == 0, "nothing was touched");
+        ensure!(daemon.terminate().await?.success());
+        daemon.resume_with(&["--full-sync", word])?;
+        daemon.wait_streaming(DEADLINE).await?;
+        regions.wait_equal().await?;
+        for client in [&west, &east] {
+            ensure!(client.int(&format!("EXISTS {winner}:0 {winner}:2999")).await? == 2, "the data of {winner} win");
+        }
+    }
     Ok(())
 }
