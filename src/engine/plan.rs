@@ -118,6 +118,8 @@ pub fn plan(view: &View) -> Plan {
     };
     let other_copies = copies(source.marker).is_some();
     match (own, source.marker) {
+        // Two orders in opposite directions, neither carried out: only their giver knows which one counts.
+        _ if copies(own) == Some(true) && copies(source.marker) == Some(true) => both_lost(view),
         (Some(Marker { phase: Phase::Copying | Phase::Recopying, .. }), _) if view.copies_first || !other_copies => {
             again(view, copies(own).unwrap_or(false), other_continues)
         }
@@ -266,8 +268,8 @@ mod tests {
         };
         assert_eq!(told(&reverse), "fix");
         let both = view(end("a", "a", 9, other), end("b", "b", 9, marker(Phase::Recopying, "a")));
-        assert_eq!(told(&both), "copy Interrupted { sweeps: true }", "of two copies the forward one is made");
-        assert_eq!(told(&View { copies_first: false, ..both }), "fix");
+        assert_eq!(told(&both), "hold BothPositionsLost", "of two copies none is made");
+        assert_eq!(told(&View { copies_first: false, ..both }), "hold BothPositionsLost");
     }
 
     #[test]

@@ -17,11 +17,13 @@ mod late_exec;
 mod overrun;
 mod password;
 mod restart;
+mod restore_command;
 mod reverse_start;
 mod samples;
 mod sigterm;
 mod soundness;
 mod unknown;
+mod unknown_types;
 mod whole_database;
 mod writes;
 

@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
+use super::payload::{Instead, instead};
 use super::{Event, Now, Rules};
-use crate::command::{Class, Context, Replay, Spec, Unreserved, guess_key, lookup, replay, without_reserved};
+use crate::command::{Class, Context, Replay, Rule, Spec, Unreserved, guess_key, lookup, replay, without_reserved};
 use crate::engine::apply::Applier;
 use crate::engine::checkpoint::Checkpoint;
 use crate::engine::origin::Marker;
@@ -206,7 +207,11 @@ impl Flow {
     /// asked here, before the command enters the batch. It stands at `place` of `buffer`, or is all of `buffer`.
     fn local(&mut self, command: &Command<'_>, spec: &Spec, place: Option<Range<usize>>, buffer: &[u8], now: Now) {
         let written_ms = self.clock.at(self.offset, now.source_ms, now.beating);
-        match replay(command, spec, &Context { now_ms: written_ms, target: &self.rules.target }) {
+        let replay = replay(command, spec, &Context { now_ms: written_ms, target: &self.rules.target });
+        if matches!(spec.rule, Rule::Restore | Rule::Function) && self.restore(command, &replay) {
+            return;
+        }
+        match replay {
             Replay::Verbatim => match place {
                 Some(place) => self.applier.push_place(self.database_there(), place, buffer),
                 None => self.push_own(buffer, 1),
@@ -218,6 +223,28 @@ impl Flow {
             }
             Replay::SetAside(why) => self.set_aside(command, why.to_string()),
         }
+    }
+
+    /// A payload that the target would refuse goes to it in another form. Tells whether it did, or can't.
+    fn restore(&mut self, command: &Command<'_>, replay: &Replay) -> bool {
+        let mut reader = FrameReader::new();
+        let instead = match replay {
+            Replay::Verbatim => instead(command, self.database, &self.rules.target),
+            Replay::Rewritten(bytes, _) => {
+                let Ok(Some(_)) = reader.next(bytes) else { return false };
+                instead(&Command::new(bytes, reader.arguments()), self.database, &self.rules.target)
+            }
+            Replay::Partial(..) | Replay::SetAside(_) => None,
+        };
+        match instead {
+            None => return false,
+            Some(Ok(Instead { bytes, requests, lost })) => {
+                self.push_own(&bytes, requests);
+                lost.into_iter().for_each(|why| self.set_aside(command, why));
+            }
+            Some(Err(why)) => self.set_aside(command, why),
+        }
+        true
     }
 
     /// As [`Self::local`], for a command that does not stand in the stream as it is.

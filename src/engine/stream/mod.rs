@@ -1,6 +1,7 @@
 //! One link's increments: the stream of the source in, marked transactions for the target out.
 
 mod flow;
+mod payload;
 
 #[cfg(test)]
 mod tests;
