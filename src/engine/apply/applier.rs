@@ -146,9 +146,12 @@ impl Applier {
         self.batch.requests >= self.bounds.batch_commands || self.batch.bytes >= self.bounds.batch_bytes
     }
 
-    /// Whether another transaction may be sent now.
+    /// Whether another transaction may be sent now, or the rest of one that is passed on while it arrives: that one takes a
+    /// place in flight itself, and is freed by its end only.
     pub fn may_send(&self) -> bool {
-        self.in_flight.len() + self.staged.len() < self.bounds.in_flight && self.in_flight_bytes < IN_FLIGHT_BYTES
+        self.spilling
+            || self.in_flight.len() + self.staged.len() < self.bounds.in_flight
+                && self.in_flight_bytes < IN_FLIGHT_BYTES
     }
 
     /// Whether more may be read for this applier.
