@@ -56,7 +56,10 @@ pub enum Ordered {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CopyReason {
     /// The pair is new.
-    Initial,
+    Initial {
+        /// The target held nothing.
+        into_nothing: bool,
+    },
     /// An earlier copy did not come to its end.
     Interrupted {
         /// That copy was to end with deletions.
@@ -74,9 +77,20 @@ impl CopyReason {
     /// Whether what the source no longer holds is deleted at the target in the end.
     pub fn sweeps(self) -> bool {
         match self {
-            Self::Initial | Self::Refill => false,
+            Self::Initial { .. } | Self::Refill => false,
             Self::Interrupted { sweeps } => sweeps,
             Self::PositionLost | Self::Ordered => true,
+        }
+    }
+
+    /// Whether a copy that is made again because this one was interrupted ends with deletions: what this one has brought
+    /// may be gone at the source by then. Where the target held keys of its own, they can't be told from such leftovers,
+    /// and nothing is deleted.
+    pub fn sweeps_again(self) -> bool {
+        match self {
+            Self::Initial { into_nothing } => into_nothing,
+            Self::Interrupted { sweeps } => sweeps,
+            Self::Refill | Self::PositionLost | Self::Ordered => true,
         }
     }
 }
@@ -122,7 +136,7 @@ pub fn plan(view: &View) -> Plan {
             Plan::Copy(CopyReason::Interrupted { sweeps })
         }
         _ if other_copies => Plan::Fix,
-        (None, None) if view.copies_first => Plan::Copy(CopyReason::Initial),
+        (None, None) if view.copies_first => Plan::Copy(CopyReason::Initial { into_nothing: target.keys == 0 }),
         (None, None) => Plan::Wait,
         (Some(_), _) | (_, Some(_)) => lost(view, other_continues),
     }
@@ -210,7 +224,7 @@ mod tests {
     #[test]
     fn a_new_pair_copies_forward_and_fixes_the_reverse_link_first() {
         let mut new = view(end("a", "a", 10, None), end("b", "b", 0, None));
-        assert_eq!(told(&new), "copy Initial");
+        assert_eq!(told(&new), "copy Initial { into_nothing: true }");
         new.copies_first = false;
         assert_eq!(told(&new), "wait");
         let mut reverse = view(end("b", "b", 0, marker(Phase::Copying, "a")), end("a", "a", 10, None));

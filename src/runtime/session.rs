@@ -97,7 +97,7 @@ impl<'a> Session<'a> {
                 session.link().board.begin_full_sync(Instant::now());
                 session.link().board.enter(State::FullSync, None);
                 session.after_copy = Some(AfterCopy { rules, position, sweeps: reason.sweeps() });
-                let copy = Copy::new(copy_rules, applier, position, attached.1, reason.sweeps());
+                let copy = Copy::new(copy_rules, applier, position, attached.1, reason.sweeps_again());
                 Link::Copying(Box::new(copy))
             }
         };
