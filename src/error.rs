@@ -41,6 +41,8 @@ pub enum Kind {
     Dump,
     /// The target holds keys of the same names as the source, and was told to fail then.
     ExistingKeys,
+    /// The link waits for the other one.
+    Waiting,
     /// The link's position is gone, and it was told to hold then.
     PositionLost,
     /// The positions of both links are gone, and both regions hold data.

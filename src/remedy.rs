@@ -89,6 +89,7 @@ pub fn advice(kind: Kind) -> Advice {
             Hold,
             "Delete or move those keys at the target, or set forward.existing_keys to \"overwrite\" or \"keep\" and restart.",
         ),
+        Kind::Waiting => ("waiting", Connect, "Look at the other link: its reason tells what it waits for."),
         Kind::PositionLost => (
             "position_lost",
             Hold,

@@ -71,9 +71,10 @@ pub(super) async fn status_of(address: &Address) -> anyhow::Result<Bytes> {
 }
 
 async fn get(address: &Address) -> anyhow::Result<Bytes> {
-    let stream = TcpStream::connect((address.host.as_str(), address.port))
-        .await
-        .context("is `duet run` running there, with this http.listen?")?;
+    let stream = match TcpStream::connect((address.host.as_str(), address.port)).await {
+        Ok(stream) => stream,
+        Err(error) => bail!("{error}. Is `duet run` running there, with this http.listen?"),
+    };
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let request = Request::get("/status").header(header::HOST, address.to_string()).body(Empty::<Bytes>::new())?;
     let answer = async {

@@ -11,8 +11,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 const AFTER_HELP: &str = "\
-Start with conf/minimal.toml; conf/full.toml explains every key. Any key can come from the environment, as
-DUET__REGION__EU_WEST__PASSWORD_FILE=/run/secrets/eu for password_file of [region.eu-west].
+Start with conf/minimal.toml; conf/full.toml explains every key. Any key can come from the environment: \
+DUET__REGION__EU_WEST__PASSWORD_FILE=/run/secrets/eu sets password_file of [region.eu-west].
 
 Examples:
   duet run --config pair.toml          keep the pair of this file equal

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use comfy_table::{Cell, CellAlignment, Table, presets};
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
 use crate::observe::{FullSyncStatus, LinkStatus, Status};
 
@@ -35,6 +35,7 @@ fn headline(status: &Status) -> String {
 fn links(links: &[LinkStatus]) -> String {
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED);
+    table.set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(["link", "from", "to", "state", "since", "lag", "applied", "echoes", "set aside", "reconnects"]);
     for link in links {
         let state = if link.stalled { format!("{}, stalled", link.state) } else { link.state.to_string() };

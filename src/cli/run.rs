@@ -23,7 +23,7 @@ const WORKERS: usize = 2;
 const STOP_GRACE: Duration = Duration::from_secs(1);
 
 const AFTER_HELP: &str = "\
-Duet needs no local state: a start goes on where the regions themselves say that the last run ended. It keeps trying
+Duet needs no local state: a start goes on where the regions themselves say that the last run ended. It keeps trying \
 for ever when a server is away; `duet status` and /readyz say what is in the way.
 
 SIGTERM and Ctrl-C finish what is on its way and exit 0; a second one exits at once, which loses nothing either.
@@ -31,7 +31,7 @@ SIGTERM and Ctrl-C finish what is on its way and exit 0; a second one exits at o
 Examples:
   duet run --config pair.toml
   DUET__LOG__FORMAT=json duet run --config pair.toml
-  duet run --config pair.toml --full-sync forward    after a held pair: copy the source's data over the target's";
+  duet run --config pair.toml --full-sync forward    what a held pair may wait for";
 
 /// Keep a pair equal, until SIGTERM or Ctrl-C.
 #[derive(Debug, Args)]
@@ -41,8 +41,8 @@ pub(super) struct Run {
     #[arg(long, value_name = "FILE", env = "DUET_CONFIG")]
     config: PathBuf,
 
-    /// Begin with a full copy over the far side: the operator's word that a held pair waits for. Keys of the same name
-    /// at the far side are replaced
+    /// Begin with a full copy along this link, over the data of its target: the operator's word that a held pair waits
+    /// for
     #[arg(long, value_name = "LINK")]
     full_sync: Option<Link>,
 }
@@ -161,7 +161,9 @@ fn listen_to_signals(shutdown: CancellationToken) -> std::io::Result<()> {
 
 /// A panic is a mistake in this program: it goes where all errors go, whoever waits for the task.
 fn log_panic(panic: &PanicHookInfo<'_>) {
-    let what = panic.payload_as_str().unwrap_or("a panic without a text");
+    let payload = panic.payload();
+    let text = payload.downcast_ref::<&str>().copied();
+    let what = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
     let location = panic.location().map(ToString::to_string);
     let thread = std::thread::current();
     tracing::error!(what, location, thread = thread.name(), "a task panicked: please report this");

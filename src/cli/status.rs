@@ -20,7 +20,7 @@ const WATCH_EVERY: Duration = Duration::from_secs(1);
 const CLEAR: &str = "\x1b[H\x1b[J";
 
 const AFTER_HELP: &str = "\
-Asks a running Duet over HTTP, at http.listen of the configuration or at --url; http://127.0.0.1:8780 when neither is
+Asks a running Duet over HTTP, at http.listen of the configuration or at --url; http://127.0.0.1:8780 when neither is \
 given. No password is needed, and the regions are not asked.
 
 Exit codes: 0 both links stream and move; 1 they don't, or no answer; 78 the configuration is wrong.
@@ -35,10 +35,10 @@ Examples:
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Status {
     /// Take the address from http.listen of this configuration
-    #[arg(long, value_name = "FILE", env = "DUET_CONFIG", conflicts_with = "url")]
+    #[arg(long, value_name = "FILE", env = "DUET_CONFIG")]
     config: Option<PathBuf>,
 
-    /// Where Duet answers
+    /// Where Duet answers; wins over --config
     #[arg(long, value_name = "URL", value_parser = Address::parse)]
     url: Option<Address>,
 
@@ -105,13 +105,17 @@ impl Status {
     async fn watch(&self, address: &Address) -> ExitCode {
         let clear = if std::io::stdout().is_terminal() && !self.json { CLEAR } else { "" };
         loop {
-            match self.look(address).await {
-                Ok((text, _)) => {
-                    if writeln!(std::io::stdout().lock(), "{clear}{text}").is_err() {
-                        return ExitCode::FAILURE;
-                    }
-                }
-                Err(error) => eprintln!("duet: {error:#}"),
+            let (text, error) = match self.look(address).await {
+                Ok((text, _)) => (format!("{clear}{text}\n"), None),
+                Err(error) => (clear.to_owned(), Some(error)),
+            };
+            let mut output = std::io::stdout().lock();
+            if output.write_all(text.as_bytes()).and_then(|()| output.flush()).is_err() {
+                return ExitCode::FAILURE;
+            }
+            drop(output);
+            if let Some(error) = error {
+                eprintln!("duet: {error:#}");
             }
             tokio::time::sleep(WATCH_EVERY).await;
         }

@@ -53,7 +53,8 @@ pub fn variable_of(path: &str) -> String {
     format!("{PREFIX}{}", path.to_ascii_uppercase().replace('.', "__").replace('-', "_"))
 }
 
-fn path_of(name: &str) -> Option<Vec<String>> {
+/// The parts of the key that the variable `name` sets, in lower case; `None` when it isn't one of ours.
+pub fn path_of(name: &str) -> Option<Vec<String>> {
     let rest = name.strip_prefix(PREFIX)?;
     Some(rest.split("__").map(str::to_ascii_lowercase).collect())
 }

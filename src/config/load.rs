@@ -8,7 +8,7 @@ use std::path::Path;
 
 use config::{FileFormat, Source};
 
-use super::environment::Environment;
+use super::environment::{Environment, PREFIX, path_of};
 use super::raw::Raw;
 use super::resolve::check_addresses;
 use super::schema::Settings;
@@ -16,6 +16,8 @@ use super::{Config, ConfigError, validate};
 
 /// Longest configuration file, in bytes.
 const FILE_BYTES: u64 = 1024 * 1024;
+
+const KEY_RULE: &str = "Compare it with conf/full.toml: keys are of the letters a-z, digits and `_`";
 
 /// Reads `file` and the environment of the process, checks everything, reads password files and resolves addresses.
 ///
@@ -45,6 +47,13 @@ fn read(file: &Path) -> Result<Settings, ConfigError> {
 /// The tree of `text` and `variables`; `file` is only named.
 pub(super) fn settings(file: &str, text: &str, variables: &HashMap<String, String>) -> Result<Settings, ConfigError> {
     let table = text.parse::<toml::Table>().map_err(|error| syntax_error(file, text, &error))?;
+    if let Some(key) = table.keys().find(|key| !is_plain(key)) {
+        return Err(ConfigError::at(file, key, "is not a known key", KEY_RULE));
+    }
+    let is_odd = |name: &&String| path_of(name).is_some_and(|path| !path.iter().all(|key| is_plain(key)));
+    if let Some(name) = variables.keys().find(is_odd) {
+        return Err(ConfigError::whole(name, "names no key", KEY_RULE));
+    }
     let environment = Environment::new(variables, &region_names(&table, variables));
     let merged = config::Config::builder()
         .add_source(config::File::from_str(text, FileFormat::Toml))
@@ -71,6 +80,11 @@ fn raw(settings: &Settings) -> Result<Raw, ConfigError> {
     builder.build().and_then(config::Config::try_deserialize).map_err(|_| misfit(settings))
 }
 
+/// The `config` crate reads other characters as places in a list, and makes room up to there.
+fn is_plain(key: &str) -> bool {
+    !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+}
+
 /// Only for what slips through the check of keys and types. The cause may quote a secret, so it isn't shown.
 fn misfit(settings: &Settings) -> ConfigError {
     ConfigError::whole(&*settings.file, "does not have the form of a configuration", "Compare it with conf/full.toml")
@@ -90,7 +104,8 @@ fn region_names(table: &toml::Table, variables: &HashMap<String, String>) -> Vec
 fn syntax_error(file: &str, text: &str, error: &toml::de::Error) -> ConfigError {
     let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
     let line = before.matches('\n').count() + 1;
-    let reason = error.message().split(['\n', '`', '"']).next().unwrap_or_default().trim_end();
+    let reason = error.message().split(['\n', '`', '"']).next().unwrap_or_default();
+    let reason = reason.trim_end().trim_end_matches(", expected");
     ConfigError::whole(format!("{file}, line {line}"), format!("is not TOML ({reason})"), "Correct this line")
 }
 
@@ -111,7 +126,7 @@ fn process_environment() -> Result<HashMap<String, String>, ConfigError> {
     let mut variables = HashMap::new();
     for (name, value) in std::env::vars_os() {
         let Ok(name) = name.into_string() else { continue };
-        if !name.starts_with(super::environment::PREFIX) {
+        if !name.starts_with(PREFIX) {
             continue;
         }
         match value.into_string() {

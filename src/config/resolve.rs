@@ -2,9 +2,10 @@
 
 use std::net::{SocketAddr, ToSocketAddrs};
 
-use super::environment::variable_of;
 use super::schema::Settings;
 use super::{Config, ConfigError, Region};
+
+const REMEDY: &str = "Correct the name, or the name service";
 
 /// Resolves the servers of both regions.
 ///
@@ -27,8 +28,7 @@ fn resolved(settings: &Settings, region: &Region) -> Result<Vec<SocketAddr>, Con
     let mut addresses = Vec::new();
     for shard in &region.shards {
         let unresolved = |why: String| {
-            let remedy = format!("Correct the name, or the name service; or set {}", variable_of(&key(region)));
-            settings.error(&key(region), format!("names `{}`, which does not resolve{why}", shard.host), remedy)
+            settings.error(&key(region), format!("names `{}`, which does not resolve{why}", shard.host), REMEDY)
         };
         let found = (shard.host.as_str(), shard.port).to_socket_addrs();
         let before = addresses.len();

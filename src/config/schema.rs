@@ -22,19 +22,13 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The file, or the variable that set the key at `path`.
+    /// The file, or the variable that set the key at `path`; for a section, the first of its variables when it comes
+    /// from nowhere else.
     pub fn place(&self, path: &str) -> String {
-        let mut tree = Some(&self.tree);
-        let mut place = None;
-        for name in path.split('.') {
-            let value = tree.and_then(|tree| tree.get(name));
-            place = value.and_then(Value::origin);
-            tree = value.and_then(|value| match &value.kind {
-                ValueKind::Table(table) => Some(table),
-                _ => None,
-            });
-        }
-        place.unwrap_or(&self.file).to_owned()
+        let mut names = path.split('.');
+        let first = names.next().and_then(|name| self.tree.get(name));
+        let value = names.fold(first, |value, name| section(value?)?.get(name));
+        value.and_then(variable_in).unwrap_or(&self.file).to_owned()
     }
 
     /// An error at the key `path`, wherever that was set.
@@ -68,7 +62,7 @@ impl Settings {
     }
 
     fn unknown(&self, value: &Value, path: &str, siblings: &Json) -> ConfigError {
-        let place = value.origin().unwrap_or(&self.file);
+        let place = variable_in(value).unwrap_or(&self.file);
         let what = if matches!(value.kind, ValueKind::Table(_)) { "section" } else { "key" };
         ConfigError::at(place, path, format!("is not a known {what}"), suggestion(path, siblings))
     }
@@ -95,7 +89,7 @@ impl Settings {
         if fits {
             return Ok(());
         }
-        let place = value.origin().unwrap_or(&self.file);
+        let place = variable_in(value).unwrap_or(&self.file);
         Err(ConfigError::at(place, path, "has a value of the wrong type", format!("It takes {wanted}")))
     }
 }
@@ -112,6 +106,23 @@ pub fn paths(tree: &Json, path: &str) -> Vec<String> {
     match tree {
         Json::Object(section) => section.iter().flat_map(|(key, value)| paths(value, &joined(path, key))).collect(),
         Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Array(_) => vec![path.to_owned()],
+    }
+}
+
+fn section(value: &Value) -> Option<&Map<String, Value>> {
+    match &value.kind {
+        ValueKind::Table(table) => Some(table),
+        _ => None,
+    }
+}
+
+fn variable_in(value: &Value) -> Option<&str> {
+    match section(value) {
+        None => value.origin(),
+        Some(table) => {
+            let variables: Option<Vec<_>> = table.values().map(variable_in).collect();
+            variables?.into_iter().min()
+        }
     }
 }
 

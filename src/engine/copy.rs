@@ -29,6 +29,8 @@ pub struct CopyRules {
     pub functions: bool,
     /// Whether the target's SET knows PXAT (6.2 and later).
     pub set_pxat: bool,
+    /// How many databases the target has.
+    pub databases: u32,
     /// A value with a longer encoding goes in pieces, bytes.
     pub value_bytes: usize,
     /// Keys that begin with it are ours.
@@ -195,13 +197,14 @@ impl Copy {
             DumpEvent::Function(code) => self.function(&code),
             DumpEvent::Record(record) => {
                 self.keys += 1;
-                if self.is_wanted(&record.key) {
+                if self.is_wanted(&record.key) && self.has_room_for(&record.key) {
                     self.record(&record)?;
                 }
             }
             DumpEvent::Begin(key) => {
                 self.keys += 1;
-                self.big = self.is_wanted(&key).then_some((key, true));
+                let wanted = self.is_wanted(&key) && self.has_room_for(&key);
+                self.big = wanted.then_some((key, true));
             }
             DumpEvent::Piece(elements) => self.piece(&elements),
             DumpEvent::Finish => {
@@ -232,6 +235,16 @@ impl Copy {
             && (self.rules.keep.is_empty() || !self.rules.keep.contains(&kept_name(key.database, &key.name)))
     }
 
+    /// Whether the target has the key's database; a `SELECT` that fails would put the value into another one.
+    fn has_room_for(&mut self, key: &Key) -> bool {
+        let has = key.database < self.rules.databases;
+        if !has {
+            let why = format!("the target has {} databases", self.rules.databases);
+            self.set_aside(Some(key), format!("{:?}", key.kind).to_lowercase(), why);
+        }
+        has
+    }
+
     fn record(&mut self, record: &Record) -> Result<(), Fault> {
         let dump = |error: crate::wire::rdb::DumpError| Fault::new(Kind::Dump, error.to_string());
         let key = &record.key;
@@ -239,8 +252,7 @@ impl Copy {
             && let Some(text) = record.text()
         {
             self.text(key, &text.map_err(dump)?);
-        } else if self.rules.restorable.takes(record.dialect, record.type_code) {
-            let payload = record.payload(self.rules.restorable.rdb_version);
+        } else if let Some(payload) = record.payload_for(&self.rules.restorable) {
             let ttl = key.expires_at_ms.unwrap_or(0).to_string();
             self.applier.batch().push_own(key.database, |out| {
                 push_command(out, &[b"RESTORE", &*key.name, ttl.as_bytes(), &payload, b"REPLACE", b"ABSTTL"]);
@@ -280,15 +292,18 @@ impl Copy {
 
     fn rebuild(&mut self, key: &Key, elements: &[Element], first: bool) {
         let features = self.rules.features;
-        let mut lost = 0;
+        let mut rebuilt = rebuild::Rebuilt::default();
         self.applier.batch().push_own(key.database, |out| {
-            let rebuilt = rebuild::requests(key, elements, first, features, out);
-            lost = rebuilt.field_expiries_lost;
-            rebuilt.requests
+            rebuilt = rebuild::requests(out, key, elements, first, features);
+            rebuilt.requests as u32
         });
-        if lost > 0 {
-            let why = format!("the target has no expiry of hash fields: {lost} were left out");
+        if rebuilt.field_expiries_lost > 0 {
+            let why = format!("the target has no expiry of hash fields: {} were left out", rebuilt.field_expiries_lost);
             self.set_aside(Some(key), "field expiry".to_owned(), why);
+        }
+        if rebuilt.consumers_lost > 0 {
+            let why = format!("the target can't create idle consumers: {} were left out", rebuilt.consumers_lost);
+            self.set_aside(Some(key), "consumer".to_owned(), why);
         }
     }
 

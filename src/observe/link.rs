@@ -229,15 +229,15 @@ impl LinkBoard {
         let (link, source, target) = (self.direction, &*self.source, &*self.target);
         match (state, reason) {
             (State::Held | State::Halted, Some(Reason { code, text, remedy })) => {
-                tracing::error!(%link, source, target, %state, code, reason = %text, remedy, "link {state}");
+                tracing::error!(%link, source, target, %state, code, reason = text, remedy, "{link} is {state}");
             }
-            (State::Held | State::Halted, None) => tracing::error!(%link, source, target, %state, "link {state}"),
+            (State::Held | State::Halted, None) => tracing::error!(%link, source, target, %state, "{link} is {state}"),
             (State::Connecting | State::FullSync | State::Streaming | State::Stopped, Some(reason)) => {
                 let Reason { code, text, remedy } = reason;
-                tracing::warn!(%link, source, target, %state, code, reason = %text, remedy, "link {state}");
+                tracing::warn!(%link, source, target, %state, code, reason = text, remedy, "{link} is {state}");
             }
             (State::Connecting | State::FullSync | State::Streaming | State::Stopped, None) => {
-                tracing::info!(%link, source, target, %state, "link {state}");
+                tracing::info!(%link, source, target, %state, "{link} is {state}");
             }
         }
     }

@@ -11,6 +11,10 @@ pub const SET_ASIDE_RECENT: usize = 100;
 /// Longest part of a key that is shown, in bytes.
 const KEY_BYTES: usize = 128;
 
+/// Most kinds that are counted apart; what comes later is counted together.
+const KINDS: usize = 64;
+const OTHER_KINDS: &str = "other";
+
 /// Of each kind, so many items get a line in the log each; later ones get one line in a thousand.
 const LINES_PER_KIND: u64 = 20;
 const ITEMS_PER_LINE: u64 = 1000;
@@ -56,7 +60,9 @@ impl Shelf {
     /// Keeps `item`; gives whether it is worth a line in the log.
     pub(super) fn keep(&self, item: SetAside) -> bool {
         let mut shelved = self.lock();
-        let count = shelved.kinds.entry(item.what.clone()).or_default();
+        let apart = shelved.kinds.len() < KINDS || shelved.kinds.contains_key(&item.what);
+        let kind = if apart { item.what.clone() } else { OTHER_KINDS.to_owned() };
+        let count = shelved.kinds.entry(kind).or_default();
         *count += 1;
         let count = *count;
         if shelved.recent.len() >= SET_ASIDE_RECENT {

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::*;
@@ -101,6 +102,59 @@ fn what_is_set_aside_is_counted_by_kind_and_the_last_are_named() {
     assert_eq!(status.set_aside_recent.len(), SET_ASIDE_RECENT);
     assert_eq!(status.set_aside_recent.last().unwrap().what, "module value");
     assert_eq!(status.set_aside_recent.first().unwrap().key, "key:51");
+}
+
+#[test]
+fn kinds_beyond_the_bound_are_counted_together() {
+    let now = Instant::now();
+    let link = link(now);
+    for kind in 0..200 {
+        link.set_aside(SetAside::new(0, b"k", format!("kind {kind}"), "many"));
+    }
+    let kinds = link.status(now).set_aside_by_kind;
+    assert_eq!((kinds.len(), kinds["other"]), (65, 136));
+    assert_eq!(kinds.values().sum::<u64>(), 200);
+}
+
+/// What the log gets while `work` runs, line by line.
+fn logged(work: impl FnOnce()) -> Vec<String> {
+    // With one subscriber alone, a line that another thread meets first is switched on or off by that thread.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let writer = Arc::new(file.reopen().unwrap());
+    tracing::subscriber::with_default(tracing_subscriber::fmt().with_ansi(false).with_writer(writer).finish(), work);
+    std::fs::read_to_string(file.path()).unwrap().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_change_of_state_or_reason_is_one_line_and_nothing_else_is() {
+    let now = Instant::now();
+    let link = link(now);
+    let lines = logged(|| {
+        link.enter(State::Connecting, None);
+        link.enter(State::Streaming, None);
+        link.enter(State::Streaming, None);
+        link.enter(State::Halted, Some(reason("oom", "first\nline")));
+        link.enter(State::Halted, Some(reason("oom", "second")));
+        link.enter(State::Halted, Some(reason("no_permission", "third")));
+        link.enter(State::Streaming, None);
+    });
+    let [streaming, halted, other, again] = lines.as_slice() else { panic!("{lines:#?}") };
+    assert!(streaming.contains(" INFO ") && streaming.contains("forward is streaming"), "{streaming}");
+    assert!(halted.contains("ERROR ") && halted.contains("reason=\"first\\nline\""), "{halted}");
+    assert!(other.contains("code=\"no_permission\"") && other.contains("remedy=\"do something\""), "{other}");
+    assert!(again.contains("forward is streaming"), "{again}");
+}
+
+#[test]
+fn a_flood_of_one_kind_does_not_flood_the_log() {
+    let link = link(Instant::now());
+    let lines = logged(|| {
+        for _ in 0..2_500 {
+            link.set_aside(SetAside::new(0, b"k", "unknown command", "not known"));
+        }
+    });
+    assert_eq!(lines.len(), 22, "twenty, then one in a thousand");
 }
 
 #[test]

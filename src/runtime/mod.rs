@@ -70,7 +70,14 @@ pub async fn run(
         let pair = Arc::clone(&pair);
         tasks.spawn(async move { heartbeat::run(&pair, index).await });
     }
-    shutdown.cancelled().await;
+    let mut running = true;
+    while running {
+        tokio::select! {
+            () = shutdown.cancelled() => running = false,
+            // A task ends before the shutdown when another daemon takes over; when it panics, the daemon ends.
+            Some(ended) = tasks.join_next() => ended?,
+        }
+    }
     let drained = async {
         while let Some(ended) = tasks.join_next().await {
             ended?;

@@ -66,7 +66,12 @@ pub async fn run(lines: &mut Lines, link: &mut Link, session: &mut Session<'_>) 
     let mut draining = false;
     take_in(lines, link, session)?;
     loop {
-        session.follow(link)?;
+        if session.follow(link)? {
+            take_in(lines, link, session)?;
+        }
+        if session.ack_due(link) {
+            acknowledge(lines, link);
+        }
         write_target(lines, link)?;
         write_source(lines)?;
         if draining && link.applier().is_idle() {
@@ -98,21 +103,18 @@ pub async fn run(lines: &mut Lines, link: &mut Link, session: &mut Session<'_>) 
             _ = ticks.tick() => {
                 acknowledge(lines, link);
                 silence(lines, link, read_source)?;
-                session.tick(link);
+                session.tick();
             }
             () = session.marker_lost() => session.rewrite_marker(link),
             deleted = session.deletions() => session.delete(link, deleted),
             () = session.stopping(), if !draining => draining = true,
-        }
-        if session.ack_wanted() {
-            acknowledge(lines, link);
         }
     }
 }
 
 /// Gives the engine what was read and not taken yet.
 fn take_in(lines: &mut Lines, link: &mut Link, session: &mut Session<'_>) -> Result<(), Fault> {
-    if !lines.source_in.is_empty() && link.wants_source() {
+    if link.wants_source() {
         link.on_source(&mut lines.source_in, session.now())?;
     }
     Ok(())

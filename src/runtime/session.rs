@@ -39,7 +39,8 @@ pub struct Session<'a> {
     swept: Mutex<Option<mpsc::Receiver<Result<Names, Fault>>>>,
     sweeping: bool,
     streams: bool,
-    ack_wanted: bool,
+    /// The source wants to know when everything before this offset is applied.
+    ack_wanted: Option<u64>,
     echoes: u64,
     failed: Option<Fault>,
 }
@@ -86,7 +87,7 @@ impl<'a> Session<'a> {
             swept: Mutex::new(None),
             sweeping: false,
             streams: false,
-            ack_wanted: false,
+            ack_wanted: None,
             echoes: 0,
             failed: None,
         };
@@ -186,7 +187,7 @@ impl<'a> Session<'a> {
                 Event::Heartbeat { id, written_ms } => link.heartbeat_sent(id, written_ms),
                 Event::Fixed => tracing::info!(link = %link.board.direction, "position fixed"),
                 Event::MarkerLost => other.marker_lost.notify_one(),
-                Event::AckWanted => self.ack_wanted = true,
+                Event::AckWanted { offset } => self.ack_wanted = Some(offset),
                 Event::SetAside { database, key, command, why } => {
                     link.board.set_aside(SetAside::new(database, &key, command, why));
                 }
@@ -227,7 +228,7 @@ impl<'a> Session<'a> {
         state.board.transactions.add(1);
         state.board.writes_applied.add(applied.writes);
         for refusal in applied.refusals {
-            state.board.set_aside(SetAside::new(0, &refusal.key, refusal.command, refusal.error));
+            state.board.set_aside(SetAside::new(refusal.database, &refusal.key, refusal.command, refusal.error));
         }
         if matches!(link, Link::Streaming(_)) && applied.checkpoint.phase == Phase::Streaming && !self.streams {
             self.streams = true;
@@ -253,13 +254,13 @@ impl<'a> Session<'a> {
     }
 
     /// Time has passed.
-    pub fn tick(&mut self, _link: &mut Link) {
+    pub fn tick(&self) {
         self.link().board.log_full_sync(Instant::now());
     }
 
-    /// Whether the source asked for an acknowledgement since the last call.
-    pub fn ack_wanted(&mut self) -> bool {
-        std::mem::take(&mut self.ack_wanted)
+    /// Whether the source waits for the acknowledgement that can be given now.
+    pub fn ack_due(&mut self, link: &Link) -> bool {
+        self.ack_wanted.take_if(|offset| link.acknowledged() >= *offset).is_some()
     }
 
     /// The target has lost what this link keeps there.

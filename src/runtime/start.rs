@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
 use super::attach::{self, Attached};
-use super::client::{Client, bytes, elements, integer, text};
+use super::client::{Client, Reply, bytes, elements, integer, text};
 use super::shared::Pair;
 use super::{fence, names};
 use crate::command::Capabilities;
@@ -22,10 +22,17 @@ use crate::engine::position::Position;
 use crate::engine::source::{Info, Server};
 use crate::engine::stream::Rules;
 use crate::error::{Fault, Kind};
-use crate::wire::rdb::Restorable;
+use crate::observe::{Reason, State};
+use crate::remedy::advice;
+use crate::wire::rdb::{Dialect, Restorable};
 
 /// How often a link that waits for the other one looks again.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// How long a link waits for the other one before it says so.
+const SHOW_AFTER: Duration = Duration::from_secs(1);
+/// More databases than any server is given.
+const MAX_DATABASES: u32 = 1 << 20;
 
 /// What a link remembers from one session to the next; all else is at the servers.
 #[derive(Debug, Default)]
@@ -70,6 +77,7 @@ struct Starting<'a> {
     target_control: Client,
     source_server: Server,
     target_server: Server,
+    databases: u32,
     epoch: u64,
 }
 
@@ -84,10 +92,21 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
     let mut target_control = Client::connect(target, target.primary()).await?;
     let source_server = distinct(&mut source_control, &mut target_control).await?;
     let target_server = server(&mut target_control).await?;
+    let databases = databases(&mut target_control).await?;
     let epoch = fence::claim(&mut writer, pair, index, memory.epoch).await?;
     memory.epoch = Some(epoch);
-    let mut starting =
-        Starting { pair, index, target: writer, source_control, target_control, source_server, target_server, epoch };
+    let began = Instant::now();
+    let mut starting = Starting {
+        pair,
+        index,
+        target: writer,
+        source_control,
+        target_control,
+        source_server,
+        target_server,
+        databases,
+        epoch,
+    };
     loop {
         let view = starting.look(memory).await?;
         let own = view.target.marker;
@@ -109,6 +128,7 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
                 return starting.finish(attached, own, None, Some((rules, reason)), memory).await;
             }
             Plan::Wait => {
+                waiting(pair, index, began, "the forward link has not begun its copy");
                 let changed = pair.links[1 - index].changed.notified();
                 let _ = tokio::time::timeout(LOOK_EVERY, changed).await;
             }
@@ -130,6 +150,24 @@ async fn distinct(source: &mut Client, target: &mut Client) -> Result<Server, Fa
 
 async fn server(client: &mut Client) -> Result<Server, Fault> {
     Info::parse(&text(&client.call(&["INFO", "server"]).await?)).server()
+}
+
+/// How many databases a server has: as it is configured, or, where that is not told, as it lets one select.
+async fn databases(client: &mut Client) -> Result<u32, Fault> {
+    let told = client.calls(&[["CONFIG", "GET", "databases"]]).await?;
+    if let Some([_, count]) = told.first().map(elements) {
+        return Ok(u32::try_from(integer(count)).unwrap_or(1).max(1));
+    }
+    let (mut has, mut lacks) = (0u32, MAX_DATABASES);
+    while has + 1 < lacks {
+        let middle = has + (lacks - has) / 2;
+        match client.calls(&[["SELECT", &middle.to_string()]]).await?.first() {
+            Some(Reply::Error(_)) | None => lacks = middle,
+            Some(_) => has = middle,
+        }
+    }
+    client.call(&["SELECT", "0"]).await?;
+    Ok(has + 1)
 }
 
 impl Starting<'_> {
@@ -240,7 +278,8 @@ impl Starting<'_> {
             restorable: Restorable::of_server(dialect, (major, minor, patch)),
             features: TargetFeatures::of_server(dialect, (major, minor, patch)),
             functions: major >= 7,
-            set_pxat: (major, minor) >= (6, 2),
+            set_pxat: dialect == Dialect::Valkey || (major, minor) >= (6, 2),
+            databases: self.databases,
             value_bytes: self.pair.config.full_sync.value_bytes,
             prefix: self.pair.reserved.prefix().to_vec(),
             keep,
@@ -265,6 +304,7 @@ impl Starting<'_> {
             flush: pair.config.increments.flush == crate::config::WholeDatabase::Copy,
             swapdb: pair.config.increments.swapdb == crate::config::WholeDatabase::Copy,
             target: Capabilities::new(commands, dialect, version),
+            databases: self.databases,
             heartbeat_expire_ms: u64::try_from(pair.config.heartbeat.expire.as_millis()).unwrap_or(u64::MAX),
             reserved: pair.reserved.clone(),
             origin: origin.to_owned(),
@@ -313,11 +353,22 @@ async fn end(pair: &Pair, index: usize, client: &mut Client) -> Result<End, Faul
     Ok(End { region, replication, keys: keys.saturating_sub(ours), marker })
 }
 
+/// Shows that the link waits for the other one, once it has done so for a while.
+fn waiting(pair: &Pair, index: usize, began: Instant, text: &str) {
+    let board = &pair.links[index].board;
+    if began.elapsed() > SHOW_AFTER && board.state() == State::Connecting {
+        let advice = advice(Kind::Waiting);
+        let reason = Reason { code: advice.code, text: text.to_owned(), remedy: advice.remedy.to_owned() };
+        board.enter(State::Connecting, Some(reason));
+    }
+}
+
 /// Waits until the other link is in step and has applied all that the target of this one had written by now.
 ///
 /// # Errors
 /// A [`Fault`] when the target does not answer.
 pub async fn drained(pair: &Pair, index: usize, target_control: &mut Client) -> Result<(), Fault> {
+    let began = Instant::now();
     let other = &pair.links[1 - index];
     let mut fence = None;
     loop {
@@ -332,6 +383,7 @@ pub async fn drained(pair: &Pair, index: usize, target_control: &mut Client) -> 
         } else {
             fence = None;
         }
+        waiting(pair, index, began, "the other link is not in step yet");
         let _ = tokio::time::timeout(LOOK_EVERY / 20, other.changed.notified()).await;
     }
 }

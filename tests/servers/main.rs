@@ -1,1 +1,32 @@
 //! Duet as a whole, on real servers: a module per behaviour. Needs `make setup`.
+//!
+//! Every test starts servers and a daemon of its own, and waits for conditions with deadlines.
+
+mod big;
+mod config_errors;
+mod cut;
+mod demo;
+mod echo;
+mod exactly_once;
+mod existing_keys;
+mod faults;
+mod full_sync;
+mod http;
+mod increments;
+mod late_exec;
+mod password;
+mod restart;
+mod reverse_start;
+mod samples;
+mod sigterm;
+mod soundness;
+mod unknown;
+mod whole_database;
+mod writes;
+
+use std::path::Path;
+
+/// The program under test.
+fn duet() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_duet"))
+}

@@ -44,6 +44,8 @@ pub struct Identity {
 /// A request that failed inside of a transaction that was executed: it is lost, the others stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
+    /// The database it was for.
+    pub database: u32,
     /// The command's name.
     pub command: String,
     /// Its first argument, usually the key.
@@ -76,6 +78,8 @@ struct InFlight {
     head: u32,
     body: Vec<Bytes>,
     bytes: usize,
+    /// Bytes of it that are kept until it is answered.
+    kept: usize,
     writes: u64,
 }
 
@@ -224,11 +228,12 @@ impl Applier {
             let spills = staged.begins.is_none() || staged.ends.is_none();
             self.in_flight.extend(staged.begins);
             let Some(entry) = self.in_flight.back_mut() else { continue };
-            let before: usize = entry.bytes;
             let body = staged.pieces.into_iter().map(|piece| piece.seal(chunk));
             let body: Vec<Bytes> = body.collect();
             if !spills {
                 entry.body.clone_from(&body);
+                entry.kept = body.iter().map(Bytes::len).sum();
+                self.in_flight_bytes += entry.kept;
             }
             let parts = std::iter::once(staged.head.into()).chain(body).chain(std::iter::once(staged.tail.into()));
             for bytes in parts.filter(|bytes| !bytes.is_empty()) {
@@ -239,7 +244,6 @@ impl Applier {
                 entry.checkpoint = checkpoint;
                 entry.writes = writes;
             }
-            self.in_flight_bytes += entry.bytes - before;
         }
     }
 
@@ -260,7 +264,7 @@ impl Applier {
             };
             let Some(outcome) = self.replies.next(input, front.guards)? else { return Ok(()) };
             let Some(entry) = self.in_flight.pop_front() else { return Ok(()) };
-            self.in_flight_bytes -= entry.bytes;
+            self.in_flight_bytes -= entry.kept;
             if !outcome.executed {
                 self.refused.get_or_insert(entry.id);
             }
@@ -295,7 +299,7 @@ impl Applier {
         push_command(&mut head, &["MULTI"]);
         self.push_marker(id, &checkpoint, &mut head);
         let requests = 1 + self.gate.pass(id, &mut head);
-        let entry = InFlight { id, checkpoint, guards, head: requests, body: Vec::new(), bytes: 0, writes: 0 };
+        let entry = InFlight { id, checkpoint, guards, head: requests, body: Vec::new(), bytes: 0, kept: 0, writes: 0 };
         Staged { begins: Some(entry), head, ..Staged::part(&mut self.batch) }
     }
 
@@ -334,16 +338,21 @@ fn judge(entry: InFlight, outcome: Outcome) -> Result<Applied, Fault> {
 
 /// The request at `index` of a transaction, found again in its bytes.
 fn describe(entry: &InFlight, index: u32, error: String) -> Refusal {
-    let unknown = |command: &str| Refusal { command: command.to_owned(), key: Vec::new(), error: error.clone() };
+    let unknown =
+        |command: &str| Refusal { database: 0, command: command.to_owned(), key: Vec::new(), error: error.clone() };
     let Some(mut skip) = index.checked_sub(entry.head) else { return unknown("the marker") };
+    let mut database = 0;
     for part in &entry.body {
         let mut at = 0;
         let mut reader = FrameReader::new();
         while let Ok(Some(length)) = reader.next(part.get(at..).unwrap_or_default()) {
+            let command = Command::new(part.get(at..).unwrap_or_default(), reader.arguments());
+            if command.name() == b"SELECT" {
+                database = std::str::from_utf8(command.arg(1)).ok().and_then(|index| index.parse().ok()).unwrap_or(0);
+            }
             if skip == 0 {
-                let command = Command::new(part.get(at..).unwrap_or_default(), reader.arguments());
                 let name = String::from_utf8_lossy(command.name()).into_owned();
-                return Refusal { command: name, key: command.arg(1).to_vec(), error };
+                return Refusal { database, command: name, key: command.arg(1).to_vec(), error };
             }
             skip -= 1;
             at += length;

@@ -5,8 +5,10 @@ use super::layout::Part;
 use super::length::array;
 use super::node::Node;
 use super::packed::{Packed, Packing};
+use super::template::{Names, Templates};
 use super::{Element, Fault, StreamId};
 use bytes::Bytes;
+use std::sync::Arc;
 
 /// How many entries of one group may be pending, each held in 32 bytes until its consumer is known.
 const MAX_PENDING: usize = 16 * 1024 * 1024;
@@ -27,6 +29,8 @@ pub(super) struct Assembly {
     group: Bytes,
     consumer: Bytes,
     pending: Vec<Delivery>,
+    templates: Arc<Templates>,
+    template: Option<(Names, usize)>,
     open: Option<Open>,
 }
 
@@ -45,6 +49,16 @@ enum Open {
 }
 
 impl Assembly {
+    /// Nothing yet, of a value that may refer to `templates`.
+    pub(super) fn new(templates: Arc<Templates>) -> Self {
+        Self { templates, ..Self::default() }
+    }
+
+    /// The number of fields of the template that the value refers to.
+    pub(super) fn template_size(&self) -> u64 {
+        self.template.as_ref().map_or(0, |(names, _)| names.len() as u64)
+    }
+
     /// Takes a number.
     pub(super) fn number(&mut self, part: Part, number: u64) -> Result<Option<Element>, Fault> {
         match part {
@@ -57,11 +71,16 @@ impl Assembly {
             Part::Container if number == 1 => self.single_item = true,
             Part::Container if number == 2 => self.single_item = false,
             Part::Container => return Err(Fault::Malformed("a list has a node of an unknown form")),
-            Part::Property => self.properties.push(number),
+            Part::Property | Part::Counter => self.properties.push(number),
+            Part::TemplateId => self.template = Some((self.templates.get(number)?, 0)),
             Part::Groups => return self.stream_state().map(Some),
             Part::GroupPending => return self.begin_group().map(Some),
             Part::ConsumerPending => {
-                return Ok(Some(Element::Consumer { group: self.group.clone(), name: self.consumer.clone() }));
+                return Ok(Some(Element::Consumer {
+                    group: self.group.clone(),
+                    name: self.consumer.clone(),
+                    pending: number,
+                }));
             }
             Part::PendingCount => match self.pending.last_mut() {
                 Some(delivery) => delivery.count = number,
@@ -126,6 +145,7 @@ impl Assembly {
                 return Ok(Some(self.field(text, (expiry != 0).then_some(expiry as i64))));
             }
             Part::ValueBeforeExpiry => self.value = text,
+            Part::TemplateValue => return self.template_field(text).map(Some),
             Part::NodeId => self.node_id = stream_id(&text)?,
             Part::GroupName => self.group = text,
             Part::ConsumerName => self.consumer = text,
@@ -139,6 +159,13 @@ impl Assembly {
         self.open = Some(match part {
             Part::Items if std::mem::take(&mut self.single_item) => return Ok(Some(Element::Item(bytes))),
             Part::Node => Open::Node(Node::new(self.node_id, bytes)?),
+            Part::TemplateValues => {
+                let mut packed = Packed::new(packing, bytes)?;
+                let id = u64::try_from(packed.require()?.into_integer()?);
+                let id = id.map_err(|_| Fault::Malformed("a template has a negative id"))?;
+                self.template = Some((self.templates.get(id)?, 0));
+                Open::Packed(packed, part)
+            }
             _ => Open::Packed(Packed::new(packing, bytes)?, part),
         });
         Ok(None)
@@ -150,7 +177,16 @@ impl Assembly {
             None => return Ok(None),
             Some(Open::Node(node)) => node.next()?,
             Some(Open::Packed(packed, part)) => match packed.next()? {
+                None if *part == Part::TemplateValues
+                    && self.template.take_if(|(names, at)| *at < names.len()).is_some() =>
+                {
+                    return Err(Fault::Malformed("a hash has fewer values than its template fields"));
+                }
                 None => None,
+                Some(entry) if *part == Part::TemplateValues => {
+                    let value = entry.into_bytes();
+                    Some(self.template_field(value)?)
+                }
                 Some(entry) => Some(unpacked(packed, *part, entry.into_bytes())?),
             },
         };
@@ -166,6 +202,14 @@ impl Assembly {
 
     fn field(&mut self, value: Bytes, expires_at_ms: Option<i64>) -> Element {
         Element::Field { name: std::mem::take(&mut self.name), value, expires_at_ms }
+    }
+
+    fn template_field(&mut self, value: Bytes) -> Result<Element, Fault> {
+        let more = Fault::Malformed("a hash has more values than its template fields");
+        let (names, at) = self.template.as_mut().ok_or(more)?;
+        let name = names.get(*at).ok_or(more)?.clone();
+        *at += 1;
+        Ok(Element::Field { name, value, expires_at_ms: None })
     }
 
     fn stream_state(&mut self) -> Result<Element, Fault> {

@@ -4,9 +4,11 @@ use super::assembly::Assembly;
 use super::layout::{Part, Step};
 use super::lzf::Expander;
 use super::measure::{Walk, extent};
+use super::template::Templates;
 use super::text::{Form, Span};
 use super::{Element, Fault};
 use bytes::Bytes;
+use std::sync::Arc;
 
 /// Where a decoder takes its bytes from.
 pub(super) trait Source {
@@ -63,11 +65,11 @@ enum LongText {
 }
 
 impl Decoder {
-    /// A decoder of a value of the layout, whose pieces take about `piece_bytes` of memory.
-    pub(super) fn new(steps: &'static [Step], piece_bytes: usize) -> Self {
+    /// A decoder of a value of the layout, which may refer to `templates`. Its pieces take about `piece_bytes` of memory.
+    pub(super) fn new(steps: &'static [Step], piece_bytes: usize, templates: Arc<Templates>) -> Self {
         Self {
             walk: Walk::new(steps),
-            assembly: Assembly::default(),
+            assembly: Assembly::new(templates),
             text: LongText::Head,
             piece: Vec::new(),
             weight: 0,
@@ -152,6 +154,9 @@ impl Decoder {
                 None
             }
         };
+        if let Step::Number(Part::TemplateId) = step {
+            self.walk.repeat(self.assembly.template_size());
+        }
         self.walk.pass(extent.number)?;
         if let Some(element) = element {
             self.push(element);

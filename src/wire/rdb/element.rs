@@ -112,6 +112,8 @@ pub enum Element {
         group: Bytes,
         /// Its own name.
         name: Bytes,
+        /// How many entries are pending at it, which follow.
+        pending: u64,
     },
     /// An entry that was delivered to a consumer, which has not acknowledged it.
     Pending {

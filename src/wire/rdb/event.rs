@@ -34,7 +34,7 @@ pub enum Event {
     Function(Bytes),
     /// A key whose value comes whole.
     Record(Record),
-    /// A key whose value comes in pieces.
+    /// A key whose value comes in pieces; an empty collection, which no server writes, has none.
     Begin(Key),
     /// Elements of the value that was begun.
     Piece(Vec<Element>),

@@ -62,6 +62,8 @@ pub(super) enum Part {
     Node,
     /// A number of a stream or of a group, to be collected.
     Property,
+    /// A number of a stream or of a group that Redis 7.0 and on keeps, to be collected.
+    Counter,
     Groups,
     GroupName,
     GroupPending,
@@ -71,6 +73,31 @@ pub(super) enum Part {
     ConsumerName,
     ConsumerPending,
     ConsumerPendingId,
+    /// When a consumer last got an entry, in milliseconds since 1970 (Redis 7.2 and on).
+    ActiveTime,
+    /// The id of a template, whose fields have the values that follow.
+    TemplateId,
+    /// The value of a template's next field.
+    TemplateValue,
+    /// The id of a template, and the values of its fields.
+    TemplateValues,
+    /// What producers of a stream wrote, so that they may write it twice (Redis 8.6 and on).
+    Idempotence,
+    /// An entry that is pending at a group but at none of its consumers (Redis 8.8 and on).
+    Unowned,
+}
+
+impl Part {
+    /// The type code with which the part came into streams.
+    pub(super) fn since(self) -> u8 {
+        match self {
+            Counter => 19,
+            ActiveTime => 21,
+            Idempotence => 26,
+            Unowned => 27,
+            _ => 15,
+        }
+    }
 }
 
 use Part::*;
@@ -98,52 +125,27 @@ const PENDING: Step = Each(GroupPending, &[Raw(ID, PendingId), Raw(TIME, Pending
 const CONSUMER_PENDING: Step = Each(ConsumerPending, &[Raw(ID, ConsumerPendingId)]);
 const CONSUMERS: Step = Each(Skipped, &[String(ConsumerName), Raw(TIME, Skipped), CONSUMER_PENDING]);
 const CONSUMERS_3: Step =
-    Each(Skipped, &[String(ConsumerName), Raw(TIME, Skipped), Raw(TIME, Skipped), CONSUMER_PENDING]);
-const UNOWNED: Step = Each(Skipped, &[Raw(ID, Skipped)]);
+    Each(Skipped, &[String(ConsumerName), Raw(TIME, Skipped), Raw(TIME, ActiveTime), CONSUMER_PENDING]);
+const UNOWNED: Step = Each(Unowned, &[Raw(ID, Unowned)]);
 const P: Step = Number(Property);
+const C: Step = Number(Counter);
+const I: Step = Number(Idempotence);
+const PRODUCERS: Step = Each(Idempotence, &[String(Idempotence), Each(Idempotence, &[String(Idempotence), I, I])]);
+const GROUP_1: &[Step] = &[String(GroupName), P, P, PENDING, CONSUMERS];
+const GROUP_2: &[Step] = &[String(GroupName), P, P, C, PENDING, CONSUMERS];
+const GROUP_3: &[Step] = &[String(GroupName), P, P, C, PENDING, CONSUMERS_3];
+const GROUP_5: &[Step] = &[String(GroupName), P, P, C, PENDING, CONSUMERS_3, UNOWNED];
+
+const STREAM: &[Step] = &[NODES, P, P, P, Each(Groups, GROUP_1)];
+const STREAM_2: &[Step] = &[NODES, P, P, P, C, C, C, C, C, Each(Groups, GROUP_2)];
+const STREAM_3: &[Step] = &[NODES, P, P, P, C, C, C, C, C, Each(Groups, GROUP_3)];
+const STREAM_4: &[Step] = &[NODES, P, P, P, C, C, C, C, C, Each(Groups, GROUP_3), I, I, PRODUCERS, I, I];
+const STREAM_5: &[Step] = &[NODES, P, P, P, C, C, C, C, C, Each(Groups, GROUP_5), I, I, PRODUCERS, I, I];
+
 const N: Step = Number(Skipped);
-const PRODUCERS: Step = Each(Skipped, &[String(Skipped), Each(Skipped, &[String(Skipped), N, N])]);
 
-const STREAM: &[Step] = &[NODES, P, P, P, Each(Groups, &[String(GroupName), P, P, PENDING, CONSUMERS])];
-const STREAM_2: &[Step] =
-    &[NODES, P, P, P, P, P, P, P, P, Each(Groups, &[String(GroupName), P, P, P, PENDING, CONSUMERS])];
-const STREAM_3: &[Step] =
-    &[NODES, P, P, P, P, P, P, P, P, Each(Groups, &[String(GroupName), P, P, P, PENDING, CONSUMERS_3])];
-const STREAM_4: &[Step] = &[
-    NODES,
-    P,
-    P,
-    P,
-    P,
-    P,
-    P,
-    P,
-    P,
-    Each(Groups, &[String(GroupName), P, P, P, PENDING, CONSUMERS_3]),
-    N,
-    N,
-    PRODUCERS,
-    N,
-    N,
-];
-const STREAM_5: &[Step] = &[
-    NODES,
-    P,
-    P,
-    P,
-    P,
-    P,
-    P,
-    P,
-    P,
-    Each(Groups, &[String(GroupName), P, P, P, PENDING, CONSUMERS_3, UNOWNED]),
-    N,
-    N,
-    PRODUCERS,
-    N,
-    N,
-];
-
+/// A template of hashes (Redis 8.10, opcode 242): its id, and the names of its fields.
+pub(super) const TEMPLATE: &[Step] = &[N, Each(Skipped, &[String(Item)])];
 /// Where a cluster's slots are being imported to (Valkey 9, opcode 243): a job's name and ranges of slots.
 pub(super) const SLOT_IMPORT: &[Step] = &[String(Skipped), Each(Skipped, &[N, N])];
 /// The sizes of a slot (opcode 244).
@@ -193,8 +195,15 @@ fn of_dialect(dialect: Dialect, code: u8) -> Option<(Kind, &'static [Step])> {
         (Dialect::Redis, 26) => (Kind::Stream, STREAM_4),
         (Dialect::Redis, 27) => (Kind::Stream, STREAM_5),
         (Dialect::Redis, 28) => (Kind::Array, ARRAY),
+        (Dialect::Redis, 30) => (Kind::Hash, &[Packed(Packing::Listpack, TemplateValues)]),
+        (Dialect::Redis, 32) => (Kind::Hash, &[Number(TemplateId), Repeat(&[String(TemplateValue)])]),
         _ => return None,
     })
+}
+
+/// Whether a value of the type code can't be understood without the dump's templates.
+pub(super) fn needs_template(dialect: Dialect, code: u8) -> bool {
+    dialect == Dialect::Redis && matches!(code, 30 | 32)
 }
 
 /// The part that follows a tag in an array, or `None` for a tag that is not known.

@@ -75,6 +75,11 @@ impl Walk {
         Ok(())
     }
 
+    /// Sets how many times the next [`Step::Repeat`] repeats its steps.
+    pub(super) fn repeat(&mut self, count: u64) {
+        self.count = count;
+    }
+
     fn enter(&mut self, steps: &'static [Step], rounds: u64) {
         match self.frames.get_mut(self.depth) {
             Some(frame) if rounds > 0 => {
@@ -182,6 +187,18 @@ impl Measure {
             self.walk.pass(extent.number)?;
         }
         Ok(Size::Whole(self.at))
+    }
+}
+
+/// The size of a value that is a single string, as most are, when it is there as a whole with at most `limit` bytes.
+#[inline]
+pub(super) fn single(steps: &[Step], bytes: &[u8], limit: usize) -> Option<usize> {
+    match steps {
+        [Step::String(_) | Step::Packed(..)] => {
+            let size = usize::try_from(Span::read(bytes).ok()??.size()).ok()?;
+            (size <= limit.min(bytes.len())).then_some(size)
+        }
+        _ => None,
     }
 }
 

@@ -8,7 +8,7 @@
 //! every type, as tables), `measure` (where a value ends), `packed` (listpack, ziplist, zipmap, intset), `node` (entries
 //! of a stream), `assembly` (parts to elements), `decoder` (bytes to pieces), `reader`.
 //!
-//! Source of the format: `rdb.h` and `rdb.c` of Redis (2.4 to 8.8) and Valkey (7.2 to 9.1).
+//! Source of the format: `rdb.h` and `rdb.c` of Redis (2.4 to 8.10) and Valkey (7.2 to 9.1).
 
 mod assembly;
 mod checksum;
@@ -17,14 +17,18 @@ mod dialect;
 mod element;
 mod event;
 mod fault;
+mod intake;
 mod layout;
 mod length;
 mod lzf;
 mod measure;
 mod node;
+mod older;
+mod opcode;
 mod packed;
 mod reader;
 mod record;
+mod template;
 mod text;
 
 pub use dialect::{Dialect, Restorable};

@@ -2,12 +2,15 @@
 
 use super::checksum::Checksum;
 use super::decoder::{Decoder, Progress, Source};
+use super::intake::{Intake, held};
 use super::layout::{self, Step};
-use super::length::{array, number};
-use super::measure::{Discard, Measure, Size};
-use super::text::{Form, Span};
+use super::length::array;
+use super::measure::{self, Discard, Measure, Size};
+use super::template::Templates;
+use super::text::Span;
 use super::{Dialect, DumpError, Event, Fault, Key, Kind, Record};
 use bytes::{Buf, Bytes, BytesMut};
+use std::sync::Arc;
 
 /// The size of a dump's first bytes: the family's name and a version in digits.
 const HEADER: usize = 9;
@@ -39,18 +42,19 @@ impl Default for Limits {
 pub struct DumpReader {
     limits: Limits,
     version: u32,
-    dialect: Dialect,
-    database: u32,
-    expires_at_ms: Option<i64>,
+    pub(super) dialect: Dialect,
+    pub(super) database: u32,
+    pub(super) expires_at_ms: Option<i64>,
     name: Option<Bytes>,
-    state: State,
+    pub(super) templates: Arc<Templates>,
+    pub(super) state: State,
     failed: Option<DumpError>,
     consumed: u64,
     sum: Checksum,
 }
 
 #[derive(Debug)]
-enum State {
+pub(super) enum State {
     /// At the first bytes.
     Header,
     /// At a type code or an opcode.
@@ -68,7 +72,7 @@ enum State {
 }
 
 #[derive(Debug)]
-struct Measuring {
+pub(super) struct Measuring {
     key: Key,
     type_code: u8,
     steps: &'static [Step],
@@ -76,8 +80,7 @@ struct Measuring {
 }
 
 /// What came of looking at the bytes.
-#[expect(clippy::large_enum_variant, reason = "it is returned and taken apart at once, for every record")]
-enum Turn {
+pub(super) enum Turn {
     Event(Event),
     GoOn,
     Starved,
@@ -93,6 +96,7 @@ impl DumpReader {
             database: 0,
             expires_at_ms: None,
             name: None,
+            templates: Arc::default(),
             state: State::Header,
             failed: None,
             consumed: 0,
@@ -162,94 +166,7 @@ impl DumpReader {
         Ok(Turn::Event(Event::Header { version, dialect }))
     }
 
-    fn opcode(&mut self, buf: &mut BytesMut) -> Result<Turn, Fault> {
-        let Some((&code, rest)) = buf.split_first() else { return Ok(Turn::Starved) };
-        match code {
-            243 => match self.dialect {
-                Dialect::Valkey => Ok(self.pass_over(buf, layout::SLOT_IMPORT, None)),
-                Dialect::Redis => {
-                    Ok(self.pass_over(buf, layout::KEY_METADATA, Some("module data of a key".to_owned())))
-                }
-            },
-            244 => Ok(self.pass_over(buf, layout::SLOT_INFO, None)),
-            245 => self.function(buf),
-            246 => Err(Fault::UnknownType(code)),
-            247 => {
-                let Some((module, _)) = number(rest)? else { return Ok(Turn::Starved) };
-                Ok(self.pass_over(buf, layout::MODULE_AUX, Some(format!("data of the module {}", module_name(module)))))
-            }
-            248 => {
-                let Some((_idle_seconds, size)) = number(rest)? else { return Ok(Turn::Starved) };
-                self.intake(buf).pass(1 + size);
-                Ok(Turn::GoOn)
-            }
-            249 => self.fixed::<1>(buf, |_, _frequency| {}),
-            250 => self.aux(buf),
-            251 => self.sizes(buf),
-            252 => self.fixed(buf, |reader, bytes| reader.expires_at_ms = Some(i64::from_le_bytes(bytes))),
-            253 => self.fixed(buf, |reader, bytes| {
-                reader.expires_at_ms = Some(i64::from(i32::from_le_bytes(bytes)) * 1000);
-            }),
-            254 => self.database(buf),
-            255 => {
-                self.intake(buf).pass(1);
-                self.state = State::Checksum;
-                Ok(Turn::GoOn)
-            }
-            type_code => self.value(buf, type_code),
-        }
-    }
-
-    /// Consumes an opcode and the `N` bytes that follow it.
-    fn fixed<const N: usize>(&mut self, buf: &mut BytesMut, keep: fn(&mut Self, [u8; N])) -> Result<Turn, Fault> {
-        let Some(bytes) = array(buf, 1) else { return Ok(Turn::Starved) };
-        self.intake(buf).pass(1 + N);
-        keep(self, bytes);
-        Ok(Turn::GoOn)
-    }
-
-    fn database(&mut self, buf: &mut BytesMut) -> Result<Turn, Fault> {
-        let Some((database, size)) = number(&buf[1..])? else { return Ok(Turn::Starved) };
-        self.database = u32::try_from(database).map_err(|_| Fault::Malformed("a database has too large a number"))?;
-        self.intake(buf).pass(1 + size);
-        Ok(Turn::Event(Event::Database(self.database)))
-    }
-
-    fn sizes(&mut self, buf: &mut BytesMut) -> Result<Turn, Fault> {
-        let Some((keys, first)) = number(&buf[1..])? else { return Ok(Turn::Starved) };
-        let Some((expires, second)) = number(&buf[1 + first..])? else { return Ok(Turn::Starved) };
-        self.intake(buf).pass(1 + first + second);
-        Ok(Turn::Event(Event::Sizes { keys, expires }))
-    }
-
-    fn function(&mut self, buf: &mut BytesMut) -> Result<Turn, Fault> {
-        let Some(code) = held(buf, 1, "a function library")? else { return Ok(Turn::Starved) };
-        let mut intake = self.intake(buf);
-        intake.pass(1);
-        Ok(Turn::Event(Event::Function(intake.string(code)?)))
-    }
-
-    fn aux(&mut self, buf: &mut BytesMut) -> Result<Turn, Fault> {
-        let Some(name) = held(buf, 1, "the name of a field")? else { return Ok(Turn::Starved) };
-        let Some(value) = held(buf, 1 + name.size() as usize, "a field")? else { return Ok(Turn::Starved) };
-        let mut intake = self.intake(buf);
-        intake.pass(1);
-        let (name, value) = (intake.string(name)?, intake.string(value)?);
-        if name == "valkey-ver" {
-            self.dialect = Dialect::Valkey;
-        }
-        Ok(Turn::Event(Event::Aux { name, value }))
-    }
-
-    /// Begins to pass over what follows an opcode. `what` it is, where that is worth an event.
-    fn pass_over(&mut self, buf: &mut BytesMut, steps: &'static [Step], what: Option<String>) -> Turn {
-        self.intake(buf).pass(1);
-        let event = what.map(|what| Box::new(Event::SetAside { key: None, what }));
-        self.state = State::Discarding(Discard::new(steps), event);
-        Turn::GoOn
-    }
-
-    fn value(&mut self, buf: &mut BytesMut, type_code: u8) -> Result<Turn, Fault> {
+    pub(super) fn value(&mut self, buf: &mut BytesMut, type_code: u8) -> Result<Turn, Fault> {
         let Some(span) = held(buf, 1, "the name of a key")? else { return Ok(Turn::Starved) };
         let body = 1 + span.size() as usize;
         let Some((kind, steps)) = layout::of_type(self.dialect, type_code) else {
@@ -259,13 +176,17 @@ impl DumpReader {
         if kind == Kind::Module {
             return self.module(buf, span);
         }
+        if layout::needs_template(self.dialect, type_code) {
+            let key = self.key(buf, span, kind)?;
+            return Ok(self.begin(key, steps));
+        }
+        let limit = self.limits.whole_bytes;
+        if let Some(size) = measure::single(steps, &buf[body..], limit) {
+            return self.record(buf, span, kind, type_code, size);
+        }
         let mut measure = Measure::new(steps);
-        match measure.run(&buf[body..], self.limits.whole_bytes) {
-            Ok(Size::Whole(size)) => {
-                let key = self.key(buf, span, kind)?;
-                let body = self.intake(buf).take(size);
-                Ok(Turn::Event(Event::Record(Record { key, dialect: self.dialect, type_code, body })))
-            }
+        match measure.run(&buf[body..], limit) {
+            Ok(Size::Whole(size)) => self.record(buf, span, kind, type_code, size),
             Ok(Size::Longer) => {
                 let key = self.key(buf, span, kind)?;
                 Ok(self.begin(key, steps))
@@ -282,24 +203,31 @@ impl DumpReader {
         }
     }
 
+    /// Consumes a type code, the key and a value of `size` bytes.
+    #[inline]
+    fn record(
+        &mut self,
+        buf: &mut BytesMut,
+        span: Span,
+        kind: Kind,
+        type_code: u8,
+        size: usize,
+    ) -> Result<Turn, Fault> {
+        let key = self.key(buf, span, kind)?;
+        let body = self.intake(buf).take(size);
+        Ok(Turn::Event(Event::Record(Record { key, dialect: self.dialect, type_code, body })))
+    }
+
     /// Consumes a type code and the key behind it.
     #[inline]
-    fn key(&mut self, buf: &mut BytesMut, span: Span, kind: Kind) -> Result<Key, Fault> {
+    pub(super) fn key(&mut self, buf: &mut BytesMut, span: Span, kind: Kind) -> Result<Key, Fault> {
         let mut intake = self.intake(buf);
         intake.pass(1);
         let name = intake.string(span)?;
         Ok(Key { database: self.database, name, expires_at_ms: self.expires_at_ms.take(), kind })
     }
 
-    fn module(&mut self, buf: &mut BytesMut, span: Span) -> Result<Turn, Fault> {
-        let Some((module, _)) = number(&buf[1 + span.size() as usize..])? else { return Ok(Turn::Starved) };
-        let key = self.key(buf, span, Kind::Module)?;
-        let what = format!("a value of the module {}", module_name(module));
-        self.set_aside(key, layout::MODULE, what);
-        Ok(Turn::GoOn)
-    }
-
-    fn set_aside(&mut self, key: Key, steps: &'static [Step], what: String) {
+    pub(super) fn set_aside(&mut self, key: Key, steps: &'static [Step], what: String) {
         self.name = Some(key.name.clone());
         let event = Event::SetAside { key: Some(key), what };
         self.state = State::Discarding(Discard::new(steps), Some(Box::new(event)));
@@ -312,7 +240,7 @@ impl DumpReader {
             return Turn::GoOn;
         }
         self.name = Some(key.name.clone());
-        self.state = State::Pieces(Box::new(Decoder::new(steps, self.limits.piece_bytes)));
+        self.state = State::Pieces(Box::new(Decoder::new(steps, self.limits.piece_bytes, self.templates.clone())));
         Turn::Event(Event::Begin(key))
     }
 
@@ -382,66 +310,7 @@ impl DumpReader {
     }
 
     #[inline]
-    fn intake<'a>(&'a mut self, buf: &'a mut BytesMut) -> Intake<'a> {
+    pub(super) fn intake<'a>(&'a mut self, buf: &'a mut BytesMut) -> Intake<'a> {
         Intake { buf, consumed: &mut self.consumed, sum: &mut self.sum }
     }
-}
-
-/// Consumes bytes of the dump, counting and summing them up.
-struct Intake<'a> {
-    buf: &'a mut BytesMut,
-    consumed: &'a mut u64,
-    sum: &'a mut Checksum,
-}
-
-impl Intake<'_> {
-    #[inline]
-    fn count(&mut self, size: usize) {
-        self.sum.update(&self.buf[..size]);
-        *self.consumed += size as u64;
-    }
-
-    /// Consumes a string that is there as a whole.
-    #[inline]
-    fn string(&mut self, span: Span) -> Result<Bytes, Fault> {
-        self.count(span.size() as usize);
-        if span.form != Form::Raw {
-            return span.decode(self.buf.split_to(span.size() as usize).freeze());
-        }
-        self.buf.advance(span.head);
-        Ok(self.buf.split_to(span.length as usize).freeze())
-    }
-}
-
-impl Source for Intake<'_> {
-    fn bytes(&self) -> &[u8] {
-        self.buf
-    }
-
-    #[inline]
-    fn take(&mut self, size: usize) -> Bytes {
-        self.count(size);
-        self.buf.split_to(size).freeze()
-    }
-
-    #[inline]
-    fn pass(&mut self, size: usize) {
-        self.count(size);
-        self.buf.advance(size);
-    }
-}
-
-/// Where the string at `at` lies, when it is there as a whole and not too long to be held.
-fn held(bytes: &[u8], at: usize, what: &'static str) -> Result<Option<Span>, Fault> {
-    let Some(bytes) = bytes.get(at..) else { return Ok(None) };
-    let Some(span) = Span::read(bytes)? else { return Ok(None) };
-    let span = span.bounded(what)?;
-    Ok((span.size() <= bytes.len() as u64).then_some(span))
-}
-
-/// A module's name by its id: nine characters of six bits, before ten bits of a version (Redis `module.c`,
-/// moduleTypeNameByID).
-fn module_name(id: u64) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    (0..9).rev().map(|place| char::from(LETTERS[(id >> (10 + 6 * place) & 0x3f) as usize])).collect()
 }

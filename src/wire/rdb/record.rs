@@ -3,8 +3,9 @@
 use super::checksum::Checksum;
 use super::decoder::{Decoder, Progress};
 use super::text::Span;
-use super::{Dialect, DumpError, Element, Fault, Key, Kind, layout};
+use super::{Dialect, DumpError, Element, Fault, Key, Kind, Restorable, layout, older};
 use bytes::Bytes;
+use std::sync::Arc;
 
 /// A key with its encoded value, exactly as in the dump. It shares the memory that the dump was read into: who keeps it
 /// for long should copy it.
@@ -37,17 +38,26 @@ impl Record {
         Some(text.map_err(|fault| self.error(fault)))
     }
 
-    /// What `RESTORE` takes at a server that reads `rdb_version`, see [`super::Restorable`]: the type code, the value, the
-    /// version, a checksum (Redis `cluster.c`, createDumpPayload).
+    /// What `RESTORE` takes at a server that takes the value as it is, see [`Restorable::takes`], and reads `rdb_version`:
+    /// the type code, the value, the version, a checksum (Redis `cluster.c`, createDumpPayload).
     pub fn payload(&self, rdb_version: u32) -> Vec<u8> {
-        let mut payload = Vec::with_capacity(self.body.len() + 11);
-        payload.push(self.type_code);
-        payload.extend_from_slice(&self.body);
-        payload.extend_from_slice(&(rdb_version as u16).to_le_bytes());
-        let mut sum = Checksum::new();
-        sum.update(&payload);
-        payload.extend_from_slice(&sum.value().to_le_bytes());
-        payload
+        payload(self.type_code, &self.body, rdb_version)
+    }
+
+    /// What `RESTORE` takes at `target`, or `None` where the value can only be written by its elements.
+    ///
+    /// A stream in a form that is too new for the target is written in an older one, without what that has no place for:
+    /// a restored stream keeps entries that are pending but were deleted, which no command can write.
+    pub fn payload_for(&self, target: &Restorable) -> Option<Vec<u8>> {
+        if target.takes(self.dialect, self.type_code) {
+            return Some(self.payload(target.rdb_version));
+        }
+        if self.key.kind != Kind::Stream {
+            return None;
+        }
+        let older = older::FORMS.into_iter().find(|&code| code < self.type_code && target.takes(self.dialect, code))?;
+        let (_, steps) = layout::of_type(self.dialect, self.type_code)?;
+        Some(payload(older, &older::stream(steps, &self.body, older)?, target.rdb_version))
     }
 
     /// All elements of the value, in the order in which they rebuild it.
@@ -67,7 +77,7 @@ impl Record {
         let steps = layout::of_type(self.dialect, self.type_code);
         let steps = steps.filter(|(kind, _)| !matches!(kind, Kind::Module | Kind::Array)).map(|(_, steps)| steps);
         let opaque = steps.is_none().then(|| Err(self.error(Fault::Opaque(self.type_code))));
-        let mut decoding = steps.map(|steps| (Decoder::new(steps, piece_bytes), self.body.clone()));
+        let mut decoding = steps.map(|steps| (Decoder::new(steps, piece_bytes, Arc::default()), self.body.clone()));
         let pieces = std::iter::from_fn(move || {
             let (decoder, body) = decoding.as_mut()?;
             let progress = match decoder.run(body) {
@@ -92,4 +102,15 @@ impl Record {
     fn error(&self, fault: Fault) -> DumpError {
         DumpError { at: 0, key: Some(self.key.name.clone()), fault }
     }
+}
+
+fn payload(type_code: u8, body: &[u8], rdb_version: u32) -> Vec<u8> {
+    let mut payload = Vec::with_capacity(body.len() + 11);
+    payload.push(type_code);
+    payload.extend_from_slice(body);
+    payload.extend_from_slice(&(rdb_version as u16).to_le_bytes());
+    let mut sum = Checksum::new();
+    sum.update(&payload);
+    payload.extend_from_slice(&sum.value().to_le_bytes());
+    payload
 }

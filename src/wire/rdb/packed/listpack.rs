@@ -46,10 +46,10 @@ pub(super) fn next(bytes: &Bytes, at: &mut usize) -> Result<Option<Entry>, Fault
 /// The size of the length behind an entry of `size` bytes.
 fn backlink(size: usize) -> usize {
     match size {
-        ..=127 => 1,
-        ..=16382 => 2,
-        ..=2097150 => 3,
-        ..=268435454 => 4,
+        0..=127 => 1,
+        128..=16382 => 2,
+        16383..=2097150 => 3,
+        2097151..=268435454 => 4,
         _ => 5,
     }
 }

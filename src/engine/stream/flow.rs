@@ -1,92 +1,20 @@
-//! One link's increments: the stream of the source in, marked transactions for the target out.
+//! What becomes of each command of the stream.
 
 use std::ops::Range;
 
-use bytes::BytesMut;
-
-use super::apply::{Applied, Applier};
-use super::checkpoint::Checkpoint;
-use super::origin::{Marker, ReservedKeys};
-use super::position::{Position, ReplicationId};
-use super::source::StreamClock;
-use crate::command::{
-    Capabilities, Class, Context, Replay, Spec, Unreserved, guess_key, lookup, replay, without_reserved,
-};
+use super::{Event, Now, Rules};
+use crate::command::{Class, Context, Replay, Spec, Unreserved, guess_key, lookup, replay, without_reserved};
+use crate::engine::apply::Applier;
+use crate::engine::checkpoint::Checkpoint;
+use crate::engine::origin::Marker;
+use crate::engine::position::{Position, ReplicationId};
+use crate::engine::source::StreamClock;
 use crate::error::{Fault, Kind};
 use crate::wire::resp::{Command, FrameReader, push_command};
 
-/// What of the increments is copied, and what the two ends are.
-#[derive(Debug, Clone)]
-pub struct Rules {
-    /// Whether PUBLISH goes to the target.
-    pub publish: bool,
-    /// Whether FLUSHDB and FLUSHALL go to the target.
-    pub flush: bool,
-    /// Whether SWAPDB goes to the target.
-    pub swapdb: bool,
-    /// What the target knows.
-    pub target: Capabilities,
-    /// How long a heartbeat lives at the target, milliseconds.
-    pub heartbeat_expire_ms: u64,
-    /// The keys that are ours.
-    pub reserved: ReservedKeys,
-    /// The region whose stream is read.
-    pub origin: String,
-    /// The region that is written.
-    pub peer: String,
-}
-
-/// The moment at which something is given to a link.
-#[derive(Debug, Clone, Copy)]
-pub struct Now {
-    /// The source's clock, Unix milliseconds.
-    pub source_ms: i64,
-    /// Whether heartbeats could be written to the source of late.
-    pub beating: bool,
-}
-
-/// Something that others have to know.
-#[derive(Debug)]
-pub enum Event {
-    /// The source has executed a transaction of the other link.
-    Echo {
-        /// The transaction's id.
-        id: u64,
-    },
-    /// The position of this link is fixed: it copies what is written from here on.
-    Fixed,
-    /// A transaction with this id carries the source's heartbeat of that time, Unix milliseconds.
-    Heartbeat {
-        /// The transaction that carries it.
-        id: u64,
-        /// The source's clock when it was written.
-        written_ms: i64,
-    },
-    /// A client of the source has removed what the other link keeps there.
-    MarkerLost,
-    /// A write was not copied.
-    SetAside {
-        /// Its database.
-        database: u32,
-        /// Its key, or its first argument.
-        key: Vec<u8>,
-        /// Its command.
-        command: String,
-        /// Why.
-        why: String,
-    },
-    /// A client of the source writes keys with the reserved prefix.
-    ReservedWrite {
-        /// Such a key.
-        key: Vec<u8>,
-    },
-    /// The primary asks for an acknowledgement now.
-    AckWanted,
-}
-
 /// Whose commands are being read.
 #[derive(Debug, PartialEq, Eq)]
-enum Scope {
+pub(super) enum Scope {
     /// Single commands.
     Outside,
     /// A transaction of which nothing but `MULTI` and `SELECT` was seen.
@@ -97,37 +25,30 @@ enum Scope {
     Echo,
 }
 
-/// One link while it streams.
-#[derive(Debug)]
-pub struct Stream {
-    reader: FrameReader,
-    flow: Flow,
-}
-
 /// Everything but the reader of frames.
 #[derive(Debug)]
-struct Flow {
-    rules: Rules,
-    keys: Keys,
-    applier: Applier,
-    clock: StreamClock,
-    scope: Scope,
-    replication_id: ReplicationId,
-    offset: u64,
-    database: u32,
+pub(super) struct Flow {
+    pub(super) rules: Rules,
+    pub(super) keys: Keys,
+    pub(super) applier: Applier,
+    pub(super) clock: StreamClock,
+    pub(super) scope: Scope,
+    pub(super) replication_id: ReplicationId,
+    pub(super) offset: u64,
+    pub(super) database: u32,
     /// The last place outside of any transaction.
-    boundary: Position,
+    pub(super) boundary: Position,
     /// The value of the probe behind which the link's position lies; nothing is copied before it was seen.
-    seeking: Option<Vec<u8>>,
-    heartbeat: Option<i64>,
-    events: Vec<Event>,
-    acknowledged: u64,
-    echoes: u64,
+    pub(super) seeking: Option<Vec<u8>>,
+    pub(super) heartbeat: Option<i64>,
+    pub(super) events: Vec<Event>,
+    pub(super) acknowledged: u64,
+    pub(super) echoes: u64,
 }
 
 /// Our keys as they appear in this stream.
 #[derive(Debug)]
-struct Keys {
+pub(super) struct Keys {
     prefix: Vec<u8>,
     heartbeat: Vec<u8>,
     probe: Vec<u8>,
@@ -136,11 +57,10 @@ struct Keys {
     all: Vec<Vec<u8>>,
 }
 
-impl Stream {
-    /// A link that reads from `position`, or from the probe with the value `seeking` on.
-    pub fn new(
+impl Flow {
+    pub(super) fn new(
         rules: Rules,
-        applier: Applier,
+        mut applier: Applier,
         clock: StreamClock,
         position: Position,
         seeking: Option<Vec<u8>>,
@@ -153,9 +73,8 @@ impl Stream {
             marker: reserved.marker(&rules.peer),
             all: reserved.all([&rules.origin, &rules.peer]),
         };
-        let mut applier = applier;
         applier.batch().wanted = seeking.is_none();
-        let flow = Flow {
+        Self {
             rules,
             keys,
             applier,
@@ -170,85 +89,16 @@ impl Stream {
             events: Vec::new(),
             acknowledged: position.offset,
             echoes: 0,
-        };
-        Self { reader: FrameReader::new(), flow }
-    }
-
-    /// Reads whole commands from `input` as long as there is room for them; what was read is gone from it.
-    ///
-    /// # Errors
-    /// A [`Fault`] when the stream holds something that is not a command.
-    pub fn on_source(&mut self, input: &mut BytesMut, now: Now) -> Result<(), Fault> {
-        let mut at = 0;
-        while self.wants_source() {
-            let rest = input.get(at..).unwrap_or_default();
-            let Some(length) = self.reader.next(rest)? else { break };
-            let frame = rest.get(..length).unwrap_or_default();
-            let command = Command::new(frame, self.reader.arguments());
-            self.flow.frame(&command, at..at + length, input, now)?;
-            at += length;
         }
-        let chunk = input.split_to(at).freeze();
-        self.flow.flush(now);
-        self.flow.applier.seal(&chunk);
-        Ok(())
     }
 
-    /// Whether there is room for more of the stream.
-    pub fn wants_source(&self) -> bool {
-        self.flow.applier.has_room()
-    }
-
-    /// Reads the target's replies; what was read is gone from `input`.
-    ///
-    /// # Errors
-    /// A [`Fault`] when the target refused a transaction.
-    pub fn on_target(&mut self, input: &mut BytesMut, now: Now, applied: &mut Vec<Applied>) -> Result<(), Fault> {
-        self.flow.applier.on_replies(input, applied)?;
-        if let Some(last) = applied.last() {
-            self.flow.acknowledged = self.flow.acknowledged.max(last.checkpoint.high.offset);
-        }
-        self.flow.flush(now);
-        self.flow.applier.seal(&bytes::Bytes::new());
-        Ok(())
-    }
-
-    /// The target has lost marker and gate of this link: they are written again at once.
-    pub fn marker_lost(&mut self, now: Now) {
-        self.flow.applier.marker_lost();
-        self.flow.flush(now);
-        self.flow.applier.seal(&bytes::Bytes::new());
-    }
-
-    /// The writing half.
-    pub fn applier(&mut self) -> &mut Applier {
-        &mut self.flow.applier
-    }
-
-    /// What happened since the last call.
-    pub fn events(&mut self) -> std::vec::Drain<'_, Event> {
-        self.flow.events.drain(..)
-    }
-
-    /// Bytes of the source's history whose writes the target has applied: what may be acknowledged.
-    pub fn acknowledged(&self) -> u64 {
-        let idle = self.flow.applier.is_idle() && self.flow.scope == Scope::Outside;
-        if idle { self.flow.boundary.offset } else { self.flow.acknowledged }
-    }
-
-    /// Bytes of the source's history that were read.
-    pub fn read(&self) -> u64 {
-        self.flow.offset
-    }
-
-    /// Transactions of the other link that were dropped.
-    pub fn echoes(&self) -> u64 {
-        self.flow.echoes
-    }
-}
-
-impl Flow {
-    fn frame(&mut self, command: &Command<'_>, place: Range<usize>, buffer: &[u8], now: Now) -> Result<(), Fault> {
+    pub(super) fn frame(
+        &mut self,
+        command: &Command<'_>,
+        place: Range<usize>,
+        buffer: &[u8],
+        now: Now,
+    ) -> Result<(), Fault> {
         if command.is_empty() {
             return Ok(());
         }
@@ -293,7 +143,7 @@ impl Flow {
             Class::Ping => {}
             Class::Replconf => {
                 if command.arg(1).eq_ignore_ascii_case(b"GETACK") {
-                    self.events.push(Event::AckWanted);
+                    self.events.push(Event::AckWanted { offset: self.offset });
                 }
             }
             _ if self.scope == Scope::Echo => {}
@@ -333,6 +183,9 @@ impl Flow {
             Class::Publish if command.arg(1) == self.keys.heartbeat => return self.source_heartbeat(command),
             Class::Publish if !self.rules.publish || command.arg(1).starts_with(b"__sentinel__:") => return,
             Class::Cluster => return,
+            _ if self.database >= self.rules.databases => {
+                return self.set_aside(command, format!("the target has {} databases", self.rules.databases));
+            }
             Class::Database if !self.takes_whole_database(command, spec) => return,
             _ => {}
         }
@@ -466,7 +319,7 @@ impl Flow {
     }
 
     /// Sends what is waiting, unless a client's transaction is still arriving or too much is in flight.
-    fn flush(&mut self, now: Now) {
+    pub(super) fn flush(&mut self, now: Now) {
         if self.scope != Scope::Local && self.seeking.is_none() && self.applier.may_send() {
             self.close(now);
         }

@@ -1,0 +1,125 @@
+//! Each mistake gets one message with place, key and remedy.
+
+use super::*;
+
+#[test]
+fn an_unknown_key_is_named_with_the_one_that_was_meant() {
+    assert_eq!(
+        message("forward", "existng_keys = \"keep\""),
+        "pair.toml: `forward.existng_keys` is not a known key. Did you mean `existing_keys`?"
+    );
+    assert_says(
+        &message("pair", "batch_bytes = 3"),
+        &["`pair.batch_bytes` is not", "Did you mean `apply.batch_bytes`?"],
+    );
+    assert_says(&message("pair", "zzz = 3"), &["`pair.zzz` is not", "Known here: name, reserved_prefix"]);
+    assert_says(&message("regions", "a = 3"), &["`regions` is not a known section", "`region`"]);
+    assert_says(
+        &message("region.eu-west", "pasword_file = \"x\""),
+        &["`region.eu-west.pasword_file`", "`password_file`"],
+    );
+}
+
+#[test]
+fn a_wrong_type_is_named_without_the_value() {
+    assert_says(
+        &message("apply", "in_flight = \"many\""),
+        &["`apply.in_flight` has a value of the wrong type", "number"],
+    );
+    assert_says(&message("apply", "in_flight = -1"), &["`apply.in_flight`", "wrong type", "0 or more"]);
+    assert_says(&message("apply", "in_flight = 1.5"), &["`apply.in_flight`", "wrong type"]);
+    assert_says(&message("increments", "publish = \"yes\""), &["`increments.publish`", "true or false"]);
+    assert_says(&message("heartbeat", "interval = 250"), &["`heartbeat.interval`", "text in quotes"]);
+    assert_says(&replaced("name = \"orders\"", "name = [\"orders\"]"), &["`pair.name`", "wrong type"]);
+    assert_says(&with("http = 3", &[]).unwrap_err().to_string(), &["`http`", "a section"]);
+}
+
+#[test]
+fn a_missing_key_is_named_with_an_example_and_its_variable() {
+    assert_eq!(
+        replaced("name = \"orders\"", ""),
+        "pair.toml: `pair.name` is missing. Add `name = \"orders\"` below [pair], or set DUET__PAIR__NAME"
+    );
+    assert_says(&replaced("source = \"eu-west\"", ""), &["`forward.source` is missing"]);
+    assert_says(
+        &replaced("url = \"redis://127.0.0.1:7001\"", ""),
+        &["`region.eu-west.url` is missing", "redis://host:port", "DUET__REGION__EU_WEST__URL"],
+    );
+    assert_says(&with("", &[]).unwrap_err().to_string(), &["`pair.name` is missing"]);
+}
+
+#[test]
+fn a_pair_has_two_different_regions() {
+    assert_says(
+        &replaced("target = \"us-east\"", "target = \"us-west\""),
+        &["`forward.target` names no region", "`eu-west`, `us-east`", "[region.us-west]"],
+    );
+    assert_says(&replaced("target = \"us-east\"", "target = \"eu-west\""), &["`forward.target` is the same region"]);
+    assert_says(&message("region.third", "url = \"redis://h:1\""), &["`region.third` is a third region", "Remove it"]);
+    assert_says(&message("region.\"a b\"", "url = \"redis://h:1\""), &["`region.a b` has no valid name"]);
+    assert_says(
+        &replaced("[region.us-east]\nurl = \"redis://127.0.0.1:7002\"", ""),
+        &["`forward.target` names no region"],
+    );
+}
+
+#[test]
+fn a_url_says_host_and_port_and_nothing_without_effect() {
+    for (url, part) in [
+        ("rediss://127.0.0.1:7002", "TLS, which this version does not have"),
+        ("redis://127.0.0.1:7002/0", "all databases are copied"),
+        ("127.0.0.1:7002", "Write it as \"redis://host:port\""),
+    ] {
+        assert_says(&replaced("redis://127.0.0.1:7002", url), &["pair.toml: `region.us-east.url` ", part]);
+    }
+}
+
+#[test]
+fn a_choice_lists_what_it_takes() {
+    assert_eq!(
+        message("forward", "existing_keys = \"replace\""),
+        "pair.toml: `forward.existing_keys` has a value that it does not take. \
+         It takes \"fail\" or \"overwrite\" or \"keep\""
+    );
+    assert_says(&message("log", "level = \"loud\""), &["`log.level`", "\"info\""]);
+}
+
+#[test]
+fn every_bound_is_told() {
+    assert_says(
+        &message("heartbeat", "interval = \"1ms\""),
+        &["`heartbeat.interval` is out of its bounds", "50ms to 10s"],
+    );
+    assert_says(
+        &message("heartbeat", "interval = \"often\""),
+        &["`heartbeat.interval` is not a duration", "\"250ms\""],
+    );
+    assert_says(&message("heartbeat", "expire = \"1s\"\ninterval = \"500ms\""), &["`heartbeat.expire`", "4 times"]);
+    assert_says(&message("retry", "first = \"5s\"\nmost = \"1s\""), &["`retry.most` is less than `retry.first`"]);
+    assert_says(&message("apply", "in_flight = 0"), &["`apply.in_flight` is 0", "It takes 1 to 4096"]);
+    assert_says(&message("full_sync", "value_bytes = 99999999999"), &["`full_sync.value_bytes`", "16777216"]);
+    assert_says(&replaced("\"orders\"", "\"my orders\""), &["`pair.name` is not a name", "letters"]);
+    assert_says(&message("pair", "reserved_prefix = \"{x}\""), &["`pair.reserved_prefix` is not a prefix"]);
+    assert_says(&message("pair", "reserved_prefix = \"\""), &["`pair.reserved_prefix` is not a prefix"]);
+    assert_says(&replaced("127.0.0.1:8780", "8780"), &["`http.listen` is not an address", "\"127.0.0.1:8780\""]);
+}
+
+#[test]
+fn a_line_that_is_not_toml_is_named_by_its_number() {
+    assert_says(&replaced("[http]", "[http"), &["pair.toml, line 18: is not TOML", "Correct this line"]);
+    assert_says(&replaced("[http]", "[pair]"), &["is not TOML (duplicate key"]);
+}
+
+#[test]
+fn a_key_that_looks_like_a_place_in_a_list_takes_no_memory() {
+    assert_says(&with("\"pair[999999999999999]\" = 1", &[]).unwrap_err().to_string(), &["is not a known key"]);
+    assert_says(&message("pair", "\"name[999999999999999]\" = 1"), &["is not a known key"]);
+}
+
+proptest::proptest! {
+    #[test]
+    fn whatever_the_file_and_the_url_say_the_answer_is_a_message(text in "[\\[\\]a-z=\"'.#{}0-9:/@%\n -]{0,80}", url in ".{0,60}") {
+        assert!(with(&text, &[]).is_err());
+        let _either = with(MINIMAL, &[("DUET__REGION__EU_WEST__URL", &url)]);
+    }
+}

@@ -1,0 +1,184 @@
+//! One link's increments: the stream of the source in, marked transactions for the target out.
+
+mod flow;
+
+#[cfg(test)]
+mod tests;
+
+use bytes::{Bytes, BytesMut};
+use flow::{Flow, Scope};
+
+use super::apply::{Applied, Applier};
+use super::origin::ReservedKeys;
+use super::position::Position;
+use super::source::StreamClock;
+use crate::command::Capabilities;
+use crate::error::Fault;
+use crate::wire::resp::{Command, FrameReader};
+
+/// What of the increments is copied, and what the two ends are.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// Whether PUBLISH goes to the target.
+    pub publish: bool,
+    /// Whether FLUSHDB and FLUSHALL go to the target.
+    pub flush: bool,
+    /// Whether SWAPDB goes to the target.
+    pub swapdb: bool,
+    /// What the target knows.
+    pub target: Capabilities,
+    /// How many databases the target has.
+    pub databases: u32,
+    /// How long a heartbeat lives at the target, milliseconds.
+    pub heartbeat_expire_ms: u64,
+    /// The keys that are ours.
+    pub reserved: ReservedKeys,
+    /// The region whose stream is read.
+    pub origin: String,
+    /// The region that is written.
+    pub peer: String,
+}
+
+/// The moment at which something is given to a link.
+#[derive(Debug, Clone, Copy)]
+pub struct Now {
+    /// The source's clock, Unix milliseconds.
+    pub source_ms: i64,
+    /// Whether heartbeats could be written to the source of late.
+    pub beating: bool,
+}
+
+/// Something that others have to know.
+#[derive(Debug)]
+pub enum Event {
+    /// The source has executed a transaction of the other link.
+    Echo {
+        /// The transaction's id.
+        id: u64,
+    },
+    /// The position of this link is fixed: it copies what is written from here on.
+    Fixed,
+    /// A transaction with this id carries the source's heartbeat of that time, Unix milliseconds.
+    Heartbeat {
+        /// The transaction that carries it.
+        id: u64,
+        /// The source's clock when it was written.
+        written_ms: i64,
+    },
+    /// A client of the source has removed what the other link keeps there.
+    MarkerLost,
+    /// A write was not copied.
+    SetAside {
+        /// Its database.
+        database: u32,
+        /// Its key, or its first argument.
+        key: Vec<u8>,
+        /// Its command.
+        command: String,
+        /// Why.
+        why: String,
+    },
+    /// A client of the source writes keys with the reserved prefix.
+    ReservedWrite {
+        /// Such a key.
+        key: Vec<u8>,
+    },
+    /// The primary wants to hear when all before this offset of its history is applied.
+    AckWanted {
+        /// Bytes of the history.
+        offset: u64,
+    },
+}
+
+/// One link while it streams.
+#[derive(Debug)]
+pub struct Stream {
+    reader: FrameReader,
+    flow: Flow,
+}
+
+impl Stream {
+    /// A link that reads from `position`, or from the probe with the value `seeking` on.
+    pub fn new(
+        rules: Rules,
+        applier: Applier,
+        clock: StreamClock,
+        position: Position,
+        seeking: Option<Vec<u8>>,
+    ) -> Self {
+        let flow = Flow::new(rules, applier, clock, position, seeking);
+        Self { reader: FrameReader::new(), flow }
+    }
+
+    /// Reads whole commands from `input` as long as there is room for them; what was read is gone from it.
+    ///
+    /// # Errors
+    /// A [`Fault`] when the stream holds something that is not a command.
+    pub fn on_source(&mut self, input: &mut BytesMut, now: Now) -> Result<(), Fault> {
+        let mut at = 0;
+        while self.wants_source() {
+            let rest = input.get(at..).unwrap_or_default();
+            let Some(length) = self.reader.next(rest)? else { break };
+            let frame = rest.get(..length).unwrap_or_default();
+            let command = Command::new(frame, self.reader.arguments());
+            self.flow.frame(&command, at..at + length, input, now)?;
+            at += length;
+        }
+        let chunk = input.split_to(at).freeze();
+        self.flow.flush(now);
+        self.flow.applier.seal(&chunk);
+        Ok(())
+    }
+
+    /// Whether there is room for more of the stream.
+    pub fn wants_source(&self) -> bool {
+        self.flow.applier.has_room()
+    }
+
+    /// Reads the target's replies; what was read is gone from `input`.
+    ///
+    /// # Errors
+    /// A [`Fault`] when the target refused a transaction.
+    pub fn on_target(&mut self, input: &mut BytesMut, now: Now, applied: &mut Vec<Applied>) -> Result<(), Fault> {
+        self.flow.applier.on_replies(input, applied)?;
+        if let Some(last) = applied.last() {
+            self.flow.acknowledged = self.flow.acknowledged.max(last.checkpoint.high.offset);
+        }
+        self.flow.flush(now);
+        self.flow.applier.seal(&Bytes::new());
+        Ok(())
+    }
+
+    /// The target has lost marker and gate of this link: they are written again at once.
+    pub fn marker_lost(&mut self, now: Now) {
+        self.flow.applier.marker_lost();
+        self.flow.flush(now);
+        self.flow.applier.seal(&Bytes::new());
+    }
+
+    /// The writing half.
+    pub fn applier(&mut self) -> &mut Applier {
+        &mut self.flow.applier
+    }
+
+    /// What happened since the last call.
+    pub fn events(&mut self) -> std::vec::Drain<'_, Event> {
+        self.flow.events.drain(..)
+    }
+
+    /// Bytes of the source's history whose writes the target has applied: what may be acknowledged.
+    pub fn acknowledged(&self) -> u64 {
+        let idle = self.flow.applier.is_idle() && self.flow.scope == Scope::Outside;
+        if idle { self.flow.boundary.offset } else { self.flow.acknowledged }
+    }
+
+    /// Bytes of the source's history that were read.
+    pub fn read(&self) -> u64 {
+        self.flow.offset
+    }
+
+    /// Transactions of the other link that were dropped.
+    pub fn echoes(&self) -> u64 {
+        self.flow.echoes
+    }
+}

@@ -1,0 +1,292 @@
+//! What a link promises about every command of a stream.
+
+use bytes::{Bytes, BytesMut};
+
+use super::*;
+use crate::engine::apply::{Bounds, Identity};
+use crate::engine::checkpoint::Checkpoint;
+use crate::engine::origin::{Marker, Phase};
+use crate::engine::position::ReplicationId;
+use crate::wire::resp::push_command;
+
+const NOW: Now = Now { source_ms: 1_000_000, beating: true };
+
+/// A link from region `a` to region `b`, and what it puts out.
+struct Bench {
+    stream: Stream,
+    input: BytesMut,
+    events: Vec<Event>,
+}
+
+impl Bench {
+    fn new(bounds: Bounds) -> Self {
+        Self::seeking(bounds, None)
+    }
+
+    fn seeking(bounds: Bounds, probe: Option<&[u8]>) -> Self {
+        let reserved = ReservedKeys::new("duet:", "p");
+        let identity = Identity { marker: reserved.marker("a"), gate: reserved.gate("a"), epoch: 3, first_id: 1 };
+        let rules = Rules {
+            publish: false,
+            flush: true,
+            swapdb: true,
+            target: Capabilities::all(),
+            databases: 16,
+            heartbeat_expire_ms: 60_000,
+            reserved,
+            origin: "a".to_owned(),
+            peer: "b".to_owned(),
+        };
+        let replication_id: ReplicationId = "a".repeat(40).parse().expect("40 digits");
+        let position = Position { replication_id, offset: 1000, database: 0 };
+        let clock = StreamClock::new((1000, 999_000), (1000, 999_000), 250);
+        let stream = Stream::new(rules, Applier::new(identity, bounds), clock, position, probe.map(<[u8]>::to_vec));
+        Self { stream, input: BytesMut::new(), events: Vec::new() }
+    }
+
+    /// Gives commands, written as words, to the link.
+    fn give(&mut self, commands: &[&str]) -> &mut Self {
+        for words in commands {
+            let mut out = Vec::new();
+            push_command(&mut out, &words.split(' ').collect::<Vec<_>>());
+            self.input.extend_from_slice(&out);
+        }
+        self.stream.on_source(&mut self.input, NOW).expect("a stream");
+        self.events.extend(self.stream.events());
+        self
+    }
+
+    /// What the link has put out since the last call: a line a command, without the gate.
+    fn put_out(&mut self) -> Vec<String> {
+        let bytes: Vec<u8> = self.stream.applier().out().drain(..).flat_map(Bytes::into_iter).collect();
+        let (mut at, mut lines, mut reader) = (0, Vec::new(), FrameReader::new());
+        while let Some(length) = reader.next(&bytes[at..]).expect("requests") {
+            let command = Command::new(&bytes[at..], reader.arguments());
+            let words: Vec<String> = command.args().map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+            if !words.iter().any(|word| word.starts_with("duet:p:gate")) {
+                lines.push(words.join(" "));
+            }
+            at += length;
+        }
+        assert_eq!(at, bytes.len(), "whole requests");
+        lines
+    }
+
+    /// What the link has put out, as the commands between marker and EXEC of each transaction.
+    fn transactions(&mut self) -> Vec<Vec<String>> {
+        let lines = self.put_out();
+        let bodies = lines.split(|line| line == "EXEC").filter(|part| !part.is_empty());
+        bodies
+            .map(|part| {
+                let start = part.iter().position(|line| line == "MULTI").expect("a transaction");
+                assert!(part[start + 1].starts_with("SET duet:p:marker:a duet1 streaming 3 "), "{part:?}");
+                part[start + 2..].to_vec()
+            })
+            .collect()
+    }
+
+    /// The target executes everything.
+    fn execute(&mut self, transactions: usize, requests: usize) -> Vec<Applied> {
+        let mut replies = BytesMut::new();
+        for _ in 0..transactions {
+            replies.extend_from_slice(b"+OK\r\n");
+            replies.extend_from_slice(&b"+QUEUED\r\n".repeat(requests));
+            replies.extend_from_slice(format!("*{requests}\r\n").as_bytes());
+            replies.extend_from_slice(&b"+OK\r\n".repeat(requests));
+        }
+        let mut applied = Vec::new();
+        self.stream.on_target(&mut replies, NOW, &mut applied).expect("replies");
+        applied
+    }
+}
+
+const WIDE: Bounds = Bounds { batch_commands: 512, batch_bytes: 1 << 20, in_flight: 64 };
+
+fn marker(id: u64) -> String {
+    let high = Position { replication_id: ReplicationId::NONE, offset: 7, database: 0 };
+    let Checkpoint { phase, high, low, time_ms } = Checkpoint::streaming(high, 5);
+    assert_eq!(phase, Phase::Streaming);
+    Marker { phase, epoch: 9, id, high, low, time_ms }.to_string()
+}
+
+/// Spaces in a marker would be taken for the ends of words: it is put in afterwards.
+fn echo(bench: &mut Bench, id: u64, body: &[&str], wrapped: bool) {
+    let mut out = Vec::new();
+    if wrapped {
+        push_command(&mut out, &["MULTI"]);
+    }
+    push_command(&mut out, &["SET", "duet:p:marker:b", &marker(id)]);
+    for words in body {
+        push_command(&mut out, &words.split(' ').collect::<Vec<_>>());
+    }
+    if wrapped {
+        push_command(&mut out, &["EXEC"]);
+    }
+    bench.input.extend_from_slice(&out);
+    bench.give(&[]);
+}
+
+#[test]
+fn a_clients_writes_go_out_in_one_marked_transaction() {
+    let mut bench = Bench::new(WIDE);
+    bench.give(&["SELECT 0", "SET k v", "INCR n"]);
+    assert_eq!(bench.transactions(), [vec!["SET k v", "INCR n"]]);
+}
+
+#[test]
+fn an_echo_is_dropped_whole_and_what_follows_is_not() {
+    let mut bench = Bench::new(WIDE);
+    bench.give(&[]).put_out();
+    echo(&mut bench, 4, &["SET k v", "SELECT 3", "DEL x"], true);
+    assert!(bench.put_out().is_empty());
+    bench.give(&["SET after 1"]);
+    assert_eq!(bench.transactions(), [vec!["SELECT 3", "SET after 1"]]);
+    assert!(matches!(bench.events[..], [Event::Echo { id: 4 }]));
+    assert_eq!(bench.stream.echoes(), 1);
+}
+
+#[test]
+fn a_lone_marker_is_a_complete_echo() {
+    let mut bench = Bench::new(WIDE);
+    bench.give(&[]).put_out();
+    echo(&mut bench, 5, &[], false);
+    bench.give(&["SET after 1"]);
+    assert_eq!(bench.transactions(), [vec!["SET after 1"]]);
+}
+
+#[test]
+fn a_forged_marker_hides_nothing() {
+    let mut bench = Bench::new(WIDE);
+    bench.give(&[]).put_out();
+    bench.give(&["MULTI", "SET duet:p:marker:b nonsense", "SET k v", "EXEC"]);
+    assert_eq!(bench.transactions(), [vec!["SET k v"]]);
+    assert!(bench.events.iter().any(|event| matches!(event, Event::MarkerLost)), "the true one was overwritten");
+}
+
+#[test]
+fn a_clients_transaction_stays_whole() {
+    let small = Bounds { batch_commands: 2, ..WIDE };
+    let mut bench = Bench::new(small);
+    bench.give(&[]).put_out();
+    bench.give(&["SET a 1", "MULTI", "SET b 1", "SET c 1"]);
+    bench.give(&["SET d 1", "EXEC", "SET e 1"]);
+    let whole: Vec<_> = bench.transactions();
+    let of = |key: &str| whole.iter().position(|body| body.contains(&format!("SET {key} 1"))).expect("applied");
+    assert!(of("b") == of("c") && of("c") == of("d"), "{whole:?}");
+}
+
+#[test]
+fn a_long_transaction_is_passed_on_while_it_arrives_and_moves_the_checkpoint_at_its_end() {
+    let small = Bounds { batch_commands: 2, ..WIDE };
+    let mut bench = Bench::new(small);
+    bench.give(&[]).put_out();
+    bench.give(&["MULTI", "SET a 1", "SET b 1", "SET c 1"]);
+    let begun = bench.put_out();
+    assert!(begun.contains(&"SET a 1".to_owned()) && !begun.contains(&"EXEC".to_owned()), "{begun:?}");
+    bench.give(&["SET d 1", "EXEC"]);
+    let ended = bench.put_out();
+    let [.., marker, exec] = &ended[..] else { panic!("{ended:?}") };
+    assert_eq!(exec, "EXEC");
+    let high: u64 = marker.split(' ').nth(7).and_then(|word| word.parse().ok()).expect("a marker");
+    assert_eq!(high, bench.stream.read(), "{marker}");
+}
+
+#[test]
+fn the_checkpoint_holds_the_database_in_force() {
+    let mut bench = Bench::new(WIDE);
+    bench.give(&[]).put_out();
+    bench.give(&["SELECT 9", "SET k v"]);
+    let lines = bench.put_out();
+    let marker = lines.iter().find(|line| line.contains("marker:a")).expect("a marker");
+    assert_eq!(marker.split(' ').nth(8), Some("9"), "{marker}");
+}
+
+#[test]
+fn nothing_is_copied_before_the_probe() {
+    let mut bench = Bench::seeking(WIDE, Some(b"nonce"));
+    bench.give(&["SELECT 2", "SET old 1", "SELECT 0", "SET duet:p:probe:a other"]);
+    assert!(bench.put_out().is_empty());
+    bench.give(&["SET duet:p:probe:a nonce PXAT 99", "SET new 1"]);
+    assert_eq!(bench.transactions(), [vec!["SET new 1"]]);
+    assert!(matches!(bench.events[..], [Event::Fixed]));
+}
+
+#[test]
+fn a_heartbeat_travels_on_and_moves_the_checkpoint() {
+    let mut bench = Bench::new(WIDE);
+    bench.give(&[]).put_out();
+    bench.give(&["SET duet:p:heartbeat:a 1000 PXAT 61000"]);
+    assert_eq!(bench.transactions(), [vec!["SET duet:p:heartbeat:a 1000 PX 60000"]]);
+    assert!(matches!(bench.events[..], [Event::Heartbeat { id: 2, written_ms: 1000 }]));
+}
+
+#[test]
+fn reserved_keys_are_never_copied() {
+    let mut bench = Bench::new(WIDE);
+    bench.give(&[]).put_out();
+    bench.give(&["DEL k duet:other", "SET duet:x 1", "INCR duet:p:epoch:b"]);
+    assert_eq!(bench.transactions(), [vec!["DEL k"]]);
+    let alarms = bench.events.iter().filter(|event| matches!(event, Event::ReservedWrite { .. })).count();
+    assert_eq!(alarms, 2, "our own epoch is no alarm: {:?}", bench.events);
+}
+
+#[test]
+fn an_unknown_command_is_set_aside_and_the_link_goes_on() {
+    let mut bench = Bench::new(WIDE);
+    bench.give(&[]).put_out();
+    bench.give(&["JSON.SET doc $ 1", "SET k v"]);
+    assert_eq!(bench.transactions(), [vec!["SET k v"]]);
+    assert!(matches!(&bench.events[..], [Event::SetAside { key, .. }] if key == b"doc"), "{:?}", bench.events);
+}
+
+#[test]
+fn what_the_target_has_no_database_for_is_set_aside() {
+    let mut bench = Bench::new(WIDE);
+    bench.give(&[]).put_out();
+    bench.give(&["SELECT 16", "SET k v", "SELECT 15", "SET k v"]);
+    assert_eq!(bench.transactions(), [vec!["SELECT 15", "SET k v"]]);
+    assert!(matches!(bench.events[..], [Event::SetAside { database: 16, .. }]));
+}
+
+#[test]
+fn a_flush_writes_marker_and_gate_again_and_tells_the_other_link() {
+    let mut bench = Bench::new(WIDE);
+    bench.give(&[]).put_out();
+    bench.give(&["FLUSHALL"]);
+    let lines = bench.put_out();
+    let flush = lines.iter().position(|line| line == "FLUSHALL").expect("copied");
+    assert!(lines[flush + 1].starts_with("SET duet:p:marker:a "), "{lines:?}");
+    assert!(matches!(bench.events[..], [Event::MarkerLost]));
+}
+
+#[test]
+fn no_more_is_read_than_may_be_on_its_way() {
+    let narrow = Bounds { batch_commands: 1, batch_bytes: 1 << 20, in_flight: 2 };
+    let mut bench = Bench::new(narrow);
+    bench.give(&["SET a 1", "SET b 1", "SET c 1", "SET d 1", "SET e 1"]);
+    assert!(!bench.stream.wants_source());
+    assert!(!bench.input.is_empty(), "the rest waits");
+    assert_eq!(bench.stream.applier().in_flight(), 2);
+}
+
+#[test]
+fn what_is_applied_may_be_acknowledged_and_no_more() {
+    let mut bench = Bench::new(WIDE);
+    bench.give(&["SET a 1"]);
+    assert_eq!(bench.stream.acknowledged(), 1000);
+    // The first transaction fills the gate: marker, DEL, ZADD, ZREM, SET.
+    let applied = bench.execute(1, 5);
+    assert_eq!((applied.len(), applied[0].writes), (1, 1));
+    assert_eq!(bench.stream.acknowledged(), bench.stream.read());
+}
+
+#[test]
+fn a_refused_transaction_ends_the_session_and_is_remembered() {
+    let mut bench = Bench::new(WIDE);
+    bench.give(&["LPUSH k v"]);
+    let replies = b"+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n-NOPERM no LPUSH\r\n-EXECABORT x\r\n";
+    let fault = bench.stream.on_target(&mut BytesMut::from(&replies[..]), NOW, &mut Vec::new()).expect_err("refused");
+    assert_eq!(fault.kind, crate::error::Kind::NoPermission);
+    assert!(fault.text.contains("LPUSH on key 'k'"), "{}", fault.text);
+    assert_eq!(bench.stream.applier().refused(), Some(1));
+}

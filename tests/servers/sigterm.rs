@@ -1,0 +1,89 @@
+//! SIGTERM: what was read is applied, and the process ends with 0 within 10 seconds.
+
+use crate::duet;
+use anyhow::{Result, ensure};
+use duet_chaos::compare::differences;
+use duet_chaos::daemon::Daemon;
+use duet_chaos::flavor::Flavor::Redis70;
+use duet_chaos::load::{Counted, Mixed};
+use duet_chaos::pair::{DEADLINE, More, Regions};
+use duet_chaos::servers::{Ending, free_port};
+use duet_chaos::wait::eventually;
+use std::time::{Duration, Instant};
+
+const PROMISED: Duration = Duration::from_secs(10);
+
+#[tokio::test]
+async fn it_drains_ends_with_0_and_the_next_start_goes_on() -> Result<()> {
+    let regions = Regions::start(Redis70, Redis70).await?;
+    let mut daemon = regions.daemon(duet()).await?;
+    let (west, east) = regions.clients().await?;
+    let loads = [Mixed::start(&regions.west, "w", 5_000).await?, Mixed::start(&regions.east, "e", 5_000).await?];
+    for load in &loads {
+        eventually("5,000 writes", DEADLINE, async || Ok((load.written() > 5_000).then_some(()))).await?;
+    }
+    let asked = Instant::now();
+    let status = daemon.terminate().await?;
+    ensure!(status.code() == Some(0) && asked.elapsed() < PROMISED, "{status} after {:?}", asked.elapsed());
+    Counted::new("down").write(&west, 500).await?;
+    for load in loads {
+        load.stop().await?;
+    }
+    daemon.resume()?;
+    daemon.wait_streaming(DEADLINE).await?;
+    regions.wait_equal().await?;
+    ensure!(Counted::new("down").totals(&east).await?.increments == 500);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_was_read_is_applied_before_the_end() -> Result<()> {
+    let regions = Regions::start(Redis70, Redis70).await?.behind_proxies().await?;
+    if let Some(proxy) = &regions.east_proxy {
+        proxy.delay(Duration::from_millis(100));
+    }
+    let mut daemon = regions.daemon(duet()).await?;
+    let (west, east) = regions.clients().await?;
+    Counted::new("w").write(&west, 2_000).await?;
+    let some = async || Ok((Counted::new("w").totals(&east).await?.additions > 0).then_some(()));
+    eventually("the first of them at the target", DEADLINE, some).await?;
+    ensure!(daemon.terminate().await?.success());
+    let found = differences(&regions.west, &regions.east).await?;
+    ensure!(found.is_empty(), "{found:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn it_ends_in_time_whatever_it_is_doing() -> Result<()> {
+    // Nobody there; servers that do not answer any more; a full sync.
+    let mut regions = Regions::start(Redis70, Redis70).await?;
+    let nobody =
+        regions.config(&More::default()).replace(&regions.east.address(), &format!("127.0.0.1:{}", free_port()?));
+    let mut connecting = Daemon::start(duet(), &nobody)?;
+    eventually("it to try", DEADLINE, async || connecting.status().await.map(Some)).await?;
+    ends_in_time(&mut connecting).await?;
+
+    regions.west.client().await?.run("DEBUG POPULATE 500000 key 64").await?;
+    let mut copying = Daemon::start(duet(), &regions.config(&More::default()))?;
+    copying
+        .wait_for("the full sync", DEADLINE, |status| status["links"][0]["full_sync"]["keys_done"].as_u64() > Some(0))
+        .await?;
+    ends_in_time(&mut copying).await?;
+
+    regions.west.restart(Ending::NoSave).await?;
+    regions.east.restart(Ending::NoSave).await?;
+    let regions = regions.behind_proxies().await?;
+    let mut silent = regions.daemon(duet()).await?;
+    for proxy in [&regions.west_proxy, &regions.east_proxy].into_iter().flatten() {
+        proxy.blackhole();
+    }
+    regions.west.client().await?.run("SET k 1").await?;
+    ends_in_time(&mut silent).await
+}
+
+async fn ends_in_time(daemon: &mut Daemon) -> Result<()> {
+    let asked = Instant::now();
+    let status = daemon.terminate().await?;
+    ensure!(status.code() == Some(0) && asked.elapsed() < PROMISED, "{status} after {:?}", asked.elapsed());
+    Ok(())
+}
