@@ -84,6 +84,7 @@ impl Run {
             },
             heartbeat_ms: rng.i64(30..150),
             read_bytes: [300, 2000, 16000][rng.usize(0..3)],
+            value_bytes: if rng.bool() { rng.usize(8..200) } else { 64 * 1024 },
             reserved,
             flaws: broken.flaws,
         };

@@ -96,6 +96,7 @@ impl Workload {
                 if rng.bool() { "DEL" } else { "UNLINK" },
                 &key(["text", "once", "hash"][rng.usize(0..3)], rng),
             ]),
+            12 if rng.bool() => owned(&["APPEND", &key("text", rng), &value]),
             12 => owned(&["HSET", &key("hash", rng), &rng.u8(0..4).to_string(), &value]),
             13 => owned(&["SADD", &key("set", rng), &rng.u8(0..20).to_string()]),
             14 => owned(&["SREM", &key("set", rng), &rng.u8(0..20).to_string()]),

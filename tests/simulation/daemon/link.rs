@@ -40,7 +40,7 @@ struct Session {
     sweeping: Option<Sweeping>,
     swept: Swept,
     streams: bool,
-    ack_wanted: bool,
+    ack_wanted: Option<u64>,
     source: Client,
     target: Client,
     source_in: BytesMut,
@@ -93,7 +93,7 @@ impl Session {
             sweeping: None,
             swept: Rc::new(RefCell::new(VecDeque::new())),
             streams: false,
-            ack_wanted: false,
+            ack_wanted: None,
             source: source.client,
             target,
             source_in,
@@ -124,7 +124,9 @@ impl Session {
         let mut next_ack = self.now().source_ms;
         self.take_in(link)?;
         loop {
-            while self.follow(link)? {}
+            if self.follow(link)? {
+                self.take_in(link)?;
+            }
             self.write(link)?;
             self.look_at_bounds(link);
             turn().await;
@@ -135,7 +137,9 @@ impl Session {
                 _ if self.state().marker_lost.take() => self.rewrite_marker(link),
                 _ => self.sweep_on(link)?,
             }
-            if self.now().source_ms >= next_ack || std::mem::take(&mut self.ack_wanted) {
+            if self.now().source_ms >= next_ack
+                || self.ack_wanted.take_if(|offset| link.acknowledged() >= *offset).is_some()
+            {
                 next_ack = self.now().source_ms + ACK_EVERY_MS;
                 self.acknowledge(link);
             }
@@ -179,7 +183,7 @@ impl Session {
     }
 
     fn take_in(&mut self, link: &mut Link) -> Result<(), Fault> {
-        if !self.source_in.is_empty() && link.wants_source() {
+        if link.wants_source() {
             let now = self.now();
             link.on_source(&mut self.source_in, now)?;
         }
@@ -243,7 +247,7 @@ impl Session {
         for event in stream.events() {
             match event {
                 Event::MarkerLost => self.pair.links[1 - self.index].marker_lost.set(true),
-                Event::AckWanted => self.ack_wanted = true,
+                Event::AckWanted { offset } => self.ack_wanted = Some(offset),
                 Event::SetAside { command, why, .. } => {
                     self.pair.world.borrow_mut().oracle.fail(format!("set aside: {command}: {why}"));
                 }

@@ -45,6 +45,8 @@ pub struct Settings {
     pub heartbeat_ms: i64,
     /// Bytes that one read may bring.
     pub read_bytes: usize,
+    /// A value with a longer encoding is copied in pieces, bytes.
+    pub value_bytes: usize,
     pub reserved: ReservedKeys,
     pub flaws: Flaws,
 }

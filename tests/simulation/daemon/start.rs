@@ -19,6 +19,7 @@ use super::attach::{self, Attached};
 use super::client::{Client, bytes, integer, sleep, text};
 use super::heartbeat::EXPIRE_MS;
 use super::{Pair, REGIONS};
+use crate::server::{COMMANDS, DATABASES};
 
 /// What a link remembers from one session to the next.
 #[derive(Debug, Default)]
@@ -188,7 +189,8 @@ impl Starting<'_> {
             features: TargetFeatures::of_server(Dialect::Redis, version),
             functions: version.0 >= 7,
             set_pxat: true,
-            value_bytes: 64 * 1024,
+            databases: DATABASES as u32,
+            value_bytes: self.pair.settings.value_bytes,
             prefix: self.pair.settings.reserved.prefix().to_vec(),
             keep: Arc::default(),
         }
@@ -206,11 +208,12 @@ impl Starting<'_> {
         let (major, minor, patch) = self.version();
         let version = Version(major as u16, minor as u16, patch as u16);
         let reserved = &self.pair.settings.reserved;
-        let names = crate::server::COMMANDS;
+        let names = COMMANDS;
         let rules = Rules {
             publish: false,
             flush: true,
             swapdb: true,
+            databases: DATABASES as u32,
             target: Capabilities::new(names, Dialect::Redis, version),
             heartbeat_expire_ms: EXPIRE_MS,
             reserved: reserved.clone(),

@@ -6,7 +6,7 @@ use super::data::{Entry, Keyspace, Text, Value};
 use super::dump;
 
 /// The commands on data that a server knows.
-pub const COMMANDS: [&str; 23] = [
+pub const COMMANDS: [&str; 24] = [
     "GET",
     "EXISTS",
     "SET",
@@ -27,6 +27,7 @@ pub const COMMANDS: [&str; 23] = [
     "ZREMRANGEBYSCORE",
     "XADD",
     "RESTORE",
+    "APPEND",
     "FLUSHDB",
     "FLUSHALL",
     "SWAPDB",
@@ -109,7 +110,17 @@ fn number(text: &[u8]) -> i64 {
 pub fn needs_memory(name: &[u8]) -> bool {
     matches!(
         name,
-        b"SET" | b"INCR" | b"INCRBY" | b"LPUSH" | b"RPUSH" | b"HSET" | b"SADD" | b"ZADD" | b"XADD" | b"RESTORE"
+        b"SET"
+            | b"APPEND"
+            | b"INCR"
+            | b"INCRBY"
+            | b"LPUSH"
+            | b"RPUSH"
+            | b"HSET"
+            | b"SADD"
+            | b"ZADD"
+            | b"XADD"
+            | b"RESTORE"
     )
 }
 
@@ -146,6 +157,13 @@ pub fn execute(keys: &mut Keyspace, args: &[Text], context: &Context) -> Done {
                 one(Reply::Integer(1), true)
             }
         },
+        b"APPEND" => {
+            let entry =
+                keys.0[here].entry(key).or_insert(Entry { value: Value::Text(Text::new()), expires_at_ms: None });
+            let Value::Text(text) = &mut entry.value else { return wrong_type() };
+            text.extend_from_slice(&args[2]);
+            one(Reply::Integer(text.len() as i64), true)
+        }
         b"INCR" | b"INCRBY" => {
             let by = args.get(2).map_or(1, |by| number(by));
             let entry =

@@ -12,7 +12,7 @@ mod requests;
 use std::collections::BTreeMap;
 
 pub use commands::COMMANDS;
-pub use data::{Entry, Keyspace, Text, Value};
+pub use data::{DATABASES, Entry, Keyspace, Text, Value};
 pub use history::Histories;
 
 use commands::{Context, Done, Effect, Reply, execute, needs_memory};
