@@ -74,11 +74,6 @@ impl Plan {
         self.lose_position > 0 || self.marker_lost > 0 || self.silence > 0 || self.restart > 0
     }
 
-    /// Whether clients may swap databases.
-    pub fn swaps(&self) -> bool {
-        self.silence > 0
-    }
-
     /// Whether clients are to be silent now.
     pub fn wants_silence(&self) -> bool {
         self.waiting.is_some()

@@ -38,6 +38,8 @@ pub struct Oracle {
     /// What a copy ends with deletes what the source lacks *by then*: until a link has come as far as the source was when
     /// its copy ended, the target may lack what it will lose anyway.
     floor: [(u64, u64); 2],
+    /// Clients have emptied or swapped whole databases.
+    pub flushed: bool,
     /// Heartbeats that were written in each region.
     pub beats: [u64; 2],
     /// The first promise that was broken, and how.
@@ -72,6 +74,7 @@ impl Oracle {
             markers,
             checked: [None; 2],
             floor: [(0, 0); 2],
+            flushed: false,
             beats: [0; 2],
             broken: None,
         }

@@ -4,14 +4,8 @@ use duet::engine::origin::ReservedKeys;
 
 use crate::server::Keyspace;
 
-/// Looks at the region `here` of `names`; `own` are the reserved names that its own clients wrote. Clients that swap databases move ours with them.
-pub fn holds(
-    region: &Keyspace,
-    reserved: &ReservedKeys,
-    [here, there]: [&str; 2],
-    own: &[u8],
-    swapped: bool,
-) -> Result<(), String> {
+/// Looks at the region `here` of `names`; `own` are the reserved names that its own clients wrote.
+pub fn holds(region: &Keyspace, reserved: &ReservedKeys, [here, there]: [&str; 2], own: &[u8]) -> Result<(), String> {
     let allowed = [
         reserved.marker(there),
         reserved.gate(there),
@@ -22,7 +16,7 @@ pub fn holds(
     ];
     for (index, database) in region.0.iter().enumerate() {
         for key in database.keys().filter(|key| key.starts_with(reserved.prefix())) {
-            if ((index != 0 && !swapped) || !allowed.contains(key)) && !key.ends_with(own) {
+            if (index != 0 || !allowed.contains(key)) && !key.ends_with(own) {
                 return Err(format!("{here} holds '{}' in database {index}", String::from_utf8_lossy(key)));
             }
         }
