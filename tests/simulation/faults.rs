@@ -133,11 +133,12 @@ impl Run {
 
     /// A server restarts and keeps its data.
     fn restart(&mut self, index: usize, forgets: bool) {
+        let may_lose = self.may_lose_position(index);
         let mut world = self.world.borrow_mut();
         let pause = world.rng.i64(0..40);
         world.down_until_ms[index] = world.now_ms + pause;
-        // A link that lags behind loses its position by it; both are not to be lost at once.
-        let renames = world.rng.bool() && (0..2).all(|source| world.oracle.high(source, &world.servers).is_some());
+        // A new name for the history is a lost position for a link that lags behind.
+        let renames = world.rng.bool() && may_lose;
         crate::trace(|| format!("restart of {index}, forgets {forgets}, renames {renames}"));
         let history = &mut world.servers[index].history;
         if forgets {
@@ -148,17 +149,18 @@ impl Run {
         world.disconnect_all(index);
     }
 
-    /// A position is lost, if the other one is not: by a restart, or because the backlog was too short.
+    /// Whether the pair can cope with the loss of the position in region `index`: the other one is there, and the region
+    /// holds keys (a link whose source is empty holds, and asks its operator).
+    fn may_lose_position(&self, index: usize) -> bool {
+        let world = self.world.borrow();
+        let both = (0..2).all(|source| world.oracle.high(source, &world.servers).is_some());
+        both && world.servers[index].keys.without(self.settings.reserved.prefix()) != Keyspace::default()
+    }
+
+    /// A position is lost: by a restart, or because the backlog was too short.
     fn lose_position(&mut self) {
         let index = self.side();
-        let both = {
-            let world = self.world.borrow();
-            (0..2).all(|source| world.oracle.high(source, &world.servers).is_some())
-        };
-        // A position that is lost at a region without keys holds the link, which asks its operator.
-        if !both
-            || self.world.borrow().servers[index].keys.without(self.settings.reserved.prefix()) == Keyspace::default()
-        {
+        if !self.may_lose_position(index) {
             return;
         }
         if self.world.borrow_mut().rng.bool() {

@@ -38,6 +38,7 @@ pub struct Oracle {
     /// What a copy ends with deletes what the source lacks *by then*: until a link has come as far as the source was when
     /// its copy ended, the target may lack what it will lose anyway.
     floor: [(u64, u64); 2],
+    copying: [bool; 2],
     /// Clients have emptied or swapped whole databases.
     pub flushed: bool,
     /// Heartbeats that were written in each region.
@@ -74,6 +75,7 @@ impl Oracle {
             markers,
             checked: [None; 2],
             floor: [(0, 0); 2],
+            copying: [false; 2],
             flushed: false,
             beats: [0; 2],
             broken: None,
@@ -102,10 +104,13 @@ impl Oracle {
         let Some(marker) = target.keys.text(&self.markers[source]).and_then(Marker::parse) else { return };
         crate::trace(|| format!("commit from {source} at {}: {marker}", target.history.offset));
         if marker.phase != Phase::Streaming {
-            self.checked[source] = None;
-            let history = &servers[source].history;
-            self.floor[source] = (self.past[source].number(&history.id).unwrap_or(0), history.offset);
+            self.copying[source] = true;
             return;
+        }
+        if std::mem::take(&mut self.copying[source]) {
+            let history = &servers[source].history;
+            self.checked[source] = None;
+            self.floor[source] = (self.past[source].number(&history.id).unwrap_or(0), history.offset);
         }
         let past = &self.past[source];
         let Some(number) = past.number(marker.high.replication_id.as_str()) else { return };

@@ -13,7 +13,7 @@ use crate::network::{Shared, Way, World};
 use crate::oracle::Oracle;
 use crate::promises::{self, no_echo::Idle};
 use crate::server::{Defects, Flavour, Server};
-use crate::workload::{CLIENTS_OWN, Workload};
+use crate::workload::{CLIENTS_OWN, Care, Workload};
 
 /// Steps after which a pair that does not come to rest is given up.
 const MOST_STEPS: u64 = 400_000;
@@ -118,6 +118,8 @@ impl Run {
     }
 
     fn whole(&mut self) -> Result<(), String> {
+        let before = self.world.borrow_mut().rng.u8(0..30);
+        (0..before).for_each(|_| self.workload.write(&mut self.world.borrow_mut(), 0, Care::None));
         self.start_daemon();
         while self.writes > 0 {
             self.step()?;
@@ -197,10 +199,16 @@ impl Run {
         if index == 1 && !self.begun[1] {
             return;
         }
-        // A region that is, or will be, copied onto takes new keys only: more is a conflict.
         self.workload.copied = self.begun[0];
-        let fresh = if index == 1 { !ahead[0] } else { self.begun[1] && !ahead[1] };
-        self.workload.write(&mut world, index, fresh);
+        // What the links that write to the region, and read it, are about to do.
+        let care = if (index == 1 || self.begun[1]) && !ahead[1 - index] {
+            Care::FreshKeys
+        } else if !ahead[index] {
+            Care::NoMerging
+        } else {
+            Care::None
+        };
+        self.workload.write(&mut world, index, care);
         self.writes = self.writes.saturating_sub(1);
         self.outcome.writes += 1;
     }
