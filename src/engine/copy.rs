@@ -154,6 +154,12 @@ impl Copy {
         self.flush();
     }
 
+    /// The target has lost marker and gate of this link: they are written again at once.
+    pub fn marker_lost(&mut self) {
+        self.applier.marker_lost();
+        self.flush();
+    }
+
     /// Whether there is room for more of the dump.
     pub fn wants_source(&self) -> bool {
         self.applier.has_room() && !matches!(self.stage, Stage::Done)

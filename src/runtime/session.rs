@@ -272,7 +272,7 @@ impl<'a> Session<'a> {
     pub fn rewrite_marker(&self, link: &mut Link) {
         tracing::warn!(link = %self.link().board.direction, "the target lost the marker of this link: it is written again");
         match link {
-            Link::Copying(copy) => copy.applier().marker_lost(),
+            Link::Copying(copy) => copy.marker_lost(),
             Link::Streaming(stream) => stream.marker_lost(self.now()),
         }
     }
