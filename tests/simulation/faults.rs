@@ -200,10 +200,10 @@ impl Run {
     /// A client removes the marker.
     fn lose_marker(&mut self) {
         let index = self.side();
+        let may_lose = self.may_lose_position(1 - index);
         let mut world = self.world.borrow_mut();
-        let both = (0..2).all(|source| world.oracle.high(source, &world.servers).is_some());
         let marker: Text = world.oracle.markers[1 - index].clone();
-        if both {
+        if may_lose {
             crate::trace(|| format!("marker removed at {index}"));
             world.tick(index);
             let _taken = world.servers[index].client(0, &[vec![b"DEL".to_vec(), marker]]);

@@ -7,6 +7,8 @@
 //! [`run`] plays one seed with the clients of [`workload`] and the misfortunes of [`faults`]; [`server`], [`network`] and
 //! [`daemon`] are what it plays with; [`oracle`] knows what should be, and [`promises`] has a file for each promise.
 
+#[cfg(test)]
+mod broken;
 mod daemon;
 mod faults;
 mod network;

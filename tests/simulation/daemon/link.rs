@@ -272,7 +272,7 @@ impl Session {
 
     fn rewrite_marker(&self, link: &mut Link) {
         match link {
-            Link::Copying(copy) => copy.applier().marker_lost(),
+            Link::Copying(copy) => copy.marker_lost(),
             Link::Streaming(stream) => stream.marker_lost(self.now()),
         }
     }
