@@ -83,7 +83,9 @@ impl Session {
         let position = source.position;
         let from = resumed.map_or(attached, |marker| (marker.high.offset, marker.time_ms));
         let clock = StreamClock::new(from, attached, pair.settings.heartbeat_ms);
-        let applier = Applier::new(identity, pair.settings.bounds);
+        let mut bounds = pair.settings.bounds;
+        bounds.in_flight += if pair.settings.flaws.unbounded { 2 } else { 0 };
+        let applier = Applier::new(identity, bounds);
         let source_in = source.client.input.split();
         let mut session = Self {
             pair,

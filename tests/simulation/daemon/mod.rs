@@ -36,6 +36,10 @@ pub struct Flaws {
     pub no_sweep: bool,
     /// A copy does not wait for the other link.
     pub no_drain: bool,
+    /// A copy takes reserved keys for data.
+    pub reserved_copied: bool,
+    /// More is sent ahead than was allowed.
+    pub unbounded: bool,
 }
 
 /// What a daemon is told.

@@ -185,14 +185,16 @@ impl Starting<'_> {
 
     fn copy_rules(&self) -> CopyRules {
         let version = self.version();
+        let settings = &self.pair.settings;
+        let reserved = settings.reserved.prefix();
         CopyRules {
             restorable: Restorable::of_server(Dialect::Redis, version),
             features: TargetFeatures::of_server(Dialect::Redis, version),
             functions: version.0 >= 7,
             set_pxat: true,
             databases: DATABASES as u32,
-            value_bytes: self.pair.settings.value_bytes,
-            prefix: self.pair.settings.reserved.prefix().to_vec(),
+            value_bytes: settings.value_bytes,
+            prefix: if settings.flaws.reserved_copied { b"none:".to_vec() } else { reserved.to_vec() },
             keep: Arc::default(),
         }
     }
