@@ -83,7 +83,11 @@ pub fn advice(kind: Kind) -> Advice {
             Halt,
             "Check that the address leads to a Redis or Valkey primary and not to a proxy; report it with the reason if it repeats.",
         ),
-        Kind::Dump => ("dump", Halt, "The dump could not be read: report it with the reason and the server's version."),
+        Kind::Dump => (
+            "dump",
+            Halt,
+            "Nothing, if it passes: Duet copies again from the start. If it repeats, report it with the reason and the server's version; a key of an unknown type has to stay unwritten while its region is copied.",
+        ),
         Kind::ExistingKeys => (
             "existing_keys",
             Hold,
@@ -103,7 +107,7 @@ pub fn advice(kind: Kind) -> Advice {
         Kind::SourceShrunk => (
             "source_shrunk",
             Hold,
-            "If the smaller region is right, restart with `--full-sync` in this link's direction; if the larger one is, in the other direction.",
+            "If the larger region is right, restart with `--full-sync` in the other direction; if the smaller one is, in this link's direction (an empty one is never copied: flush the other by hand).",
         ),
         Kind::Superseded => {
             ("superseded", Stop, "Run one daemon per pair: stop this one, or stop the other and restart this one.")
@@ -111,7 +115,7 @@ pub fn advice(kind: Kind) -> Advice {
         Kind::NotFenced => (
             "not_fenced",
             Halt,
-            "Allow the user CLIENT LIST and CLIENT KILL at this server (ACL SETUSER name +client|list +client|kill).",
+            "Allow the user CLIENT LIST and CLIENT KILL at this server (ACL SETUSER name +client|list +client|kill); if it may, see in CLIENT LIST which connections named duet/ stay.",
         ),
         Kind::SameServer => ("same_server", Hold, "Point the two regions at different servers."),
         Kind::TooOld => ("too_old", Halt, "Upgrade the server to Redis 5 or later."),

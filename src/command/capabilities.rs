@@ -31,6 +31,16 @@ impl Capabilities {
         Self { known: [true; COUNT], dialect: Dialect::Redis, version: Version(u16::MAX, 0, 0) }
     }
 
+    /// The server's family.
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// The server's version.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
     /// Whether the server has this command; never for one that is not in our table.
     pub fn knows(&self, name: &str) -> bool {
         lookup(name.as_bytes()).is_some_and(|spec| self.has(spec.id))

@@ -26,7 +26,7 @@ const RETRY_MOST: RangeInclusive<Duration> = Duration::from_millis(100)..=Durati
 const SHUTDOWN_TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(60);
 const BATCH_COMMANDS: RangeInclusive<u64> = 1..=65_536;
 const BATCH_BYTES: RangeInclusive<u64> = 1_024..=16_777_216;
-const IN_FLIGHT: RangeInclusive<u64> = 1..=4_096;
+const IN_FLIGHT: RangeInclusive<u64> = 1..=crate::engine::apply::MOST_IN_FLIGHT;
 const VALUE_BYTES: RangeInclusive<u64> = 4_096..=16_777_216;
 
 /// Checks everything but what the network knows.

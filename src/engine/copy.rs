@@ -4,6 +4,8 @@
 //! element commands otherwise, and in pieces when it is big. The marker says `copying` all the while: a restart copies
 //! again.
 
+mod unknown;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -12,11 +14,13 @@ use bytes::{Buf, Bytes, BytesMut};
 use super::apply::{Applied, Applier};
 use super::checkpoint::Checkpoint;
 use super::decode::rebuild;
+use super::origin::Phase;
 use super::position::Position;
 use super::source::{Announcement, DumpLength};
 use crate::error::{Fault, Kind};
-use crate::wire::rdb::{DumpReader, Element, Event as DumpEvent, Key, Limits, Record, Restorable};
+use crate::wire::rdb::{DumpError, DumpReader, Element, Event as DumpEvent, Key, Limits, Record, Restorable};
 use crate::wire::resp::push_command;
+use unknown::Unknown;
 
 /// What the copy needs to know of its target and of its orders.
 #[derive(Debug, Clone)]
@@ -44,6 +48,13 @@ pub struct CopyRules {
 pub enum CopyEvent {
     /// The dump says that so many keys will come.
     Total(u64),
+    /// The dump can't be read on before [`Copy::answer`] has been given what the source answers to `DUMP` of this key.
+    Ask {
+        /// The key's database.
+        database: u32,
+        /// The key.
+        key: Bytes,
+    },
     /// A value was not copied, or not all of it.
     SetAside {
         /// Its database.
@@ -78,22 +89,25 @@ pub struct Copy {
     now_ms: i64,
     /// The big value that is arriving; `None` also when it is passed over.
     big: Option<(Key, bool)>,
+    /// The value of an unknown type that has been reached and not passed yet.
+    unknown: Option<Unknown>,
     events: Vec<CopyEvent>,
     keys: u64,
 }
 
 impl Copy {
-    /// A copy of the history up to `position`; `sweeps` tells whether deletions will follow it.
-    pub fn new(rules: CopyRules, applier: Applier, position: Position, now_ms: i64, sweeps: bool) -> Self {
+    /// A copy of the history up to `position`; `phase` is what the marker says meanwhile.
+    pub fn new(rules: CopyRules, applier: Applier, position: Position, now_ms: i64, phase: Phase) -> Self {
         let limits = Limits { whole_bytes: rules.value_bytes, piece_bytes: rules.value_bytes };
         Self {
             applier,
             dump: DumpReader::new(limits),
             stage: Stage::Announced,
             length: None,
-            checkpoint: Checkpoint::copying(position, now_ms, sweeps),
+            checkpoint: Checkpoint::copying(phase, position, now_ms),
             now_ms,
             big: None,
+            unknown: None,
             events: Vec::new(),
             keys: 0,
             rules,
@@ -112,9 +126,10 @@ impl Copy {
             self.stage = Stage::Dump;
         }
         while matches!(self.stage, Stage::Dump) && self.wants_source() {
-            let Some(event) = self.dump.next(input).map_err(|error| Fault::new(Kind::Dump, error.to_string()))? else {
+            if !self.pass_unknown(input)? {
                 break;
-            };
+            }
+            let Some(event) = self.dump.next(input).map_err(|error| unreadable(&error))? else { break };
             self.dump_event(event)?;
             if self.applier.is_full() {
                 self.flush();
@@ -154,15 +169,16 @@ impl Copy {
         self.flush();
     }
 
-    /// The target has lost marker and gate of this link: they are written again at once.
-    pub fn marker_lost(&mut self) {
-        self.applier.marker_lost();
+    /// The target has lost marker and gate of this link: they are written again at once, and erased where they were
+    /// moved to.
+    pub fn marker_lost(&mut self, moved_to: &[u32]) {
+        self.applier.marker_lost(moved_to);
         self.flush();
     }
 
-    /// Whether there is room for more of the dump.
+    /// Whether there is room for more of the dump, and nothing else is to be known first.
     pub fn wants_source(&self) -> bool {
-        self.applier.has_room() && !matches!(self.stage, Stage::Done)
+        self.applier.has_room() && !self.is_asking() && !matches!(self.stage, Stage::Done)
     }
 
     /// Whether the dump has been read to its end and the target has executed all of it.
@@ -222,6 +238,10 @@ impl Copy {
                 self.keys += u64::from(key.is_some());
                 self.set_aside(key.as_ref(), what, "Duet can't copy it".to_owned());
             }
+            DumpEvent::Unknown { key, type_code } => {
+                self.keys += 1;
+                self.ask(key, type_code);
+            }
             DumpEvent::End => {
                 self.stage = match self.length {
                     Some(DumpLength::Mark(mark)) => Stage::Mark(mark),
@@ -252,18 +272,13 @@ impl Copy {
     }
 
     fn record(&mut self, record: &Record) -> Result<(), Fault> {
-        let dump = |error: crate::wire::rdb::DumpError| Fault::new(Kind::Dump, error.to_string());
         let key = &record.key;
         if self.rules.set_pxat
             && let Some(text) = record.text()
         {
-            self.text(key, &text.map_err(dump)?);
+            self.text(key, &text.map_err(|error| unreadable(&error))?);
         } else if let Some(payload) = record.payload_for(&self.rules.restorable) {
-            let ttl = key.expires_at_ms.unwrap_or(0).to_string();
-            self.applier.batch().push_own(key.database, |out| {
-                push_command(out, &[b"RESTORE", &*key.name, ttl.as_bytes(), &payload, b"REPLACE", b"ABSTTL"]);
-                1
-            });
+            self.restore(key, &payload);
         } else {
             let mut first = true;
             for elements in record.pieces(self.rules.value_bytes) {
@@ -339,9 +354,16 @@ impl Copy {
     }
 }
 
+fn unreadable(error: &DumpError) -> Fault {
+    Fault::new(Kind::Dump, error.to_string())
+}
+
 /// How a name that the target keeps is written down.
 pub fn kept_name(database: u32, name: &[u8]) -> Vec<u8> {
     let mut kept = format!("{database}:").into_bytes();
     kept.extend_from_slice(name);
     kept
 }
+
+#[cfg(test)]
+mod tests;

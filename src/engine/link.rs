@@ -61,6 +61,14 @@ impl Link {
         *self = Self::Streaming(Box::new(stream));
     }
 
+    /// Whether nothing more can be brought to an end without more from the source.
+    pub fn is_drained(&mut self) -> bool {
+        match self {
+            Self::Copying(copy) => copy.applier().is_idle(),
+            Self::Streaming(stream) => stream.is_drained(),
+        }
+    }
+
     /// Bytes of the source's history whose writes the target has applied; 0 while nothing may be acknowledged.
     pub fn acknowledged(&self) -> u64 {
         match self {

@@ -1,7 +1,7 @@
 //! Every decision. Takes bytes, replies and the time, gives bytes and events; knows no socket, clock, file or random number.
 //!
-//! A write flows through the rooms in this order: [`source`] obtains the stream, [`decode`] finds the changes, [`origin`]
-//! tells whose they are, [`apply`] puts them into marked transactions, [`checkpoint`] says where a restart reads on.
+//! A write flows through the rooms in this order: [`source`] obtains the stream, [`decode`] makes commands of values that
+//! can't be restored, [`origin`] tells whose a write is, [`apply`] puts it into marked transactions, [`checkpoint`] says where a restart reads on.
 //! [`stream`] composes them for increments, [`copy`] for a full copy, [`link`] for both in turn; [`plan`] decides which of
 //! the two a link does.
 

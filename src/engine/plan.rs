@@ -62,7 +62,9 @@ pub enum CopyReason {
     },
     /// An earlier copy did not come to its end.
     Interrupted {
-        /// That copy was to end with deletions.
+        /// What that copy was.
+        phase: Phase,
+        /// This one ends with deletions.
         sweeps: bool,
     },
     /// The source can't continue from the link's position.
@@ -78,19 +80,18 @@ impl CopyReason {
     pub fn sweeps(self) -> bool {
         match self {
             Self::Initial { .. } | Self::Refill => false,
-            Self::Interrupted { sweeps } => sweeps,
+            Self::Interrupted { sweeps, .. } => sweeps,
             Self::PositionLost | Self::Ordered => true,
         }
     }
 
-    /// Whether a copy that is made again because this one was interrupted ends with deletions: what this one has brought
-    /// may be gone at the source by then. Where the target held keys of its own, they can't be told from such leftovers,
-    /// and nothing is deleted.
-    pub fn sweeps_again(self) -> bool {
+    /// What the marker says while it is under way.
+    pub fn phase(self) -> Phase {
         match self {
-            Self::Initial { into_nothing } => into_nothing,
-            Self::Interrupted { sweeps } => sweeps,
-            Self::Refill | Self::PositionLost | Self::Ordered => true,
+            Self::Initial { into_nothing: false } => Phase::Copying,
+            Self::Initial { into_nothing: true } | Self::Refill => Phase::Filling,
+            Self::Interrupted { phase, .. } => phase,
+            Self::PositionLost | Self::Ordered => Phase::Recopying,
         }
     }
 }
@@ -117,6 +118,7 @@ pub fn plan(view: &View) -> Plan {
     let own_continues = !view.marker_broken && continues(own.as_ref(), source);
     let other_continues = continues(source.marker.as_ref(), target);
     match view.ordered {
+        Some(Ordered::This) if source.keys == 0 && target.keys > 0 => return shrunk(view),
         Some(Ordered::This) => return Plan::Copy(CopyReason::Ordered),
         Some(Ordered::Other) if !own_continues => return Plan::Fix,
         Some(Ordered::Other) | None => {}
@@ -124,22 +126,41 @@ pub fn plan(view: &View) -> Plan {
     if own_continues {
         return resume(own);
     }
-    let copies = |marker: Option<Marker>| match marker?.phase {
-        Phase::Copying => Some(false),
-        Phase::Recopying => Some(true),
-        Phase::Streaming => None,
-    };
+    let copies = |marker: Option<Marker>| marker.map(|marker| marker.phase).filter(|phase| *phase != Phase::Streaming);
     let other_copies = copies(source.marker).is_some();
     match (own, source.marker) {
-        (Some(Marker { phase: Phase::Copying | Phase::Recopying, .. }), _) if view.copies_first || !other_copies => {
-            let sweeps = copies(own).unwrap_or(false);
-            Plan::Copy(CopyReason::Interrupted { sweeps })
+        // Two orders in opposite directions, neither carried out: only their giver knows which one counts.
+        _ if copies(own) == Some(Phase::Recopying) && copies(source.marker) == Some(Phase::Recopying) => {
+            both_lost(view)
+        }
+        (Some(Marker { phase: phase @ (Phase::Copying | Phase::Filling | Phase::Recopying), .. }), _)
+            if view.copies_first || !other_copies =>
+        {
+            again(view, phase, other_continues)
         }
         _ if other_copies => Plan::Fix,
         (None, None) if view.copies_first => Plan::Copy(CopyReason::Initial { into_nothing: target.keys == 0 }),
         (None, None) => Plan::Wait,
         (Some(_), _) | (_, Some(_)) => lost(view, other_continues),
     }
+}
+
+/// A copy did not come to its end. If this one is to end with deletions, what makes them safe must hold: the source is
+/// not empty, and the other link has brought it all that was written at the target.
+fn again(view: &View, phase: Phase, other_continues: bool) -> Plan {
+    let View { source, target, .. } = view;
+    let sweeps = match phase {
+        Phase::Recopying => true,
+        Phase::Filling => other_continues,
+        Phase::Copying | Phase::Streaming => false,
+    };
+    if sweeps && has_shrunk(source, target) {
+        return shrunk(view);
+    }
+    if phase == Phase::Recopying && source.marker.is_some() && !other_continues {
+        return both_lost(view);
+    }
+    Plan::Copy(CopyReason::Interrupted { phase, sweeps })
 }
 
 fn resume(marker: Option<Marker>) -> Plan {
@@ -156,13 +177,7 @@ fn lost(view: &View, other_continues: bool) -> Plan {
     if !other_continues {
         return match source.keys {
             0 => Plan::Fix,
-            _ => Plan::Hold(Fault::new(
-                Kind::BothPositionsLost,
-                format!(
-                    "neither {} ({} keys) nor {} ({} keys) can continue from where Duet stood",
-                    source.region, source.keys, target.region, target.keys
-                ),
-            )),
+            _ => both_lost(view),
         };
     }
     if !view.copy_when_lost {
@@ -171,14 +186,31 @@ fn lost(view: &View, other_continues: bool) -> Plan {
             format!("{} can't continue from where the link stood; position_lost is \"hold\"", source.region),
         ));
     }
-    let shrunk = target.keys >= SHRUNK_FROM && source.keys * SHRUNK_TO_ONE_IN < target.keys;
-    if shrunk || (source.keys == 0 && target.keys > 0) {
-        return Plan::Hold(Fault::new(
-            Kind::SourceShrunk,
-            format!("{} holds {} keys, {} holds {}", source.region, source.keys, target.region, target.keys),
-        ));
+    if has_shrunk(source, target) {
+        return shrunk(view);
     }
     Plan::Copy(CopyReason::PositionLost)
+}
+
+/// Whether a copy would spread emptiness.
+fn has_shrunk(source: &End, target: &End) -> bool {
+    let smaller = target.keys >= SHRUNK_FROM && source.keys * SHRUNK_TO_ONE_IN < target.keys;
+    smaller || (source.keys == 0 && target.keys > 0)
+}
+
+fn shrunk(view: &View) -> Plan {
+    let View { source, target, .. } = view;
+    Plan::Hold(Fault::new(
+        Kind::SourceShrunk,
+        format!("{} holds {} keys, {} holds {}", source.region, source.keys, target.region, target.keys),
+    ))
+}
+
+fn both_lost(view: &View) -> Plan {
+    let View { source, target, .. } = view;
+    let regions = format!("{} ({} keys) nor {} ({} keys)", source.region, source.keys, target.region, target.keys);
+    let text = format!("neither {regions} can continue from where Duet stood");
+    Plan::Hold(Fault::new(Kind::BothPositionsLost, text))
 }
 
 /// Whether the link that left `marker` can read on at `source`.
@@ -243,9 +275,17 @@ mod tests {
     fn an_interrupted_copy_is_made_again() {
         let other = marker(Phase::Streaming, "b");
         let again = view(end("a", "a", 9, other), end("b", "b", 4, marker(Phase::Copying, "a")));
-        assert_eq!(told(&again), "copy Interrupted { sweeps: false }");
+        assert_eq!(told(&again), "copy Interrupted { phase: Copying, sweeps: false }");
+        let filled = view(end("a", "a", 9, other), end("b", "b", 4, marker(Phase::Filling, "a")));
+        assert_eq!(
+            told(&filled),
+            "copy Interrupted { phase: Filling, sweeps: true }",
+            "it may have brought what is gone"
+        );
+        let alone = view(end("a", "a", 9, None), end("b", "b", 4, marker(Phase::Filling, "a")));
+        assert_eq!(told(&alone), "copy Interrupted { phase: Filling, sweeps: false }", "or what clients wrote there");
         let before_fix = view(end("a", "a", 9, None), end("b", "b", 0, marker(Phase::Copying, "a")));
-        assert_eq!(told(&before_fix), "copy Interrupted { sweeps: false }");
+        assert_eq!(told(&before_fix), "copy Interrupted { phase: Copying, sweeps: false }");
     }
 
     #[test]
@@ -257,8 +297,8 @@ mod tests {
         };
         assert_eq!(told(&reverse), "fix");
         let both = view(end("a", "a", 9, other), end("b", "b", 9, marker(Phase::Recopying, "a")));
-        assert_eq!(told(&both), "copy Interrupted { sweeps: true }", "of two copies the forward one is made");
-        assert_eq!(told(&View { copies_first: false, ..both }), "fix");
+        assert_eq!(told(&both), "hold BothPositionsLost", "of two copies none is made");
+        assert_eq!(told(&View { copies_first: false, ..both }), "hold BothPositionsLost");
     }
 
     #[test]
@@ -281,6 +321,22 @@ mod tests {
         assert_eq!(told(&view(end("a", "a", 400, other), end("b", "b", 1000, own))), "hold SourceShrunk");
         assert_eq!(told(&view(end("a", "a", 0, None), end("b", "b", 9, own))), "fix", "the other link refills it");
         assert_eq!(told(&view(end("b", "b", 9, own), end("a", "a", 0, None))), "copy Refill");
+    }
+
+    #[test]
+    fn a_copy_with_deletions_is_not_made_again_from_what_has_become_empty() {
+        let other = marker(Phase::Streaming, "b");
+        let own = marker(Phase::Recopying, "a");
+        assert_eq!(
+            told(&view(end("a", "a", 9, other), end("b", "b", 9, own))),
+            "copy Interrupted { phase: Recopying, sweeps: true }"
+        );
+        assert_eq!(told(&view(end("a", "a", 0, other), end("b", "b", 9, own))), "hold SourceShrunk");
+        let lost = marker(Phase::Streaming, "0");
+        assert_eq!(told(&view(end("a", "a", 9, lost), end("b", "b", 9, own))), "hold BothPositionsLost");
+        let mut ordered = view(end("a", "a", 0, other), end("b", "b", 9, own));
+        ordered.ordered = Some(Ordered::This);
+        assert_eq!(told(&ordered), "hold SourceShrunk");
     }
 
     #[test]

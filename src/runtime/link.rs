@@ -26,7 +26,8 @@ pub async fn run(pair: Arc<Pair>, index: usize) {
         };
         state.set_in_step(false);
         let streamed = state.board.state() == State::Streaming;
-        if show(&pair, index, &fault) == Stance::Stop {
+        let stance = show(&pair, index, &fault);
+        if stance == Stance::Stop {
             pair.superseded.cancel();
             return;
         }
@@ -35,7 +36,9 @@ pub async fn run(pair: Arc<Pair>, index: usize) {
             () = tokio::time::sleep(pause(&pair, tries)) => {}
             () = pair.shutdown.cancelled() => {}
         }
-        state.board.reconnects.add(1);
+        if stance == Stance::Connect && !pair.shutdown.is_cancelled() {
+            state.board.reconnects.add(1);
+        }
     }
 }
 
@@ -53,9 +56,10 @@ fn show(pair: &Pair, index: usize, fault: &Fault) -> Stance {
     advice.stance
 }
 
-/// How long to wait before the next try: anything up to twice as long as before, so that daemons do not come together.
+/// How long to wait before the next try: twice as long as before, less a random part of up to a half, so that daemons
+/// do not come together.
 fn pause(pair: &Pair, tries: u32) -> Duration {
     let retry = &pair.config.retry;
     let longest = retry.first.saturating_mul(1u32.checked_shl(tries.min(20)).unwrap_or(u32::MAX)).min(retry.most);
-    retry.first.min(longest).max(longest.mul_f64(fastrand::f64()))
+    longest.mul_f64(0.5 + fastrand::f64() / 2.0)
 }

@@ -1,7 +1,8 @@
 //! Effects: sockets, the clock, random numbers. Performs what the engine decides.
 //!
 //! * [`run`]: a pair, until it is told to stop; `link`: one direction, session after session.
-//! * `start` (with `fence`, `attach`, `names`): a session begins; `session`, `pump`: it works; `sweep`: deletions after a copy.
+//! * `start` (with `fence`, `attach`, `names`): a session begins; `session`, `pump`: it works; `inquiry`: what a copy
+//!   has to ask; `sweep`: deletions after a copy.
 //! * `heartbeat`, `clock`: a region's pulse; `shared`: what these tasks know of each other; `client`: requests and replies.
 
 mod attach;
@@ -9,6 +10,7 @@ mod client;
 mod clock;
 mod fence;
 mod heartbeat;
+mod inquiry;
 mod link;
 mod names;
 mod pump;

@@ -11,7 +11,6 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::attach::Attached;
 use super::session::Session;
-use crate::engine::apply::Applied;
 use crate::engine::link::Link;
 use crate::error::{Fault, Kind};
 use crate::wire::resp::push_command;
@@ -24,6 +23,8 @@ const SLICES: usize = 64;
 const UNWRITTEN: usize = 8 * 1024 * 1024;
 /// How often the source hears what the target has applied.
 const ACK_EVERY: Duration = Duration::from_millis(250);
+/// How long what a source sent last may take to be applied after its connection has ended.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 /// A server that owes an answer and says nothing for so long is given up. Heartbeats make both speak all the time.
 const SILENCE: Duration = Duration::from_secs(20);
 
@@ -55,6 +56,14 @@ impl Lines {
     }
 }
 
+/// Why nothing more is read from the source.
+enum Ending {
+    /// The daemon stops.
+    Stop,
+    /// The source's connection has ended; what came before is still brought to the target, until then.
+    Lost(Fault, Instant),
+}
+
 /// Drives the link until a connection fails, a server refuses, or the daemon stops and all is drained.
 ///
 /// # Errors
@@ -62,8 +71,7 @@ impl Lines {
 pub async fn run(lines: &mut Lines, link: &mut Link, session: &mut Session<'_>) -> Result<(), Fault> {
     let mut ticks = interval(ACK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut applied = Vec::new();
-    let mut draining = false;
+    let mut ending = None;
     take_in(lines, link, session)?;
     loop {
         if session.follow(link)? {
@@ -73,29 +81,36 @@ pub async fn run(lines: &mut Lines, link: &mut Link, session: &mut Session<'_>) 
             acknowledge(lines, link);
         }
         write_target(lines, link)?;
-        write_source(lines)?;
-        if draining && link.applier().is_idle() {
-            acknowledge(lines, link);
-            return write_source(lines);
+        match &ending {
+            Some(Ending::Stop) if link.is_drained() => {
+                acknowledge(lines, link);
+                return write_source(lines);
+            }
+            Some(Ending::Lost(fault, until)) => {
+                lines.source_out.clear();
+                if link.is_drained() || Instant::now() > *until {
+                    return Err(fault.clone());
+                }
+            }
+            Some(Ending::Stop) | None => write_source(lines)?,
         }
         let unwritten: usize = link.applier().out().iter().map(Bytes::len).sum();
-        let read_source = !draining && link.wants_source() && unwritten < UNWRITTEN;
+        let has_room = link.applier().has_room() && unwritten < UNWRITTEN;
+        let read_source = ending.is_none() && link.wants_source() && unwritten < UNWRITTEN;
         let source = interest(read_source, !lines.source_out.is_empty());
         let target = interest(true, unwritten > 0).unwrap_or(Interest::READABLE);
         tokio::select! {
             ready = lines.target.ready(target) => {
                 if ready.map_err(|error| lost(&error, "target"))?.is_readable() {
-                    read(&lines.target, &mut lines.target_in, "target")?;
-                    lines.target_heard = Instant::now();
-                    link.on_target(&mut lines.target_in, session.now(), &mut applied)?;
-                    judge(&mut applied, link, session);
-                    take_in(lines, link, session)?;
+                    hear_target(lines, link, session)?;
                 }
             }
             ready = ready(&lines.source, source) => {
                 if ready.map_err(|error| lost(&error, "source"))?.is_readable() && read_source {
-                    let bytes = read(&lines.source, &mut lines.source_in, "source")?;
-                    session.link().board.bytes_read.add(bytes as u64);
+                    match read(&lines.source, &mut lines.source_in, "source") {
+                        Ok(bytes) => session.link().board.bytes_read.add(bytes as u64),
+                        Err(fault) => ending = Some(Ending::Lost(fault, Instant::now() + LAST_WORDS)),
+                    }
                     lines.source_heard = Instant::now();
                     take_in(lines, link, session)?;
                 }
@@ -106,10 +121,29 @@ pub async fn run(lines: &mut Lines, link: &mut Link, session: &mut Session<'_>) 
                 session.tick();
             }
             () = session.marker_lost() => session.rewrite_marker(link),
-            deleted = session.deletions() => session.delete(link, deleted),
-            () = session.stopping(), if !draining => draining = true,
+            answer = session.answer() => {
+                session.answered(link, answer);
+                take_in(lines, link, session)?;
+            }
+            deleted = session.deletions(), if has_room => session.delete(link, deleted),
+            () = session.stopping(), if ending.is_none() => ending = Some(Ending::Stop),
         }
     }
+}
+
+/// Takes what the target answered.
+fn hear_target(lines: &mut Lines, link: &mut Link, session: &mut Session<'_>) -> Result<(), Fault> {
+    let heard = read(&lines.target, &mut lines.target_in, "target");
+    lines.target_heard = Instant::now();
+    let mut applied = Vec::new();
+    // What was executed before a refusal, or before the end of the connection, counts all the same.
+    let judged = link.on_target(&mut lines.target_in, session.now(), &mut applied);
+    for transaction in applied {
+        session.applied(transaction, link);
+    }
+    judged?;
+    heard?;
+    take_in(lines, link, session)
 }
 
 /// Gives the engine what was read and not taken yet.
@@ -118,12 +152,6 @@ fn take_in(lines: &mut Lines, link: &mut Link, session: &mut Session<'_>) -> Res
         link.on_source(&mut lines.source_in, session.now())?;
     }
     Ok(())
-}
-
-fn judge(applied: &mut Vec<Applied>, link: &Link, session: &mut Session<'_>) {
-    for transaction in applied.drain(..) {
-        session.applied(transaction, link);
-    }
 }
 
 fn interest(read: bool, write: bool) -> Option<Interest> {

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::{Mutex, mpsc};
+use tokio_util::task::AbortOnDropHandle;
 
+use super::inquiry::{Answer, Inquiry};
 use super::names::Names;
 use super::pump;
 use super::shared::{LinkState, Pair, RegionPulse};
@@ -37,7 +39,8 @@ pub struct Session<'a> {
     clock: StreamClock,
     after_copy: Option<AfterCopy>,
     swept: Mutex<Option<mpsc::Receiver<Result<Names, Fault>>>>,
-    sweeping: bool,
+    sweeping: Option<AbortOnDropHandle<()>>,
+    inquiry: Option<Inquiry>,
     streams: bool,
     /// The source wants to know when everything before this offset is applied.
     ack_wanted: Option<u64>,
@@ -64,6 +67,11 @@ pub async fn run(pair: &Arc<Pair>, index: usize, memory: &mut Memory) -> Result<
     if ended.is_err() {
         memory.refused = link.applier().refused();
     }
+    if let (Link::Streaming(stream), Some(epoch)) = (&link, memory.epoch)
+        && let Some((id, position)) = stream.settled()
+    {
+        state.settle(epoch, id, position);
+    }
     ended
 }
 
@@ -85,7 +93,8 @@ impl<'a> Session<'a> {
             clock: clock.clone(),
             after_copy: None,
             swept: Mutex::new(None),
-            sweeping: false,
+            sweeping: None,
+            inquiry: None,
             streams: false,
             ack_wanted: None,
             echoes: 0,
@@ -98,7 +107,7 @@ impl<'a> Session<'a> {
                 session.link().board.begin_full_sync(Instant::now());
                 session.link().board.enter(State::FullSync, None);
                 session.after_copy = Some(AfterCopy { rules, position, sweeps: reason.sweeps() });
-                let copy = Copy::new(copy_rules, applier, position, attached.1, reason.sweeps_again());
+                let copy = Copy::new(copy_rules, applier, position, attached.1, reason.phase());
                 Link::Copying(Box::new(copy))
             }
         };
@@ -136,7 +145,7 @@ impl<'a> Session<'a> {
         match link {
             Link::Copying(copy) => {
                 self.follow_copy(copy);
-                if !copy.is_applied() || self.sweeping {
+                if !copy.is_applied() || self.sweeping.is_some() {
                     return Ok(false);
                 }
             }
@@ -169,6 +178,10 @@ impl<'a> Session<'a> {
                         progress.keys_total.add(keys);
                     }
                 }
+                CopyEvent::Ask { database, key } => {
+                    let begin = || Inquiry::begin(Arc::clone(self.pair), self.index);
+                    self.inquiry.get_or_insert_with(begin).ask(database, key);
+                }
                 CopyEvent::SetAside { database, key, what, why } => {
                     board.set_aside(SetAside::new(database, &key, what, why));
                 }
@@ -186,7 +199,12 @@ impl<'a> Session<'a> {
                 Event::Echo { id } => other.arrived(id, &self.pair.regions[1 - self.index], Instant::now()),
                 Event::Heartbeat { id, written_ms } => link.heartbeat_sent(id, written_ms),
                 Event::Fixed => tracing::info!(link = %link.board.direction, "position fixed"),
-                Event::MarkerLost => other.marker_lost.notify_one(),
+                Event::MarkerLost { moved_to } => {
+                    if let Ok(mut moved) = other.moved_to.lock() {
+                        moved.extend(moved_to);
+                    }
+                    other.marker_lost.notify_one();
+                }
                 Event::AckWanted { offset } => self.ack_wanted = Some(offset),
                 Event::SetAside { database, key, command, why } => {
                     link.board.set_aside(SetAside::new(database, &key, command, why));
@@ -204,19 +222,20 @@ impl<'a> Session<'a> {
         tracing::info!(link = %self.link().board.direction, "looking for keys that the source no longer holds");
         let (found, swept) = mpsc::channel(SWEPT_AHEAD);
         self.swept = Mutex::new(Some(swept));
-        self.sweeping = true;
         let (pair, index) = (Arc::clone(self.pair), self.index);
-        tokio::spawn(async move {
+        let sweeping = tokio::spawn(async move {
             if let Err(fault) = sweep(&pair, index, &found).await {
                 // Nobody waits for it when the session has ended: then its fault is of no interest.
                 let _ = found.send(Err(fault)).await;
             }
         });
+        self.sweeping = Some(AbortOnDropHandle::new(sweeping));
     }
 
     /// The increments begin where the dump stood.
     fn end_copy(&mut self, link: &mut Link) {
         let Some(AfterCopy { rules, position, .. }) = self.after_copy.take() else { return };
+        self.inquiry = None;
         let board = &self.link().board;
         board.end_full_sync(Instant::now());
         link.stream_on(|applier| Stream::new(rules, applier, self.clock.clone(), position, None));
@@ -271,9 +290,27 @@ impl<'a> Session<'a> {
     /// Writes it again.
     pub fn rewrite_marker(&self, link: &mut Link) {
         tracing::warn!(link = %self.link().board.direction, "the target lost the marker of this link: it is written again");
+        let moved_to = self.link().moved_to.lock().map(|mut moved| std::mem::take(&mut *moved)).unwrap_or_default();
         match link {
-            Link::Copying(copy) => copy.marker_lost(),
-            Link::Streaming(stream) => stream.marker_lost(self.now()),
+            Link::Copying(copy) => copy.marker_lost(&moved_to),
+            Link::Streaming(stream) => stream.marker_lost(&moved_to, self.now()),
+        }
+    }
+
+    /// What the source answers to what the copy had to ask.
+    pub async fn answer(&self) -> Answer {
+        match &self.inquiry {
+            Some(inquiry) => inquiry.answer().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Gives the copy its answer.
+    pub fn answered(&mut self, link: &mut Link, answer: Answer) {
+        match (answer, link) {
+            (Ok(payload), Link::Copying(copy)) => copy.answer(payload),
+            (Err(fault), Link::Copying(_)) => self.failed = Some(fault),
+            (_, Link::Streaming(_)) => self.inquiry = None,
         }
     }
 
@@ -292,7 +329,7 @@ impl<'a> Session<'a> {
             (Some(Err(fault)), _) => self.failed = Some(fault),
             (Some(Ok(_)) | None, _) => {
                 self.swept = Mutex::new(None);
-                self.sweeping = false;
+                self.sweeping = None;
                 if let Some(after) = &mut self.after_copy {
                     after.sweeps = false;
                 }

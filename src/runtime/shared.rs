@@ -9,8 +9,9 @@ use tokio::sync::Notify;
 
 use super::clock::ServerClock;
 use crate::config::{Config, Region};
-use crate::engine::origin::ReservedKeys;
+use crate::engine::origin::{Marker, ReservedKeys};
 use crate::engine::plan::Ordered;
+use crate::engine::position::Position;
 use crate::observe::LinkBoard;
 
 /// Heartbeats on their way that are remembered: more than can be in flight.
@@ -31,6 +32,14 @@ pub struct Pair {
     pub shutdown: tokio_util::sync::CancellationToken,
     /// Another daemon has taken over: both links and the heartbeats stop.
     pub superseded: tokio_util::sync::CancellationToken,
+}
+
+/// A place up to which everything is applied, beyond what the marker says.
+#[derive(Debug, Clone, Copy)]
+struct Settled {
+    epoch: u64,
+    id: u64,
+    position: Position,
 }
 
 /// One region's heartbeat and clock.
@@ -54,6 +63,9 @@ pub struct LinkState {
     pub changed: Notify,
     /// The target has lost marker and gate of this link.
     pub marker_lost: Notify,
+    /// The databases of the target that they were moved to.
+    pub moved_to: Mutex<Vec<u32>>,
+    settled: Mutex<Option<Settled>>,
     /// The link is attached, and its checkpoint is at the target: from here on it misses nothing.
     in_step: AtomicBool,
     /// Bytes of the source's history whose writes are applied.
@@ -103,6 +115,8 @@ impl LinkState {
             ordered: Mutex::new(ordered),
             changed: Notify::new(),
             marker_lost: Notify::new(),
+            moved_to: Mutex::new(Vec::new()),
+            settled: Mutex::new(None),
             in_step: AtomicBool::new(false),
             applied: AtomicU64::new(0),
             heartbeats: Mutex::new(VecDeque::new()),
@@ -129,6 +143,25 @@ impl LinkState {
     /// Up to where all writes of the source's history are applied.
     pub fn applied(&self) -> u64 {
         self.applied.load(Ordering::Acquire)
+    }
+
+    /// The session ended with everything before `position` applied, the last transaction being `id` of `epoch`.
+    pub fn settle(&self, epoch: u64, id: u64, position: Position) {
+        if let Ok(mut settled) = self.settled.lock() {
+            *settled = Some(Settled { epoch, id, position });
+        }
+    }
+
+    /// The marker of this link as it is at the target, with the place that is known to be applied. It is known only as
+    /// long as the marker is the one that the last session left.
+    pub fn settled(&self, marker: Marker) -> Marker {
+        let settled = self.settled.lock().map_or(None, |settled| *settled);
+        match settled {
+            Some(Settled { epoch, id, position }) if (epoch, id) == (marker.epoch, marker.id) => {
+                Marker { high: position, low: position, ..marker }
+            }
+            _ => marker,
+        }
     }
 
     /// The transaction `id` carries the heartbeat that the source wrote at `written_ms`.

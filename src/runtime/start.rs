@@ -112,6 +112,7 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
         let own = view.target.marker;
         match plan(&view) {
             Plan::Resume(position) => {
+                starting.forget_kept(memory).await?;
                 let attached = attach::resume(source, position).await?;
                 return starting.finish(attached, own, None, None, memory).await;
             }
@@ -207,7 +208,7 @@ impl Starting<'_> {
     ) -> Result<Arc<HashSet<Vec<u8>>>, Fault> {
         let keep = self.keep(reason, memory).await?;
         let id = own.filter(|marker| marker.epoch == self.epoch).map_or(0, |marker| marker.id + 1);
-        let Checkpoint { phase, high, low, time_ms } = Checkpoint::copying(Position::NONE, 0, reason.sweeps_again());
+        let Checkpoint { phase, high, low, time_ms } = Checkpoint::copying(reason.phase(), Position::NONE, 0);
         let marker = Marker { phase, epoch: self.epoch, id, high, low, time_ms };
         let key = self.pair.reserved.marker(self.pair.source(self.index).name.as_str());
         self.target.call(&[b"SET".as_slice(), &key, marker.to_string().as_bytes()]).await?;
@@ -239,7 +240,7 @@ impl Starting<'_> {
                 memory.keep = Some(Arc::clone(&shared));
                 Ok(shared)
             }
-            CopyReason::Interrupted { .. } if policy == ExistingKeys::Keep => match &memory.keep {
+            CopyReason::Interrupted { sweeps: false, .. } if policy == ExistingKeys::Keep => match &memory.keep {
                 Some(keep) => Ok(Arc::clone(keep)),
                 None => recall(&mut self.target_control, &key).await,
             },
@@ -247,6 +248,13 @@ impl Starting<'_> {
                 Ok(Arc::default())
             }
         }
+    }
+
+    /// The first copy is done: what the target kept from it is of no interest any more.
+    async fn forget_kept(&mut self, memory: &mut Memory) -> Result<(), Fault> {
+        memory.keep = None;
+        let key = self.pair.reserved.kept(self.pair.source(self.index).name.as_str());
+        self.target_control.call(&[b"DEL".as_slice(), &key]).await.map(|_| ())
     }
 
     async fn shared_names(&mut self) -> Result<HashSet<Vec<u8>>, Fault> {
@@ -346,6 +354,7 @@ async fn end(pair: &Pair, index: usize, client: &mut Client) -> Result<End, Faul
     }
     let marker = pair.reserved.marker(&writer);
     let marker = Marker::parse(bytes(&client.call(&[b"GET".as_slice(), &marker]).await?));
+    let marker = marker.map(|marker| pair.links[1 - index].settled(marker));
     let mut exists = vec![b"EXISTS".to_vec()];
     exists.extend(pair.reserved.all([&region, &writer]));
     let ours = u64::try_from(integer(&client.call(&exists).await?)).unwrap_or(0);

@@ -54,7 +54,9 @@ impl Steady {
 }
 
 async fn totals_are_exact_after_kills(west: Flavor, east: Flavor) -> Result<()> {
-    let regions = Regions::start(west, east).await?;
+    // A backlog that reaches back over every pause: what is promised where it does not is another matter.
+    let backlog = ["--repl-backlog-size", "256mb"];
+    let regions = Regions::start_with((west, &backlog), (east, &backlog)).await?;
     let mut daemon = regions.daemon(duet()).await?;
     let loads = [Steady::start(&regions.west, "w").await?, Steady::start(&regions.east, "e").await?];
     let share = ROUNDS / KILLS;

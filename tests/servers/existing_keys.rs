@@ -27,8 +27,8 @@ async fn by_default_the_start_is_stopped_with_how_many_and_examples() -> Result<
     for more in [More::default(), policy("fail")] {
         let regions = overlapping().await?;
         let daemon = Daemon::start(duet(), &regions.config(&more))?;
-        let halted = |status: &Value| status["links"][0]["state"] == "halted";
-        let status = daemon.wait_for("the forward link to halt", DEADLINE, halted).await?;
+        let held = |status: &Value| ["held", "halted"].iter().any(|state| status["links"][0]["state"] == *state);
+        let status = daemon.wait_for("the forward link to be held", DEADLINE, held).await?;
         let reason = status["links"][0]["reason"].to_string();
         ensure!(reason.contains('3') && ["k1", "k2", "k3"].iter().any(|key| reason.contains(key)), "{reason}");
         ensure!(

@@ -14,13 +14,16 @@ mod full_sync;
 mod http;
 mod increments;
 mod late_exec;
+mod overrun;
 mod password;
 mod restart;
+mod restore_command;
 mod reverse_start;
 mod samples;
 mod sigterm;
 mod soundness;
 mod unknown;
+mod unknown_types;
 mod whole_database;
 mod writes;
 

@@ -13,7 +13,11 @@ const WRONG: &str = "wrong-k9Zt41";
 
 fn refused(status: &Value) -> bool {
     let links = status["links"].as_array();
-    links.is_some_and(|links| links.iter().any(|link| link["reason"].to_string().to_lowercase().contains("password")))
+    let names_it = |link: &Value| {
+        let said = format!("{} {}", link["reason"], link["remedy"]).to_lowercase();
+        link["state"] != "streaming" && said.contains("password")
+    };
+    links.is_some_and(|links| links.iter().any(names_it))
 }
 
 /// What the daemon says anywhere must not contain a secret.

@@ -43,9 +43,17 @@ async fn a_kill_after_a_flush_loses_nothing() -> Result<()> {
     let regions = Regions::start(Redis70, Redis70).await?;
     let mut daemon = regions.daemon(duet()).await?;
     let (west, east) = regions.clients().await?;
-    west.script("SET a 1\nFLUSHALL").await?;
+    west.run("SET a 1").await?;
+    wait_int(&east, "EXISTS a", 1).await?;
+    west.run("FLUSHALL").await?;
     wait_int(&east, "EXISTS a", 0).await?;
+    east.run("SET b 1").await?;
+    wait_int(&west, "EXISTS b", 1).await?;
     east.run("FLUSHALL").await?;
+    wait_int(&west, "EXISTS b", 0).await?;
+    // The marker that the client's flush took is written anew when the flush is seen.
+    let marker = async || Ok((east.int("DBSIZE").await? > 0 && west.int("DBSIZE").await? > 0).then_some(()));
+    eventually("the markers", DEADLINE, marker).await?;
     daemon.kill9()?;
     west.script("INCR n\nINCR n").await?;
     east.script("INCR m\nINCR m").await?;

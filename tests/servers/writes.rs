@@ -197,7 +197,6 @@ XREADGROUP GROUP g anna COUNT 2 STREAMS @ids >
 XGROUP DELCONSUMER @ids g ben
 XGROUP CREATE @ids h 0
 XGROUP DESTROY @ids h
-XREADGROUP GROUP g anna COUNT 1 STREAMS @ids 0
 # scripts
 EVAL "redis.call('SET', KEYS[1], ARGV[1]) redis.call('INCR', KEYS[2]) return redis.call('RPUSH', KEYS[3], 'a', 'b')" 3 @e-s @e-n @e-l 7
 EVAL "return redis.call('INCRBY', KEYS[1], 5)" 1 @e-n

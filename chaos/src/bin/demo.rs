@@ -120,12 +120,12 @@ fn where_to_look(binary: &Path, regions: &Regions, daemon: &Daemon) {
     println!("A small load of every type runs on both sides. Ctrl-C ends it.\n");
 }
 
-/// Keys in all databases, the daemon's own included.
-async fn keys(client: &Client) -> Result<u64> {
+/// Keys in all databases without the daemon's own, which are in database 0.
+async fn keys(client: &Client) -> Result<i64> {
     let keyspace = client.text("INFO keyspace").await?;
     let counts =
-        keyspace.lines().filter_map(|line| line.split_once(":keys=")?.1.split(',').next()?.parse::<u64>().ok());
-    Ok(counts.sum())
+        keyspace.lines().filter_map(|line| line.split_once(":keys=")?.1.split(',').next()?.parse::<i64>().ok());
+    Ok(counts.sum::<i64>() - client.int("EVAL \"return #redis.call('KEYS', 'duet:*')\" 0").await?)
 }
 
 /// The `duet` that was built together with this program.

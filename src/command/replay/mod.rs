@@ -53,7 +53,7 @@
 //! * an empty `MULTI`, `EXEC` (6.2, from a script that changed nothing).
 //!
 //! A value in `RESTORE` carries the version of the server that dumped it. An older target, or one of the other dialect, refuses it
-//! although it may know the encoding: giving it another version is the business of [`wire::rdb`](crate::wire::rdb).
+//! although it may know the encoding: giving it another form is the business of [`engine::stream`](crate::engine::stream).
 
 mod expiry;
 mod hashes;

@@ -61,7 +61,7 @@ fn an_empty_variable_counts_as_not_set() {
 fn a_mistake_names_the_variable_and_not_the_file() {
     for (name, value, parts) in [
         ("DUET__APPLY__IN_FLIGHT", "many", ["`apply.in_flight` has a value of the wrong type", "number"]),
-        ("DUET__APPLY__IN_FLIGHT", "0", ["`apply.in_flight` is 0", "1 to 4096"]),
+        ("DUET__APPLY__IN_FLIGHT", "0", ["`apply.in_flight` is 0", "1 to 512"]),
         ("DUET__APPLY__INFLIGHT", "7", ["`apply.inflight` is not a known key", "Did you mean `in_flight`?"]),
         ("DUET__INCREMENTS__PUBLISH", "yes", ["`increments.publish`", "true or false"]),
         ("DUET__REGION__EU_WEST__URL", "rediss://h:1", ["`region.eu-west.url`", "TLS"]),

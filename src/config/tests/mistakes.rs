@@ -96,7 +96,7 @@ fn every_bound_is_told() {
     );
     assert_says(&message("heartbeat", "expire = \"1s\"\ninterval = \"500ms\""), &["`heartbeat.expire`", "4 times"]);
     assert_says(&message("retry", "first = \"5s\"\nmost = \"1s\""), &["`retry.most` is less than `retry.first`"]);
-    assert_says(&message("apply", "in_flight = 0"), &["`apply.in_flight` is 0", "It takes 1 to 4096"]);
+    assert_says(&message("apply", "in_flight = 0"), &["`apply.in_flight` is 0", "It takes 1 to 512"]);
     assert_says(&message("full_sync", "value_bytes = 99999999999"), &["`full_sync.value_bytes`", "16777216"]);
     assert_says(&replaced("\"orders\"", "\"my orders\""), &["`pair.name` is not a name", "letters"]);
     assert_says(&message("pair", "reserved_prefix = \"{x}\""), &["`pair.reserved_prefix` is not a prefix"]);

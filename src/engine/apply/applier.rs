@@ -6,7 +6,7 @@ use std::ops::Range;
 use bytes::{Bytes, BytesMut};
 
 use super::batch::Batch;
-use super::gate::{Gate, REFILL};
+use super::gate::{Gate, MOST_IN_FLIGHT};
 use super::piece::Piece;
 use super::replies::{Outcome, Replies};
 use crate::engine::checkpoint::Checkpoint;
@@ -24,7 +24,7 @@ pub struct Bounds {
     pub batch_commands: u32,
     /// Bytes in one transaction, likewise. A client's transaction beyond it is passed on while it arrives.
     pub batch_bytes: usize,
-    /// Transactions in flight; at most [`REFILL`].
+    /// Transactions in flight; at most [`MOST_IN_FLIGHT`].
     pub in_flight: usize,
 }
 
@@ -116,7 +116,7 @@ pub struct Applier {
 impl Applier {
     /// An applier on a fresh connection whose database is 0.
     pub fn new(identity: Identity, bounds: Bounds) -> Self {
-        let bounds = Bounds { in_flight: bounds.in_flight.clamp(1, REFILL as usize), ..bounds };
+        let bounds = Bounds { in_flight: bounds.in_flight.clamp(1, MOST_IN_FLIGHT as usize), ..bounds };
         Self {
             gate: Gate::new(identity.gate.clone()),
             next_id: identity.first_id,
@@ -167,15 +167,38 @@ impl Applier {
         !self.batch.is_due() && self.staged.is_empty() && self.in_flight.is_empty()
     }
 
+    /// Whether all that can be ended has ended: what is left is a transaction that is still arriving.
+    pub fn is_waiting(&self) -> bool {
+        self.staged.is_empty() && self.in_flight.len() == usize::from(self.spilling)
+    }
+
     /// Transactions in flight.
     pub fn in_flight(&self) -> usize {
         self.in_flight.len()
     }
 
-    /// The target has lost marker and gate (a client flushed it): write both again with the next transaction.
-    pub fn marker_lost(&mut self) {
+    /// The target has lost marker and gate (a client flushed it): write both again with the next transaction, and erase
+    /// them in the databases that they were moved to.
+    pub fn marker_lost(&mut self, moved_to: &[u32]) {
         self.gate.lost();
         self.batch.wanted = true;
+        for database in moved_to {
+            self.erase_marker(*database);
+        }
+    }
+
+    /// Erases marker and gate in a database where they must not be: moved back one day, they would be believed.
+    pub fn erase_marker(&mut self, database: u32) {
+        let Identity { marker, gate, .. } = &self.identity;
+        self.batch.push_own(database, |out| {
+            push_command(out, &[b"DEL".as_slice(), marker, gate]);
+            1
+        });
+    }
+
+    /// The id of the last transaction that was put out.
+    pub fn last_id(&self) -> u64 {
+        self.next_id - 1
     }
 
     /// Ends the transaction that is being filled, establishing `checkpoint`; does nothing where none is due. Gives its id.

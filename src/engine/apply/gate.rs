@@ -13,9 +13,9 @@
 
 use crate::wire::resp::push_command;
 
-/// How many ids one refill puts into the set. Twice as many are there at first, so that with at most this many
-/// transactions in flight the set always reaches beyond them.
-pub const REFILL: u64 = 512;
+/// The most transactions that may be in flight, and how many ids one refill puts into the set. Twice as many are there at
+/// first, so that the set always reaches beyond what is in flight.
+pub const MOST_IN_FLIGHT: u64 = 512;
 
 /// The gate of one connection.
 #[derive(Debug)]
@@ -72,10 +72,10 @@ impl Gate {
             push_command(out, &[b"DEL".as_slice(), &self.key]);
             self.filled_to = id;
             self.first_id = id;
-            self.fill(REFILL * 2, out);
+            self.fill(MOST_IN_FLIGHT * 2, out);
             requests += 2;
-        } else if self.filled_to - id <= REFILL {
-            self.fill(REFILL, out);
+        } else if self.filled_to - id <= MOST_IN_FLIGHT {
+            self.fill(MOST_IN_FLIGHT, out);
             requests += 1;
         }
         push_command(out, &[b"ZREM", self.key.as_slice(), id.to_string().as_bytes()]);

@@ -10,4 +10,5 @@ mod piece;
 mod replies;
 
 pub use applier::{Applied, Applier, Bounds, Identity, Refusal};
+pub use gate::MOST_IN_FLIGHT;
 pub use piece::Piece;

@@ -1,6 +1,7 @@
 //! Whose write is it? A transaction that begins with our marker is an echo; everything else is a client's.
 //!
-//! Takes the first command of a transaction, gives a verdict. Never looks at what the transaction writes.
+//! Here are the marker's form and the names of the keys that are ours; [`super::stream`] asks about each transaction's
+//! first command.
 
 mod marker;
 mod reserved;

@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
+use super::payload::{Instead, instead};
 use super::{Event, Now, Rules};
-use crate::command::{Class, Context, Replay, Spec, Unreserved, guess_key, lookup, replay, without_reserved};
+use crate::command::{Class, Context, Replay, Rule, Spec, Unreserved, guess_key, lookup, replay, without_reserved};
 use crate::engine::apply::Applier;
 use crate::engine::checkpoint::Checkpoint;
 use crate::engine::origin::Marker;
@@ -54,6 +55,8 @@ pub(super) struct Keys {
     probe: Vec<u8>,
     /// The other link's marker: it lives at our source.
     marker: Vec<u8>,
+    /// The other link's gate, beside it.
+    gate: Vec<u8>,
     all: Vec<Vec<u8>>,
 }
 
@@ -71,6 +74,7 @@ impl Flow {
             heartbeat: reserved.heartbeat(&rules.origin),
             probe: reserved.probe(&rules.origin),
             marker: reserved.marker(&rules.peer),
+            gate: reserved.gate(&rules.peer),
             all: reserved.all([&rules.origin, &rules.peer]),
         };
         applier.batch().wanted = seeking.is_none();
@@ -183,10 +187,10 @@ impl Flow {
             Class::Publish if command.arg(1) == self.keys.heartbeat => return self.source_heartbeat(command),
             Class::Publish if !self.rules.publish || command.arg(1).starts_with(b"__sentinel__:") => return,
             Class::Cluster => return,
-            _ if self.database >= self.rules.databases => {
+            Class::Database if !self.takes_whole_database(command, spec) => return,
+            _ if self.database >= self.rules.databases && is_bound(spec) => {
                 return self.set_aside(command, format!("the target has {} databases", self.rules.databases));
             }
-            Class::Database if !self.takes_whole_database(command, spec) => return,
             _ => {}
         }
         let touches_ours = spec.keys(command).any(|used| used.key.starts_with(&self.keys.prefix));
@@ -194,15 +198,22 @@ impl Flow {
             return self.reserved(command, spec, now);
         }
         self.local(command, spec, Some(place), buffer, now);
+        if let (Class::Database, Some(away)) = (spec.class, swapped_with_zero(command, spec)) {
+            self.applier.erase_marker(away);
+        }
     }
 
     /// A client's write: it goes to the target. Whether the other region wrote the same key at the same time is to be
     /// asked here, before the command enters the batch. It stands at `place` of `buffer`, or is all of `buffer`.
     fn local(&mut self, command: &Command<'_>, spec: &Spec, place: Option<Range<usize>>, buffer: &[u8], now: Now) {
         let written_ms = self.clock.at(self.offset, now.source_ms, now.beating);
-        match replay(command, spec, &Context { now_ms: written_ms, target: &self.rules.target }) {
+        let replay = replay(command, spec, &Context { now_ms: written_ms, target: &self.rules.target });
+        if matches!(spec.rule, Rule::Restore | Rule::Function) && self.restore(command, &replay) {
+            return;
+        }
+        match replay {
             Replay::Verbatim => match place {
-                Some(place) => self.applier.push_place(self.database, place, buffer),
+                Some(place) => self.applier.push_place(self.database_there(), place, buffer),
                 None => self.push_own(buffer, 1),
             },
             Replay::Rewritten(bytes, requests) => self.push_own(&bytes, requests as u32),
@@ -214,6 +225,28 @@ impl Flow {
         }
     }
 
+    /// A payload that the target would refuse goes to it in another form. Tells whether it did, or can't.
+    fn restore(&mut self, command: &Command<'_>, replay: &Replay) -> bool {
+        let mut reader = FrameReader::new();
+        let instead = match replay {
+            Replay::Verbatim => instead(command, self.database, &self.rules.target),
+            Replay::Rewritten(bytes, _) => {
+                let Ok(Some(_)) = reader.next(bytes) else { return false };
+                instead(&Command::new(bytes, reader.arguments()), self.database, &self.rules.target)
+            }
+            Replay::Partial(..) | Replay::SetAside(_) => None,
+        };
+        match instead {
+            None => return false,
+            Some(Ok(Instead { bytes, requests, lost })) => {
+                self.push_own(&bytes, requests);
+                lost.into_iter().for_each(|why| self.set_aside(command, why));
+            }
+            Some(Err(why)) => self.set_aside(command, why),
+        }
+        true
+    }
+
     /// As [`Self::local`], for a command that does not stand in the stream as it is.
     fn local_rest(&mut self, bytes: &[u8], spec: &'static Spec, now: Now) {
         let mut reader = FrameReader::new();
@@ -223,12 +256,18 @@ impl Flow {
     }
 
     fn push_own(&mut self, bytes: &[u8], requests: u32) {
+        let database = self.database_there();
         let batch = self.applier.batch();
         batch.writes += 1;
-        batch.push_own(self.database, |out| {
+        batch.push_own(database, |out| {
             out.extend_from_slice(bytes);
             requests
         });
+    }
+
+    /// The database for what goes to the target: one that it has. What is bound to another was set aside before.
+    fn database_there(&self) -> u32 {
+        if self.database < self.rules.databases { self.database } else { 0 }
     }
 
     fn enter_local(&mut self) {
@@ -260,8 +299,8 @@ impl Flow {
         for used in spec.keys(command).filter(|used| used.key.starts_with(&self.keys.prefix)) {
             if !self.keys.all.iter().any(|ours| ours == used.key) {
                 self.events.push(Event::ReservedWrite { key: used.key.to_vec() });
-            } else if used.key == self.keys.marker && self.database == 0 {
-                self.events.push(Event::MarkerLost);
+            } else if self.takes_from_other(used.key, spec) {
+                self.events.push(Event::MarkerLost { moved_to: None });
             }
         }
         match without_reserved(command, spec, &self.keys.prefix) {
@@ -271,6 +310,13 @@ impl Flow {
                 self.set_aside(command, "it names a key with the reserved prefix beside others".to_owned());
             }
         }
+    }
+
+    /// Whether the command harms what the other link keeps at the source: its marker, or its gate, which only that link's
+    /// own guard may empty.
+    fn takes_from_other(&self, key: &[u8], spec: &Spec) -> bool {
+        let gate = key == self.keys.gate && spec.name != "ZREMRANGEBYSCORE";
+        self.database == 0 && (key == self.keys.marker || gate)
     }
 
     /// The heartbeat that was written at the source: it dates the stream, and travels on to the target.
@@ -292,11 +338,10 @@ impl Flow {
     /// ours at the target.
     fn takes_whole_database(&mut self, command: &Command<'_>, spec: &Spec) -> bool {
         let swaps = spec.name == "SWAPDB";
-        let touches_ours = spec.name == "FLUSHALL"
-            || (swaps && (command.arg(1) == b"0" || command.arg(2) == b"0"))
-            || (!swaps && self.database == 0);
+        let moved_to = swapped_with_zero(command, spec);
+        let touches_ours = spec.name == "FLUSHALL" || moved_to.is_some() || (!swaps && self.database == 0);
         if touches_ours {
-            self.events.push(Event::MarkerLost);
+            self.events.push(Event::MarkerLost { moved_to });
         }
         if !(if swaps { self.rules.swapdb } else { self.rules.flush }) {
             let section = if swaps { "increments.swapdb" } else { "increments.flush" };
@@ -309,13 +354,19 @@ impl Flow {
 
     fn set_aside(&mut self, command: &Command<'_>, why: String) {
         let key = guess_key(command).unwrap_or_default().to_vec();
-        let name = String::from_utf8_lossy(command.name()).into_owned();
+        let name: String = String::from_utf8_lossy(command.name()).chars().take(LONGEST_NAME).collect();
+        let name = name.to_uppercase();
         self.events.push(Event::SetAside { database: self.database, key, command: name, why });
     }
 
     fn checkpoint(&self, now: Now) -> Checkpoint {
         let time_ms = self.clock.at(self.boundary.offset, now.source_ms, now.beating);
         Checkpoint::streaming(self.boundary, time_ms)
+    }
+
+    /// Whether nothing more can be brought to an end without more of the stream.
+    pub(super) fn is_drained(&self) -> bool {
+        self.applier.is_idle() || (self.scope == Scope::Local && self.applier.is_waiting())
     }
 
     /// Sends what is waiting, unless a client's transaction is still arriving or too much is in flight.
@@ -330,5 +381,27 @@ impl Flow {
         if let (Some(id), Some(written_ms)) = (self.applier.close(checkpoint), self.heartbeat.take()) {
             self.events.push(Event::Heartbeat { id, written_ms });
         }
+    }
+}
+
+/// The longest name of a command that is shown, in characters.
+const LONGEST_NAME: usize = 32;
+
+/// Whether the command means the database in force: all do but those for the whole server.
+fn is_bound(spec: &Spec) -> bool {
+    match spec.class {
+        Class::Write | Class::Eval => true,
+        Class::Database => spec.name == "FLUSHDB",
+        Class::Publish | Class::Function | Class::Script | Class::Cluster => false,
+        Class::Select | Class::Multi | Class::Exec | Class::Ping | Class::Replconf => false,
+    }
+}
+
+/// The database that a SWAPDB exchanges with database 0, where our keys are.
+fn swapped_with_zero(command: &Command<'_>, spec: &Spec) -> Option<u32> {
+    let index = |at: usize| std::str::from_utf8(command.arg(at)).ok()?.parse::<u32>().ok();
+    match (spec.name, index(1)?, index(2)?) {
+        ("SWAPDB", 0, away) | ("SWAPDB", away, 0) if away != 0 => Some(away),
+        _ => None,
     }
 }

@@ -1,6 +1,7 @@
 //! One link's increments: the stream of the source in, marked transactions for the target out.
 
 mod flow;
+mod payload;
 
 #[cfg(test)]
 mod tests;
@@ -66,7 +67,10 @@ pub enum Event {
         written_ms: i64,
     },
     /// A client of the source has removed what the other link keeps there.
-    MarkerLost,
+    MarkerLost {
+        /// The database that it was moved to, if it was moved.
+        moved_to: Option<u32>,
+    },
     /// A write was not copied.
     SetAside {
         /// Its database.
@@ -149,9 +153,10 @@ impl Stream {
         Ok(())
     }
 
-    /// The target has lost marker and gate of this link: they are written again at once.
-    pub fn marker_lost(&mut self, now: Now) {
-        self.flow.applier.marker_lost();
+    /// The target has lost marker and gate of this link: they are written again at once, and erased where they were
+    /// moved to.
+    pub fn marker_lost(&mut self, moved_to: &[u32], now: Now) {
+        self.flow.applier.marker_lost(moved_to);
         self.flow.flush(now);
         self.flow.applier.seal(&Bytes::new());
     }
@@ -170,6 +175,18 @@ impl Stream {
     pub fn acknowledged(&self) -> u64 {
         let idle = self.flow.applier.is_idle() && self.flow.scope == Scope::Outside;
         if idle { self.flow.boundary.offset } else { self.flow.acknowledged }
+    }
+
+    /// The place before which everything is applied, when nothing is on its way; with the last transaction's id. The
+    /// marker may lie before it: echoes move the place and leave no trace at the target.
+    pub fn settled(&self) -> Option<(u64, Position)> {
+        let idle = self.flow.applier.is_idle() && self.flow.scope == Scope::Outside && self.flow.seeking.is_none();
+        idle.then(|| (self.flow.applier.last_id(), self.flow.boundary))
+    }
+
+    /// Whether nothing more can be brought to an end without more of the stream.
+    pub fn is_drained(&self) -> bool {
+        self.flow.is_drained()
     }
 
     /// Bytes of the source's history that were read.

@@ -3,10 +3,12 @@
 use bytes::{Bytes, BytesMut};
 
 use super::*;
+use crate::command::Version;
 use crate::engine::apply::{Bounds, Identity};
 use crate::engine::checkpoint::Checkpoint;
 use crate::engine::origin::{Marker, Phase};
 use crate::engine::position::ReplicationId;
+use crate::wire::rdb::Dialect;
 use crate::wire::resp::push_command;
 
 const NOW: Now = Now { source_ms: 1_000_000, beating: true };
@@ -160,7 +162,7 @@ fn a_forged_marker_hides_nothing() {
     bench.give(&[]).put_out();
     bench.give(&["MULTI", "SET duet:p:marker:b nonsense", "SET k v", "EXEC"]);
     assert_eq!(bench.transactions(), [vec!["SET k v"]]);
-    assert!(bench.events.iter().any(|event| matches!(event, Event::MarkerLost)), "the true one was overwritten");
+    assert!(bench.events.iter().any(|event| matches!(event, Event::MarkerLost { .. })), "the true one was overwritten");
 }
 
 #[test]
@@ -256,7 +258,7 @@ fn a_flush_writes_marker_and_gate_again_and_tells_the_other_link() {
     let lines = bench.put_out();
     let flush = lines.iter().position(|line| line == "FLUSHALL").expect("copied");
     assert!(lines[flush + 1].starts_with("SET duet:p:marker:a "), "{lines:?}");
-    assert!(matches!(bench.events[..], [Event::MarkerLost]));
+    assert!(matches!(bench.events[..], [Event::MarkerLost { moved_to: None }]));
 }
 
 #[test]
@@ -289,4 +291,27 @@ fn a_refused_transaction_ends_the_session_and_is_remembered() {
     assert_eq!(fault.kind, crate::error::Kind::NoPermission);
     assert!(fault.text.contains("LPUSH on key 'k'"), "{}", fault.text);
     assert_eq!(bench.stream.applier().refused(), Some(1));
+}
+
+#[test]
+fn a_payload_that_the_target_refuses_goes_in_another_form_with_an_absolute_time() {
+    let mut bench = Bench::new(WIDE);
+    bench.give(&[]).put_out();
+    bench.stream.flow.rules.target = Capabilities::new(["RESTORE", "SET"], Dialect::Redis, Version(6, 2, 14));
+    // A hash in a listpack with the field `a` of value 1, as 7.0 dumps it; and the same with an unknown type.
+    let hash = b"\x10\x0c\x0c\x00\x00\x00\x02\x00\x81a\x02\x01\x01\xff\x0a\x0012345678";
+    let unknown = [b"\x63", &hash[1..]].concat();
+    for (key, payload) in [("k", &hash[..]), ("u", &unknown)] {
+        let mut out = Vec::new();
+        push_command(&mut out, &[b"RESTORE", key.as_bytes(), b"5000", payload]);
+        bench.input.extend_from_slice(&out);
+    }
+    bench.give(&["SET after 1"]);
+    let written_ms = 999_000;
+    let lines = &bench.transactions()[0];
+    assert_eq!(lines[..2], ["DEL k", "HSET k a 1"]);
+    let expires_at_ms: i64 = lines[2].strip_prefix("PEXPIREAT k ").and_then(|time| time.parse().ok()).expect("a time");
+    assert!((written_ms + 5000..=NOW.source_ms + 5000).contains(&expires_at_ms), "{lines:?}");
+    assert_eq!(lines[3..], ["SET after 1"]);
+    assert!(matches!(&bench.events[..], [Event::SetAside { key, .. }] if key == b"u"), "{:?}", bench.events);
 }

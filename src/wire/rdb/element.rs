@@ -22,6 +22,8 @@ pub enum Kind {
     Module,
     /// An array (Redis 8.8). It can be restored as a whole but not taken apart.
     Array,
+    /// Something of a type that is not known.
+    Unknown,
 }
 
 /// A key, with all that a dump says of it but its value.

@@ -47,6 +47,14 @@ pub enum Event {
         /// What it was.
         what: String,
     },
+    /// A key whose value is of a type that is not known. What follows is read after [`super::DumpReader::skip_body`] has
+    /// passed over the value; until then [`super::DumpReader::next`] gives nothing.
+    Unknown {
+        /// The key.
+        key: Key,
+        /// The code of the value's type.
+        type_code: u8,
+    },
     /// The dump is complete, and its checksum is right.
     End,
 }

@@ -23,9 +23,15 @@ pub enum Fault {
     /// The first bytes are not those of a dump.
     #[error("this is not a dump: it starts with neither REDIS nor VALKEY and a version")]
     NotADump,
-    /// A type code or opcode that is not known; what follows can't be found, because its length is not known either.
-    #[error("type {0} is not known, so that the rest of the dump can't be read")]
-    UnknownType(u8),
+    /// An opcode that is not known; what follows can't be found, because its length is not known either.
+    #[error("opcode {0} is not known, so that the rest of the dump can't be read")]
+    UnknownOpcode(u8),
+    /// The value of a key that has a type that is not known is no longer the one in the dump, so that what follows
+    /// can't be found.
+    #[error(
+        "type {0} is not known, and the key was written or deleted since the dump was begun, so that its server can't tell where the old value ends"
+    )]
+    Changed(u8),
     /// Bytes that the format doesn't allow.
     #[error("{0}")]
     Malformed(&'static str),

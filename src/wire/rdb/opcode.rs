@@ -28,7 +28,7 @@ impl DumpReader {
             },
             244 => Ok(self.pass_over(buf, layout::SLOT_INFO, None)),
             245 => self.function(buf),
-            246 => Err(Fault::UnknownType(code)),
+            242 | 246 => Err(Fault::UnknownOpcode(code)),
             247 => {
                 let Some((module, _)) = number(rest)? else { return Ok(Turn::Starved) };
                 Ok(self.pass_over(buf, layout::MODULE_AUX, Some(format!("data of the module {}", module_name(module)))))

@@ -45,10 +45,10 @@ pub struct DumpReader {
     pub(super) dialect: Dialect,
     pub(super) database: u32,
     pub(super) expires_at_ms: Option<i64>,
-    name: Option<Bytes>,
+    pub(super) name: Option<Bytes>,
     pub(super) templates: Arc<Templates>,
     pub(super) state: State,
-    failed: Option<DumpError>,
+    pub(super) failed: Option<DumpError>,
     consumed: u64,
     sum: Checksum,
 }
@@ -63,6 +63,8 @@ pub(super) enum State {
     Measuring(Box<Measuring>),
     /// In a value that comes in pieces.
     Pieces(Box<Decoder>),
+    /// Before the rest of a value of an unknown type, of which so many bytes were passed over.
+    Unknown { type_code: u8, passed: usize },
     /// In something that is passed over; the event says what it was.
     Discarding(Discard, Option<Box<Event>>),
     /// At the checksum.
@@ -114,8 +116,9 @@ impl DumpReader {
         self.dialect
     }
 
-    /// Reads what comes next at the start of `buf` and consumes it; `None` when more bytes are needed, and after
-    /// [`Event::End`], which leaves what follows the dump in `buf`.
+    /// Reads what comes next at the start of `buf` and consumes it; `None` when more bytes are needed, after
+    /// [`Event::End`], which leaves what follows the dump in `buf`, and between [`Event::Unknown`] and the end of that
+    /// value.
     ///
     /// What it returns shares the memory of `buf`. Of a value that comes whole, `buf` must be able to hold all bytes.
     ///
@@ -130,13 +133,16 @@ impl DumpReader {
                 Ok(Turn::Event(event)) => return Ok(Some(event)),
                 Ok(Turn::GoOn) => {}
                 Ok(Turn::Starved) => return Ok(None),
-                Err(fault) => {
-                    let error = DumpError { at: self.consumed, key: self.name.take(), fault };
-                    self.failed = Some(error.clone());
-                    return Err(error);
-                }
+                Err(fault) => return Err(self.fail(fault)),
             }
         }
+    }
+
+    /// The error that a fault here is, from now on.
+    pub(super) fn fail(&mut self, fault: Fault) -> DumpError {
+        let error = DumpError { at: self.consumed, key: self.name.take(), fault };
+        self.failed = Some(error.clone());
+        error
     }
 
     fn turn(&mut self, buf: &mut BytesMut) -> Result<Turn, Fault> {
@@ -147,7 +153,7 @@ impl DumpReader {
             State::Pieces(_) => self.piece(buf),
             State::Discarding(..) => self.discard(buf),
             State::Checksum => self.end(buf),
-            State::Ended => Ok(Turn::Starved),
+            State::Unknown { .. } | State::Ended => Ok(Turn::Starved),
         }
     }
 
@@ -170,8 +176,7 @@ impl DumpReader {
         let Some(span) = held(buf, 1, "the name of a key")? else { return Ok(Turn::Starved) };
         let body = 1 + span.size() as usize;
         let Some((kind, steps)) = layout::of_type(self.dialect, type_code) else {
-            self.name = self.key(buf, span, Kind::String).ok().map(|key| key.name);
-            return Err(Fault::UnknownType(type_code));
+            return self.unknown(buf, span, type_code);
         };
         if kind == Kind::Module {
             return self.module(buf, span);

@@ -1,7 +1,7 @@
 //! A key whose value came whole.
 
-use super::checksum::Checksum;
 use super::decoder::{Decoder, Progress};
+use super::payload::payload;
 use super::text::Span;
 use super::{Dialect, DumpError, Element, Fault, Key, Kind, Restorable, layout, older};
 use bytes::Bytes;
@@ -38,8 +38,7 @@ impl Record {
         Some(text.map_err(|fault| self.error(fault)))
     }
 
-    /// What `RESTORE` takes at a server that takes the value as it is, see [`Restorable::takes`], and reads `rdb_version`:
-    /// the type code, the value, the version, a checksum (Redis `cluster.c`, createDumpPayload).
+    /// What `RESTORE` takes at a server that takes the value as it is, see [`Restorable::takes`], and reads `rdb_version`.
     pub fn payload(&self, rdb_version: u32) -> Vec<u8> {
         payload(self.type_code, &self.body, rdb_version)
     }
@@ -75,7 +74,9 @@ impl Record {
     /// [`DumpError`] when the value is not as its type demands, or of a kind that can't be taken apart.
     pub fn pieces(&self, piece_bytes: usize) -> impl Iterator<Item = Result<Vec<Element>, DumpError>> + '_ {
         let steps = layout::of_type(self.dialect, self.type_code);
-        let steps = steps.filter(|(kind, _)| !matches!(kind, Kind::Module | Kind::Array)).map(|(_, steps)| steps);
+        let steps = steps
+            .filter(|(kind, _)| !matches!(kind, Kind::Module | Kind::Array | Kind::Unknown))
+            .map(|(_, steps)| steps);
         let opaque = steps.is_none().then(|| Err(self.error(Fault::Opaque(self.type_code))));
         let mut decoding = steps.map(|steps| (Decoder::new(steps, piece_bytes, Arc::default()), self.body.clone()));
         let pieces = std::iter::from_fn(move || {
@@ -102,15 +103,4 @@ impl Record {
     fn error(&self, fault: Fault) -> DumpError {
         DumpError { at: 0, key: Some(self.key.name.clone()), fault }
     }
-}
-
-fn payload(type_code: u8, body: &[u8], rdb_version: u32) -> Vec<u8> {
-    let mut payload = Vec::with_capacity(body.len() + 11);
-    payload.push(type_code);
-    payload.extend_from_slice(body);
-    payload.extend_from_slice(&(rdb_version as u16).to_le_bytes());
-    let mut sum = Checksum::new();
-    sum.update(&payload);
-    payload.extend_from_slice(&sum.value().to_le_bytes());
-    payload
 }

@@ -3,6 +3,7 @@
 mod broken;
 mod known;
 mod synthetic;
+mod unknown;
 
 use super::*;
 use bytes::BytesMut;
@@ -26,6 +27,8 @@ struct Content {
     keys: BTreeMap<(u32, Vec<u8>), Seen>,
     functions: Vec<Bytes>,
     set_aside: Vec<String>,
+    /// What stands before the value of an unknown type, at which reading stops.
+    unknown: Option<(Key, u8)>,
     aux: Vec<(Bytes, Bytes)>,
     ended: bool,
 }
@@ -73,6 +76,7 @@ impl Content {
                 self.insert(seen);
             }
             Event::SetAside { what, .. } => self.set_aside.push(what),
+            Event::Unknown { key, type_code } => self.unknown = Some((key, type_code)),
             Event::End => self.ended = true,
         }
         Ok(())

@@ -8,8 +8,9 @@ use std::ops::Range;
 /// The largest bulk string that a frame may hold, in bytes: the servers' own `proto-max-bulk-len` default.
 pub const MAX_BULK: usize = 512 * 1024 * 1024;
 
-/// The largest number of arguments that a frame may hold: the servers' own limit.
-pub const MAX_ARGUMENTS: usize = 1024 * 1024;
+/// The largest number of arguments that a frame may hold: the servers' own limit since Redis 7.0. Nothing is allocated
+/// before the arguments themselves arrive.
+pub const MAX_ARGUMENTS: usize = i32::MAX as usize;
 
 /// Why bytes are not a frame. The offset counts from the start of the frame, in bytes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -195,7 +196,7 @@ mod tests {
         for bytes in [b"+OK\r\n".as_slice(), b"*-1\r\n", b"*1\r\n:5\r\n", b"*1\r\n$1\r\nab\r\n", b"*1\rx", b"*\r\n"] {
             assert!(matches!(FrameReader::new().next(bytes), Err(FrameError::Unexpected { .. })), "{bytes:?}");
         }
-        for bytes in [b"*1048577\r\n".as_slice(), b"*1\r\n$536870913\r\n", b"*99999999999999999999999\r\n"] {
+        for bytes in [b"*2147483648\r\n".as_slice(), b"*1\r\n$536870913\r\n", b"*99999999999999999999999\r\n"] {
             assert!(matches!(FrameReader::new().next(bytes), Err(FrameError::Limit { .. })), "{bytes:?}");
         }
     }

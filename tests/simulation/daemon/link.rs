@@ -9,7 +9,7 @@ use std::task::{Context, Waker};
 
 use bytes::{Buf, BytesMut};
 use duet::engine::apply::{Applied, Applier};
-use duet::engine::copy::Copy;
+use duet::engine::copy::{Copy, CopyEvent};
 use duet::engine::link::Link;
 use duet::engine::origin::Phase;
 use duet::engine::position::Position;
@@ -30,6 +30,9 @@ const ACK_EVERY_MS: i64 = 20;
 /// Bytes that may wait to be written to the target before reading stops.
 const UNWRITTEN: usize = 32 * 1024;
 
+/// How long what a source sent last may take to be applied, milliseconds.
+const LAST_WORDS_MS: i64 = 100;
+
 type Sweeping = Pin<Box<dyn Future<Output = Result<(), Fault>>>>;
 
 struct Session {
@@ -46,6 +49,8 @@ struct Session {
     source_in: BytesMut,
     target_in: BytesMut,
     source_out: Vec<u8>,
+    /// The source's connection has ended: why, and until when its last words may be brought to the target.
+    source_lost: Option<(Fault, i64)>,
 }
 
 /// Runs the link `index` until another daemon takes over.
@@ -74,6 +79,11 @@ async fn session(pair: &Rc<Pair>, index: usize, memory: &mut Memory) -> Result<s
     let (mut session, mut link) = Session::new(Rc::clone(pair), index, started);
     let ended = session.pump(&mut link).await;
     memory.refused = link.applier().refused();
+    if let (Link::Streaming(stream), Some(epoch)) = (&link, memory.epoch)
+        && let Some((id, position)) = stream.settled()
+    {
+        pair.links[index].settle(epoch, id, position);
+    }
     ended
 }
 
@@ -101,13 +111,14 @@ impl Session {
             source_in,
             target_in: BytesMut::new(),
             source_out: Vec::new(),
+            source_lost: None,
         };
         let link = match copy {
             None => Link::Streaming(Box::new(Stream::new(rules, applier, clock, position, probe))),
             Some((copy_rules, reason)) => {
                 let sweeps = reason.sweeps() && !session.pair.settings.flaws.no_sweep;
                 session.after_copy = Some((rules, position, sweeps));
-                Link::Copying(Box::new(Copy::new(copy_rules, applier, position, attached.1, reason.sweeps_again())))
+                Link::Copying(Box::new(Copy::new(copy_rules, applier, position, attached.1, reason.phase())))
             }
         };
         (session, link)
@@ -122,7 +133,6 @@ impl Session {
     }
 
     async fn pump(&mut self, link: &mut Link) -> Result<std::convert::Infallible, Fault> {
-        let mut applied = Vec::new();
         let mut next_ack = self.now().source_ms;
         self.take_in(link)?;
         loop {
@@ -131,51 +141,55 @@ impl Session {
             }
             self.write(link)?;
             self.look_at_bounds(link);
+            if let Some((fault, until)) = &self.source_lost
+                && (link.is_drained() || self.now().source_ms > *until)
+            {
+                return Err(fault.clone());
+            }
             turn().await;
             let dice = self.pair.world.borrow_mut().rng.u8(0..4);
             match dice {
-                0 | 1 => self.read_target(link, &mut applied)?,
+                0 | 1 => self.hear_target(link)?,
                 2 => self.read_source(link)?,
                 _ if self.state().marker_lost.take() => self.rewrite_marker(link),
                 _ => self.sweep_on(link)?,
             }
-            if self.now().source_ms >= next_ack
-                || self.ack_wanted.take_if(|offset| link.acknowledged() >= *offset).is_some()
-            {
+            let due = self.ack_wanted.take_if(|offset| link.acknowledged() >= *offset).is_some();
+            if self.now().source_ms >= next_ack || due {
                 next_ack = self.now().source_ms + ACK_EVERY_MS;
                 self.acknowledge(link);
             }
         }
     }
 
-    fn read_target(&mut self, link: &mut Link, applied: &mut Vec<Applied>) -> Result<(), Fault> {
+    /// Takes what the target answered; what it executed before a refusal, or before the end, counts all the same.
+    fn hear_target(&mut self, link: &mut Link) -> Result<(), Fault> {
         let most = self.most();
         let found = self.pair.world.borrow_mut().read(self.target.id, most, &mut self.target_in);
-        match found {
-            Found::Nothing => return Ok(()),
-            Found::End => return Err(ended()),
-            Found::Bytes => {}
-        }
-        let now = self.now();
-        link.on_target(&mut self.target_in, now, applied)?;
-        for transaction in applied.drain(..) {
+        let (mut applied, now) = (Vec::new(), self.now());
+        let judged = link.on_target(&mut self.target_in, now, &mut applied);
+        for transaction in applied {
             self.applied(&transaction, link);
+        }
+        judged?;
+        if found == Found::End {
+            return Err(ended());
         }
         self.take_in(link)
     }
 
+    /// Reads from the source; when its connection has ended, what came before is still brought to the target.
     fn read_source(&mut self, link: &mut Link) -> Result<(), Fault> {
         let unwritten: usize = link.applier().out().iter().map(bytes::Bytes::len).sum();
-        if !link.wants_source() || unwritten >= UNWRITTEN {
+        if self.source_lost.is_some() || !link.wants_source() || unwritten >= UNWRITTEN {
             return Ok(());
         }
         let most = self.most();
         let found = self.pair.world.borrow_mut().read(self.source.id, most, &mut self.source_in);
-        match found {
-            Found::Nothing => Ok(()),
-            Found::End => Err(ended()),
-            Found::Bytes => self.take_in(link),
+        if found == Found::End {
+            self.source_lost = Some((ended(), self.now().source_ms + LAST_WORDS_MS));
         }
+        self.take_in(link)
     }
 
     fn most(&self) -> usize {
@@ -203,8 +217,10 @@ impl Session {
             }
             out.pop_front();
         }
-        let written = world.write(self.source.id, &self.source_out).ok_or_else(ended)?;
-        self.source_out.drain(..written);
+        if self.source_lost.is_none() {
+            let written = world.write(self.source.id, &self.source_out).ok_or_else(ended)?;
+            self.source_out.drain(..written);
+        }
         Ok(())
     }
 
@@ -228,7 +244,9 @@ impl Session {
                 return Ok(false);
             }
             Link::Copying(copy) => {
-                copy.events().for_each(drop);
+                if let Some(event) = copy.events().find(|event| !matches!(event, CopyEvent::Total(_))) {
+                    self.pair.world.borrow_mut().oracle.fail(format!("copy: {event:?}"));
+                }
                 if !copy.is_applied() || self.sweeping.is_some() {
                     return Ok(false);
                 }
@@ -248,7 +266,11 @@ impl Session {
     fn follow_stream(&mut self, stream: &mut Stream) {
         for event in stream.events() {
             match event {
-                Event::MarkerLost => self.pair.links[1 - self.index].marker_lost.set(true),
+                Event::MarkerLost { moved_to } => {
+                    let other = &self.pair.links[1 - self.index];
+                    other.moved_to.borrow_mut().extend(moved_to);
+                    other.marker_lost.set(true);
+                }
                 Event::AckWanted { offset } => self.ack_wanted = Some(offset),
                 Event::SetAside { command, why, .. } => {
                     self.pair.world.borrow_mut().oracle.fail(format!("set aside: {command}: {why}"));
@@ -273,13 +295,17 @@ impl Session {
     }
 
     fn rewrite_marker(&self, link: &mut Link) {
+        let moved_to = self.state().moved_to.take();
         match link {
-            Link::Copying(copy) => copy.marker_lost(),
-            Link::Streaming(stream) => stream.marker_lost(self.now()),
+            Link::Copying(copy) => copy.marker_lost(&moved_to),
+            Link::Streaming(stream) => stream.marker_lost(&moved_to, self.now()),
         }
     }
 
     fn sweep_on(&mut self, link: &mut Link) -> Result<(), Fault> {
+        if !link.applier().has_room() {
+            return Ok(());
+        }
         let Some(sweeping) = &mut self.sweeping else { return Ok(()) };
         let polled = sweeping.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         while let (Link::Copying(copy), Some((database, names))) = (&mut *link, self.swept.borrow_mut().pop_front()) {

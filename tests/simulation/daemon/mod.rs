@@ -17,7 +17,7 @@ use std::rc::Rc;
 use std::task::{Context, Waker};
 
 use duet::engine::apply::Bounds;
-use duet::engine::origin::ReservedKeys;
+use duet::engine::origin::{Marker, ReservedKeys};
 use duet::engine::position::Position;
 
 use crate::network::Shared;
@@ -73,7 +73,28 @@ pub struct LinkState {
     pub in_step: Cell<bool>,
     pub applied: Cell<u64>,
     pub marker_lost: Cell<bool>,
+    /// Databases that marker and gate were moved to.
+    pub moved_to: RefCell<Vec<u32>>,
+    /// Epoch and last transaction of the last session, and the place before which everything was applied then.
+    settled: Cell<Option<(u64, u64, Position)>>,
     pub last_fault: RefCell<String>,
+}
+
+impl LinkState {
+    /// The session ended with everything before `position` applied.
+    fn settle(&self, epoch: u64, id: u64, position: Position) {
+        self.settled.set(Some((epoch, id, position)));
+    }
+
+    /// The marker of this link with the place that is known to be applied, if it is the one that the last session left.
+    fn settled(&self, marker: Marker) -> Marker {
+        match self.settled.get() {
+            Some((epoch, id, position)) if (epoch, id) == (marker.epoch, marker.id) => {
+                Marker { high: position, low: position, ..marker }
+            }
+            _ => marker,
+        }
+    }
 }
 
 type Task = Pin<Box<dyn Future<Output = ()>>>;

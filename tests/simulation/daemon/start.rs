@@ -162,7 +162,7 @@ impl Starting<'_> {
 
     async fn prepare_copy(&mut self, reason: CopyReason, own: Option<Marker>) -> Result<(), Fault> {
         let id = own.filter(|marker| marker.epoch == self.epoch).map_or(0, |marker| marker.id + 1);
-        let Checkpoint { phase, high, low, time_ms } = Checkpoint::copying(Position::NONE, 0, reason.sweeps_again());
+        let Checkpoint { phase, high, low, time_ms } = Checkpoint::copying(reason.phase(), Position::NONE, 0);
         let marker = Marker { phase, epoch: self.epoch, id, high, low, time_ms };
         let key = self.pair.settings.reserved.marker(REGIONS[self.index]);
         self.target.call(&[b"SET".as_slice(), &key, marker.to_string().as_bytes()]).await?;
@@ -243,6 +243,7 @@ async fn end(pair: &Pair, index: usize, client: &mut Client) -> Result<End, Faul
     let replication = info.replication()?;
     let marker = reserved.marker(REGIONS[1 - index]);
     let marker = Marker::parse(bytes(&client.call(&[b"GET".as_slice(), &marker]).await?));
+    let marker = marker.map(|marker| pair.links[1 - index].settled(marker));
     let mut exists = vec![b"EXISTS".to_vec()];
     exists.extend(reserved.all(REGIONS));
     let ours = integer(&client.call(&exists).await?) as u64;

@@ -40,13 +40,15 @@ fn a_dump_that_ends_early_does_not_end() {
 }
 
 #[test]
-fn an_unknown_type_is_named_with_its_key_and_place() {
-    let error = read(b"REDIS0012\xfe\x00\x00\x01a\x01b\x64\x04name\x00", 1, Limits::default()).expect_err("unknown");
-    assert_eq!(error, DumpError { at: 22, key: Some(Bytes::from_static(b"name")), fault: Fault::UnknownType(100) });
-    assert_eq!(
-        error.to_string(),
-        "byte 22 of the dump, in key 'name': type 100 is not known, so that the rest of the dump can't be read"
-    );
+fn an_unknown_opcode_is_named_with_its_place() {
+    for (header, code) in [(b"REDIS0012", 0xf6), (b"VALKEY080", 0xf2)] {
+        let dump = [header, &b"\x00\x01a\x01b"[..], &[code]].concat();
+        let error = read(&dump, 1, Limits::default()).expect_err("unknown");
+        assert_eq!(error, DumpError { at: 14, key: None, fault: Fault::UnknownOpcode(code) });
+        let text =
+            format!("byte 14 of the dump: opcode {code} is not known, so that the rest of the dump can't be read");
+        assert_eq!(error.to_string(), text);
+    }
 }
 
 #[test]

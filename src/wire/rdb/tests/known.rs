@@ -182,7 +182,7 @@ fn value(seen: &Seen) -> Value {
             fields.iter().map(|(name, value)| json((shown(name), value))).collect()
         }
         Kind::Stream => stream(elements),
-        Kind::Module | Kind::Array => panic!("not in the dumps"),
+        Kind::Module | Kind::Array | Kind::Unknown => panic!("not in the dumps"),
     }
 }
 
