@@ -67,11 +67,11 @@ pub async fn run(pair: &Arc<Pair>, index: usize, memory: &mut Memory) -> Result<
     if ended.is_err() {
         memory.refused = link.applier().refused();
     }
-    if let (Link::Streaming(stream), Some(epoch)) = (&link, memory.epoch)
-        && let Some((id, position)) = stream.settled()
-    {
-        state.settle(epoch, id, position);
-    }
+    let settled = match &link {
+        Link::Streaming(stream) => stream.settled(),
+        Link::Copying(_) => None,
+    };
+    state.settle(memory.epoch.zip(settled));
     ended
 }
 

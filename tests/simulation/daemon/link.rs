@@ -79,11 +79,13 @@ async fn session(pair: &Rc<Pair>, index: usize, memory: &mut Memory) -> Result<s
     let (mut session, mut link) = Session::new(Rc::clone(pair), index, started);
     let ended = session.pump(&mut link).await;
     memory.refused = link.applier().refused();
-    if let (Link::Streaming(stream), Some(epoch)) = (&link, memory.epoch)
-        && let Some((id, position)) = stream.settled()
-    {
-        pair.links[index].settle(epoch, id, position);
-    }
+    let settled = match &link {
+        Link::Streaming(stream) => stream.settled(),
+        Link::Copying(_) => None,
+    };
+    let settled = memory.epoch.zip(settled).map(|(epoch, (id, position))| (epoch, id, position));
+    crate::trace(|| format!("link {index} settled {settled:?}"));
+    pair.links[index].settled.set(settled);
     ended
 }
 

@@ -81,11 +81,6 @@ pub struct LinkState {
 }
 
 impl LinkState {
-    /// The session ended with everything before `position` applied.
-    fn settle(&self, epoch: u64, id: u64, position: Position) {
-        self.settled.set(Some((epoch, id, position)));
-    }
-
     /// The marker of this link with the place that is known to be applied, if it is the one that the last session left.
     fn settled(&self, marker: Marker) -> Marker {
         match self.settled.get() {
