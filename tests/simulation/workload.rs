@@ -104,31 +104,31 @@ impl Workload {
         match rng.u8(0..24) {
             0..=2 => owned(&["INCR", &key("sum", rng)]),
             3 => owned(&["INCRBY", &key("sum", rng), &rng.u8(1..9).to_string()]),
-            4..=5 => owned(&["RPUSH", &key("list", rng), &value]),
-            6 => owned(&["LPUSH", &key("list", rng), &value]),
-            7..=8 => owned(&["SET", &key("text", rng), &value]),
-            9 => owned(&["SET", &key("once", rng), &value, "NX"]),
+            4..=5 => owned(&["RPUSH", &key("list", rng), value]),
+            6 => owned(&["LPUSH", &key("list", rng), value]),
+            7..=8 => owned(&["SET", &key("text", rng), value]),
+            9 => owned(&["SET", &key("once", rng), value, "NX"]),
             10 if servers[index].flavour == Flavour::Redis70 => {
-                owned(&["SET", &key("text", rng), &value, "PX", &rng.u32(10_000_000..20_000_000).to_string()])
+                owned(&["SET", &key("text", rng), value, "PX", &rng.u32(10_000_000..20_000_000).to_string()])
             }
             10..=11 => owned(&[
                 if rng.bool() { "DEL" } else { "UNLINK" },
                 &key(["text", "once", "hash"][rng.usize(0..3)], rng),
             ]),
-            12 if rng.bool() => owned(&["APPEND", &key("text", rng), &value]),
-            12 => owned(&["HSET", &key("hash", rng), &rng.u8(0..4).to_string(), &value]),
+            12 if rng.bool() => owned(&["APPEND", &key("text", rng), value]),
+            12 => owned(&["HSET", &key("hash", rng), &rng.u8(0..4).to_string(), value]),
             13 => owned(&["SADD", &key("set", rng), &rng.u8(0..20).to_string()]),
             14 => owned(&["SREM", &key("set", rng), &rng.u8(0..20).to_string()]),
             15 => owned(&["ZADD", &key("ranks", rng), &rng.u8(0..9).to_string(), &rng.u8(0..9).to_string()]),
             16 => owned(&["ZREM", &key("ranks", rng), &rng.u8(0..9).to_string()]),
-            17 if self.streams && self.copied => owned(&["XADD", &key("log", rng), "*", "field", &value]),
+            17 if self.streams && self.copied => owned(&["XADD", &key("log", rng), "*", "field", value]),
             17 | 18 => shared(&["INCR", "both:sum"]),
-            19 => shared(&["SADD", "both:set", &value]),
-            20 => shared(&["HSET", "both:hash", &value, &value]),
-            21 if self.turn == index => owned(&["RPUSH", "turn:list", &value]),
-            22 if self.turn == index => owned(&["SET", "turn:text", &value]),
-            23 if rng.u8(0..4) == 0 => shared(&["SET", "duet:of-a-client", &value]),
-            _ => owned(&["SET", &format!("{region}:new:{value}"), &value]),
+            19 => shared(&["SADD", "both:set", value]),
+            20 => shared(&["HSET", "both:hash", value, value]),
+            21 if self.turn == index => owned(&["RPUSH", "turn:list", value]),
+            22 if self.turn == index => owned(&["SET", "turn:text", value]),
+            23 if rng.u8(0..4) == 0 => shared(&["SET", "duet:of-a-client", value]),
+            _ => owned(&["SET", &format!("{region}:new:{value}"), value]),
         }
     }
 
