@@ -25,10 +25,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use run::{Broken, Outcome, run};
 
+/// Runs are many small pieces of memory.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Seeds that run every time, unless `DUET_SEEDS` says otherwise.
-const FIXED: u64 = 300;
+const FIXED: u64 = 3000;
 /// Seeds that run once.
-const FRESH: u64 = 30;
+const FRESH: u64 = 1000;
 
 /// How many seeds that broke a promise are looked for.
 const ENOUGH: usize = 8;

@@ -239,7 +239,7 @@ impl Run {
             let names = [REGIONS[index], REGIONS[1 - index]];
             told.push(("exactly once", promises::exactly_once::holds(region, oracle)));
             told.push(("nothing lost", promises::nothing_lost::holds(region, &oracle.expected, prefix)));
-            told.push(("reserved", promises::reserved::holds(region, reserved, names, CLIENTS_OWN)));
+            told.push(("reserved", promises::reserved::holds(region, reserved, names, CLIENTS_OWN, oracle.flushed)));
         }
         for (promise, told) in told {
             told.unwrap_or_else(|what| oracle.fail(format!("{promise}: {what}")));

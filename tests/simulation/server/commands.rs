@@ -277,7 +277,9 @@ fn change(value: &mut Value, args: &[Text]) -> Option<(Reply, bool)> {
         (b"ZREMRANGEBYSCORE", Value::Scores(members)) => {
             let below = number(rest[1].strip_prefix(b"(").unwrap_or_default());
             let before = members.len();
-            members.retain(|_, score| *score >= below);
+            if members.values().any(|score| *score < below) {
+                members.retain(|_, score| *score >= below);
+            }
             before - members.len()
         }
         _ => return None,
