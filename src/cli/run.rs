@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -63,6 +64,11 @@ impl Run {
         };
         log::init(&config.log);
         std::panic::set_hook(Box::new(log_panic));
+        // Before anything can be seen of the daemon it must know how to stop.
+        let (threads, shutdown) = match threads() {
+            Ok(threads) => threads,
+            Err(error) => return failed(&format!("cannot start: {error}")),
+        };
         let board = Arc::new(Board::new(&config, Instant::now()));
         let http = match self.serve(&config, &board) {
             Ok(http) => http,
@@ -77,7 +83,7 @@ impl Run {
             "started"
         );
         let options = Options { full_sync: self.full_sync.map(Direction::from) };
-        let ended = keep_equal(config, board, options);
+        let ended = keep_equal(threads, shutdown, config, board, options);
         if let Some(http) = http {
             http.stop();
         }
@@ -111,14 +117,26 @@ impl From<Link> for Direction {
     }
 }
 
+/// The threads of the links, and what tells them to stop: signals are listened to from here on.
+fn threads() -> std::io::Result<(Runtime, CancellationToken)> {
+    let threads = Builder::new_multi_thread().worker_threads(WORKERS).thread_name("link").enable_all().build()?;
+    let shutdown = CancellationToken::new();
+    let inside = threads.enter();
+    listen_to_signals(shutdown.clone())?;
+    drop(inside);
+    Ok((threads, shutdown))
+}
+
 /// Runs both links until a signal, or until they cannot go on.
-fn keep_equal(config: Arc<Config>, board: Arc<Board>, options: Options) -> anyhow::Result<()> {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).thread_name("link").enable_all().build()?;
+fn keep_equal(
+    threads: Runtime,
+    shutdown: CancellationToken,
+    config: Arc<Config>,
+    board: Arc<Board>,
+    options: Options,
+) -> anyhow::Result<()> {
     let limit = config.shutdown.timeout + STOP_GRACE;
-    let ended = runtime.block_on(async {
-        let shutdown = CancellationToken::new();
-        listen_to_signals(shutdown.clone())?;
+    let ended = threads.block_on(async {
         // A task of its own, so that its panic comes back as an error.
         let links = tokio::spawn(runtime::run(config, board, options, shutdown.clone()));
         let mut links = std::pin::pin!(links);
@@ -134,7 +152,7 @@ fn keep_equal(config: Arc<Config>, board: Arc<Board>, options: Options) -> anyho
             }
         }
     });
-    runtime.shutdown_timeout(STOP_GRACE);
+    threads.shutdown_timeout(STOP_GRACE);
     ended
 }
 
