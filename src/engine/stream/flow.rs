@@ -121,7 +121,7 @@ impl Flow {
             if self.applier.is_full() && self.applier.may_send() {
                 self.close(now);
             }
-        } else if self.scope == Scope::Local && self.applier.is_full() {
+        } else if self.scope == Scope::Local && self.applier.is_full() && self.applier.may_send() {
             self.applier.spill(self.checkpoint(now));
         }
         Ok(())
