@@ -17,9 +17,8 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// A copy is intended or under way, from `high`; `sweeps` tells whether it ends with deletions.
-    pub fn copying(high: Position, time_ms: i64, sweeps: bool) -> Self {
-        let phase = if sweeps { Phase::Recopying } else { Phase::Copying };
+    /// A copy is intended or under way, from `high`; `phase` tells which.
+    pub fn copying(phase: Phase, high: Position, time_ms: i64) -> Self {
         Self { phase, high, low: high, time_ms }
     }
 

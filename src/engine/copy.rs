@@ -14,6 +14,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use super::apply::{Applied, Applier};
 use super::checkpoint::Checkpoint;
 use super::decode::rebuild;
+use super::origin::Phase;
 use super::position::Position;
 use super::source::{Announcement, DumpLength};
 use crate::error::{Fault, Kind};
@@ -95,15 +96,15 @@ pub struct Copy {
 }
 
 impl Copy {
-    /// A copy of the history up to `position`; `sweeps` tells whether deletions will follow it.
-    pub fn new(rules: CopyRules, applier: Applier, position: Position, now_ms: i64, sweeps: bool) -> Self {
+    /// A copy of the history up to `position`; `phase` is what the marker says meanwhile.
+    pub fn new(rules: CopyRules, applier: Applier, position: Position, now_ms: i64, phase: Phase) -> Self {
         let limits = Limits { whole_bytes: rules.value_bytes, piece_bytes: rules.value_bytes };
         Self {
             applier,
             dump: DumpReader::new(limits),
             stage: Stage::Announced,
             length: None,
-            checkpoint: Checkpoint::copying(position, now_ms, sweeps),
+            checkpoint: Checkpoint::copying(phase, position, now_ms),
             now_ms,
             big: None,
             unknown: None,
@@ -165,6 +166,13 @@ impl Copy {
             push_command(out, &request);
             1
         });
+        self.flush();
+    }
+
+    /// The target has lost marker and gate of this link: they are written again at once, and erased where they were
+    /// moved to.
+    pub fn marker_lost(&mut self, moved_to: &[u32]) {
+        self.applier.marker_lost(moved_to);
         self.flush();
     }
 

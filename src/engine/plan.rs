@@ -56,10 +56,15 @@ pub enum Ordered {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CopyReason {
     /// The pair is new.
-    Initial,
+    Initial {
+        /// The target held nothing.
+        into_nothing: bool,
+    },
     /// An earlier copy did not come to its end.
     Interrupted {
-        /// That copy was to end with deletions.
+        /// What that copy was.
+        phase: Phase,
+        /// This one ends with deletions.
         sweeps: bool,
     },
     /// The source can't continue from the link's position.
@@ -74,9 +79,19 @@ impl CopyReason {
     /// Whether what the source no longer holds is deleted at the target in the end.
     pub fn sweeps(self) -> bool {
         match self {
-            Self::Initial | Self::Refill => false,
-            Self::Interrupted { sweeps } => sweeps,
+            Self::Initial { .. } | Self::Refill => false,
+            Self::Interrupted { sweeps, .. } => sweeps,
             Self::PositionLost | Self::Ordered => true,
+        }
+    }
+
+    /// What the marker says while it is under way.
+    pub fn phase(self) -> Phase {
+        match self {
+            Self::Initial { into_nothing: false } => Phase::Copying,
+            Self::Initial { into_nothing: true } | Self::Refill => Phase::Filling,
+            Self::Interrupted { phase, .. } => phase,
+            Self::PositionLost | Self::Ordered => Phase::Recopying,
         }
     }
 }
@@ -111,35 +126,41 @@ pub fn plan(view: &View) -> Plan {
     if own_continues {
         return resume(own);
     }
-    let copies = |marker: Option<Marker>| match marker?.phase {
-        Phase::Copying => Some(false),
-        Phase::Recopying => Some(true),
-        Phase::Streaming => None,
-    };
+    let copies = |marker: Option<Marker>| marker.map(|marker| marker.phase).filter(|phase| *phase != Phase::Streaming);
     let other_copies = copies(source.marker).is_some();
     match (own, source.marker) {
         // Two orders in opposite directions, neither carried out: only their giver knows which one counts.
-        _ if copies(own) == Some(true) && copies(source.marker) == Some(true) => both_lost(view),
-        (Some(Marker { phase: Phase::Copying | Phase::Recopying, .. }), _) if view.copies_first || !other_copies => {
-            again(view, copies(own).unwrap_or(false), other_continues)
+        _ if copies(own) == Some(Phase::Recopying) && copies(source.marker) == Some(Phase::Recopying) => {
+            both_lost(view)
+        }
+        (Some(Marker { phase: phase @ (Phase::Copying | Phase::Filling | Phase::Recopying), .. }), _)
+            if view.copies_first || !other_copies =>
+        {
+            again(view, phase, other_continues)
         }
         _ if other_copies => Plan::Fix,
-        (None, None) if view.copies_first => Plan::Copy(CopyReason::Initial),
+        (None, None) if view.copies_first => Plan::Copy(CopyReason::Initial { into_nothing: target.keys == 0 }),
         (None, None) => Plan::Wait,
         (Some(_), _) | (_, Some(_)) => lost(view, other_continues),
     }
 }
 
-/// A copy did not come to its end. If it was to end with deletions, what made it safe must still hold.
-fn again(view: &View, sweeps: bool, other_continues: bool) -> Plan {
+/// A copy did not come to its end. If this one is to end with deletions, what makes them safe must hold: the source is
+/// not empty, and the other link has brought it all that was written at the target.
+fn again(view: &View, phase: Phase, other_continues: bool) -> Plan {
     let View { source, target, .. } = view;
+    let sweeps = match phase {
+        Phase::Recopying => true,
+        Phase::Filling => other_continues,
+        Phase::Copying | Phase::Streaming => false,
+    };
     if sweeps && has_shrunk(source, target) {
         return shrunk(view);
     }
-    if sweeps && source.marker.is_some() && !other_continues {
+    if phase == Phase::Recopying && source.marker.is_some() && !other_continues {
         return both_lost(view);
     }
-    Plan::Copy(CopyReason::Interrupted { sweeps })
+    Plan::Copy(CopyReason::Interrupted { phase, sweeps })
 }
 
 fn resume(marker: Option<Marker>) -> Plan {
@@ -235,7 +256,7 @@ mod tests {
     #[test]
     fn a_new_pair_copies_forward_and_fixes_the_reverse_link_first() {
         let mut new = view(end("a", "a", 10, None), end("b", "b", 0, None));
-        assert_eq!(told(&new), "copy Initial");
+        assert_eq!(told(&new), "copy Initial { into_nothing: true }");
         new.copies_first = false;
         assert_eq!(told(&new), "wait");
         let mut reverse = view(end("b", "b", 0, marker(Phase::Copying, "a")), end("a", "a", 10, None));
@@ -254,9 +275,17 @@ mod tests {
     fn an_interrupted_copy_is_made_again() {
         let other = marker(Phase::Streaming, "b");
         let again = view(end("a", "a", 9, other), end("b", "b", 4, marker(Phase::Copying, "a")));
-        assert_eq!(told(&again), "copy Interrupted { sweeps: false }");
+        assert_eq!(told(&again), "copy Interrupted { phase: Copying, sweeps: false }");
+        let filled = view(end("a", "a", 9, other), end("b", "b", 4, marker(Phase::Filling, "a")));
+        assert_eq!(
+            told(&filled),
+            "copy Interrupted { phase: Filling, sweeps: true }",
+            "it may have brought what is gone"
+        );
+        let alone = view(end("a", "a", 9, None), end("b", "b", 4, marker(Phase::Filling, "a")));
+        assert_eq!(told(&alone), "copy Interrupted { phase: Filling, sweeps: false }", "or what clients wrote there");
         let before_fix = view(end("a", "a", 9, None), end("b", "b", 0, marker(Phase::Copying, "a")));
-        assert_eq!(told(&before_fix), "copy Interrupted { sweeps: false }");
+        assert_eq!(told(&before_fix), "copy Interrupted { phase: Copying, sweeps: false }");
     }
 
     #[test]
@@ -298,7 +327,10 @@ mod tests {
     fn a_copy_with_deletions_is_not_made_again_from_what_has_become_empty() {
         let other = marker(Phase::Streaming, "b");
         let own = marker(Phase::Recopying, "a");
-        assert_eq!(told(&view(end("a", "a", 9, other), end("b", "b", 9, own))), "copy Interrupted { sweeps: true }");
+        assert_eq!(
+            told(&view(end("a", "a", 9, other), end("b", "b", 9, own))),
+            "copy Interrupted { phase: Recopying, sweeps: true }"
+        );
         assert_eq!(told(&view(end("a", "a", 0, other), end("b", "b", 9, own))), "hold SourceShrunk");
         let lost = marker(Phase::Streaming, "0");
         assert_eq!(told(&view(end("a", "a", 9, lost), end("b", "b", 9, own))), "hold BothPositionsLost");

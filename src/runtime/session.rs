@@ -67,11 +67,11 @@ pub async fn run(pair: &Arc<Pair>, index: usize, memory: &mut Memory) -> Result<
     if ended.is_err() {
         memory.refused = link.applier().refused();
     }
-    if let (Link::Streaming(stream), Some(epoch)) = (&link, memory.epoch)
-        && let Some((id, position)) = stream.settled()
-    {
-        state.settle(epoch, id, position);
-    }
+    let settled = match &link {
+        Link::Streaming(stream) => stream.settled(),
+        Link::Copying(_) => None,
+    };
+    state.settle(memory.epoch.zip(settled));
     ended
 }
 
@@ -107,7 +107,7 @@ impl<'a> Session<'a> {
                 session.link().board.begin_full_sync(Instant::now());
                 session.link().board.enter(State::FullSync, None);
                 session.after_copy = Some(AfterCopy { rules, position, sweeps: reason.sweeps() });
-                let copy = Copy::new(copy_rules, applier, position, attached.1, reason.sweeps());
+                let copy = Copy::new(copy_rules, applier, position, attached.1, reason.phase());
                 Link::Copying(Box::new(copy))
             }
         };
@@ -312,7 +312,7 @@ impl<'a> Session<'a> {
         tracing::warn!(link = %self.link().board.direction, "the target lost the marker of this link: it is written again");
         let moved_to = self.link().moved_to.lock().map(|mut moved| std::mem::take(&mut *moved)).unwrap_or_default();
         match link {
-            Link::Copying(copy) => copy.applier().marker_lost(&moved_to),
+            Link::Copying(copy) => copy.marker_lost(&moved_to),
             Link::Streaming(stream) => stream.marker_lost(&moved_to, self.now()),
         }
     }

@@ -153,10 +153,11 @@ impl LinkState {
         self.applied.load(Ordering::Acquire)
     }
 
-    /// The session ended with everything before `position` applied, the last transaction being `id` of `epoch`.
-    pub fn settle(&self, epoch: u64, id: u64, position: Position) {
+    /// The session ended with everything before a place applied, the last transaction having the id that stands with it,
+    /// of an epoch; or without knowing such a place: then what an earlier session knew no longer counts either.
+    pub fn settle(&self, known: Option<(u64, (u64, Position))>) {
         if let Ok(mut settled) = self.settled.lock() {
-            *settled = Some(Settled { epoch, id, position });
+            *settled = known.map(|(epoch, (id, position))| Settled { epoch, id, position });
         }
     }
 

@@ -208,7 +208,7 @@ impl Starting<'_> {
     ) -> Result<Arc<HashSet<Vec<u8>>>, Fault> {
         let keep = self.keep(reason, memory).await?;
         let id = own.filter(|marker| marker.epoch == self.epoch).map_or(0, |marker| marker.id + 1);
-        let Checkpoint { phase, high, low, time_ms } = Checkpoint::copying(Position::NONE, 0, reason.sweeps());
+        let Checkpoint { phase, high, low, time_ms } = Checkpoint::copying(reason.phase(), Position::NONE, 0);
         let marker = Marker { phase, epoch: self.epoch, id, high, low, time_ms };
         let key = self.pair.reserved.marker(self.pair.source(self.index).name.as_str());
         self.target.call(&[b"SET".as_slice(), &key, marker.to_string().as_bytes()]).await?;
@@ -225,7 +225,7 @@ impl Starting<'_> {
             return Ok(Arc::default());
         }
         match reason {
-            CopyReason::Initial => {
+            CopyReason::Initial { .. } => {
                 let shared = self.shared_names().await?;
                 if policy == ExistingKeys::Fail {
                     let target = &self.pair.target(self.index).name;
@@ -240,7 +240,7 @@ impl Starting<'_> {
                 memory.keep = Some(Arc::clone(&shared));
                 Ok(shared)
             }
-            CopyReason::Interrupted { sweeps: false } if policy == ExistingKeys::Keep => match &memory.keep {
+            CopyReason::Interrupted { sweeps: false, .. } if policy == ExistingKeys::Keep => match &memory.keep {
                 Some(keep) => Ok(Arc::clone(keep)),
                 None => recall(&mut self.target_control, &key).await,
             },

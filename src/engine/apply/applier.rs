@@ -150,9 +150,11 @@ impl Applier {
         self.batch.requests >= self.bounds.batch_commands || self.batch.bytes >= self.bounds.batch_bytes
     }
 
-    /// Whether another transaction may be sent now.
+    /// Whether another transaction may be sent now, or the rest of one that is passed on while it arrives: that one takes a
+    /// place in flight itself, and is freed by its end only.
     pub fn may_send(&self) -> bool {
-        self.in_flight.len() + self.staged.len() < self.bounds.in_flight && self.in_flight_bytes < IN_FLIGHT_BYTES
+        let most = if self.gate.is_held() { self.bounds.in_flight } else { 1 };
+        self.spilling || self.in_flight.len() + self.staged.len() < most && self.in_flight_bytes < IN_FLIGHT_BYTES
     }
 
     /// Whether more may be read for this applier.
@@ -219,7 +221,7 @@ impl Applier {
                 self.database = 0;
             }
             if batch.erases_marker {
-                self.gate.lost();
+                self.gate.empty();
                 self.gate.pass(id, &mut staged.tail);
             }
             self.push_marker(id, &checkpoint, &mut staged.tail);
@@ -290,7 +292,9 @@ impl Applier {
             let Some(outcome) = self.replies.next(input, front.guards)? else { return Ok(()) };
             let Some(entry) = self.in_flight.pop_front() else { return Ok(()) };
             self.in_flight_bytes -= entry.kept;
-            if !outcome.executed {
+            if outcome.executed {
+                self.gate.executed(entry.id);
+            } else {
                 self.refused.get_or_insert(entry.id);
             }
             applied.push(judge(entry, outcome)?);

@@ -6,6 +6,9 @@
 //! sent while another is in flight goes `WATCH gate` and `ZREMRANGEBYSCORE gate -inf (id`: if an earlier id is still in
 //! the set, removing it touches the watched key and the server refuses this transaction too. That one's id stays in the
 //! set, which stops its successor, and so on. Both commands pass while the server is out of memory.
+//!
+//! A gate that is not at the target stops nobody: so until a transaction that fills it has been executed, no other is
+//! sent behind it.
 //! `docs/protocol.md` has the reasoning and what remains.
 
 use crate::wire::resp::push_command;
@@ -20,16 +23,37 @@ pub struct Gate {
     key: Vec<u8>,
     /// The first id that is not in the set yet.
     filled_to: u64,
+    /// The transaction that has filled the set from nothing.
+    first_id: u64,
+    /// The target is known to hold the set.
+    held: bool,
 }
 
 impl Gate {
     /// A gate that has never been filled; the first id that passes it fills it.
     pub fn new(key: Vec<u8>) -> Self {
-        Self { key, filled_to: 0 }
+        Self { key, filled_to: 0, first_id: u64::MAX, held: false }
+    }
+
+    /// Whether transactions may be sent behind others: the target holds the set.
+    pub fn is_held(&self) -> bool {
+        self.held
+    }
+
+    /// The target has executed a transaction that passed: it holds the set, unless it was lost meanwhile.
+    pub fn executed(&mut self, id: u64) {
+        self.held |= self.first_id <= id;
     }
 
     /// Forgets what was filled in, for the target has lost it: the next transaction fills it anew.
     pub fn lost(&mut self) {
+        self.empty();
+        self.first_id = u64::MAX;
+        self.held = false;
+    }
+
+    /// The transaction that is being made empties the set: what follows in it fills it anew.
+    pub fn empty(&mut self) {
         self.filled_to = 0;
     }
 
@@ -47,6 +71,7 @@ impl Gate {
         if self.filled_to <= id {
             push_command(out, &[b"DEL".as_slice(), &self.key]);
             self.filled_to = id;
+            self.first_id = id;
             self.fill(MOST_IN_FLIGHT * 2, out);
             requests += 2;
         } else if self.filled_to - id <= MOST_IN_FLIGHT {

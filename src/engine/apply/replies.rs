@@ -41,6 +41,8 @@ pub struct Replies {
     outcome: Outcome,
     /// Bytes of a bulk string that are still to be skipped.
     skip: usize,
+    /// All replies of the transaction were read, but for what is to be skipped.
+    complete: bool,
 }
 
 impl Replies {
@@ -61,6 +63,11 @@ impl Replies {
                     return Ok(None);
                 }
             }
+            if std::mem::take(&mut self.complete) {
+                self.stage = Stage::Guard;
+                self.before_multi = 0;
+                return Ok(Some(std::mem::take(&mut self.outcome)));
+            }
             if let Stage::Queued(count) = &mut self.stage {
                 let mut at = 0;
                 while input.get(at..at + 9) == Some(b"+QUEUED\r\n") {
@@ -74,16 +81,7 @@ impl Replies {
             if let Token::Bulk(bytes) = token {
                 self.skip = bytes + 2;
             }
-            if self.take(token, guards)? {
-                if self.skip > 0 {
-                    let now = self.skip.min(input.len());
-                    input.advance(now);
-                    self.skip -= now;
-                }
-                self.stage = Stage::Guard;
-                self.before_multi = 0;
-                return Ok(Some(std::mem::take(&mut self.outcome)));
-            }
+            self.complete = self.take(token, guards)?;
         }
     }
 
@@ -204,13 +202,16 @@ mod tests {
 
     #[test]
     fn replies_may_come_byte_by_byte() {
-        let bytes = b"+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n$5\r\nhello\r\n$-1\r\n+OK\r\n+QUEUED\r\n*1\r\n$3\r\nend\r\n";
-        let (mut input, mut replies, mut executed) = (BytesMut::new(), Replies::default(), 0);
-        for byte in bytes {
+        let first = b"+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n$5\r\nhello\r\n$-1\r\n".as_slice();
+        let second = b"+OK\r\n+QUEUED\r\n*1\r\n$3\r\nend\r\n".as_slice();
+        let (mut input, mut replies, mut executed_at) = (BytesMut::new(), Replies::default(), Vec::new());
+        for (at, byte) in first.iter().chain(second).enumerate() {
             input.extend_from_slice(&[*byte]);
-            executed += usize::from(replies.next(&mut input, 0).expect("replies").is_some_and(|o| o.executed));
+            if replies.next(&mut input, 0).expect("replies").is_some_and(|outcome| outcome.executed) {
+                executed_at.push(at + 1);
+            }
         }
-        assert_eq!(executed, 2);
+        assert_eq!(executed_at, [first.len(), first.len() + second.len()], "told with the last byte, not before");
         assert!(input.is_empty());
     }
 }

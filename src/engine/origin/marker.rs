@@ -15,6 +15,9 @@ const FORM: &str = "duet1";
 pub enum Phase {
     /// A full copy is intended or under way: what the target holds is not whole, a restart copies again.
     Copying,
+    /// As [`Phase::Copying`], into a target that held nothing: what it holds beyond the source is left over from this copy,
+    /// or was brought to the source by the other link, so a copy that is made again ends with deletions.
+    Filling,
     /// As [`Phase::Copying`], and in the end what the source no longer holds is deleted: the pair was in step before.
     Recopying,
     /// Everything before `high` is applied; a restart reads on.
@@ -48,6 +51,7 @@ impl Marker {
         }
         let phase = match words.next()? {
             "copying" => Phase::Copying,
+            "filling" => Phase::Filling,
             "recopying" => Phase::Recopying,
             "streaming" => Phase::Streaming,
             _ => return None,
@@ -70,6 +74,7 @@ impl fmt::Display for Marker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let phase = match self.phase {
             Phase::Copying => "copying",
+            Phase::Filling => "filling",
             Phase::Recopying => "recopying",
             Phase::Streaming => "streaming",
         };
@@ -87,7 +92,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_was_written_is_read(
-            phase in prop::sample::select(vec![Phase::Copying, Phase::Recopying, Phase::Streaming]), epoch: u64, id: u64, replid in "[0-9a-f]{40}", high: (u64, u32), low: (u64, u32), time_ms: i64,
+            phase in prop::sample::select(vec![Phase::Copying, Phase::Filling, Phase::Recopying, Phase::Streaming]), epoch: u64, id: u64, replid in "[0-9a-f]{40}", high: (u64, u32), low: (u64, u32), time_ms: i64,
         ) {
             let replication_id = replid.parse().expect("40 digits");
             let place = |(offset, database)| Position { replication_id, offset, database };

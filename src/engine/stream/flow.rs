@@ -130,7 +130,7 @@ impl Flow {
             if self.applier.is_full() && self.applier.may_send() {
                 self.close(reading.now);
             }
-        } else if self.scope == Scope::Local && self.applier.is_full() {
+        } else if self.scope == Scope::Local && self.applier.is_full() && self.applier.may_send() {
             self.applier.spill(self.checkpoint(reading.now));
         }
         Ok(())

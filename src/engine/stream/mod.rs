@@ -220,9 +220,11 @@ impl Stream {
     }
 
     /// The place before which everything is applied, when nothing is on its way; with the last transaction's id. The
-    /// marker may lie before it: echoes move the place and leave no trace at the target.
+    /// marker may lie before it: echoes move the place and leave no trace at the target. After a refusal nothing is known:
+    /// the id is that of what was refused, and will be used again.
     pub fn settled(&self) -> Option<(u64, Position)> {
-        let idle = self.flow.applier.is_idle() && self.flow.scope == Scope::Outside && self.flow.seeking.is_none();
+        let Flow { applier, scope, seeking, .. } = &self.flow;
+        let idle = applier.is_idle() && applier.refused().is_none() && *scope == Scope::Outside && seeking.is_none();
         idle.then(|| (self.flow.applier.last_id(), self.flow.boundary))
     }
 

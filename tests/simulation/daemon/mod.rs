@@ -1,0 +1,142 @@
+//! The daemon with the real engine and a shell that does what the runtime does, connection by connection.
+//!
+//! Its tasks are futures that the simulation polls, one at a time, in an order that the seed gives. To kill the daemon is
+//! to drop them: that can happen wherever a task waits. `start` and `link` follow `src/runtime` step by step.
+
+mod attach;
+mod client;
+mod heartbeat;
+mod link;
+mod start;
+mod sweep;
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Waker};
+
+use duet::engine::apply::Bounds;
+use duet::engine::origin::{Marker, ReservedKeys};
+use duet::engine::position::Position;
+
+use crate::network::Shared;
+
+/// The names of the regions.
+pub const REGIONS: [&str; 2] = ["a", "b"];
+
+/// What of the shell is switched off, to see that somebody notices.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Flaws {
+    /// Connections of an earlier run are not ended.
+    pub no_fence: bool,
+    /// A restart reads on from what was acknowledged last, not from the marker.
+    pub own_memory: bool,
+    /// A copy does not end with deletions.
+    pub no_sweep: bool,
+    /// A copy does not wait for the other link.
+    pub no_drain: bool,
+    /// A copy takes reserved keys for data.
+    pub reserved_copied: bool,
+    /// More is sent ahead than was allowed.
+    pub unbounded: bool,
+}
+
+/// What a daemon is told.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub bounds: Bounds,
+    pub heartbeat_ms: i64,
+    /// Bytes that one read may bring.
+    pub read_bytes: usize,
+    /// A value with a longer encoding is copied in pieces, bytes.
+    pub value_bytes: usize,
+    pub reserved: ReservedKeys,
+    pub flaws: Flaws,
+}
+
+/// What outlives a daemon, for one that keeps positions by itself.
+pub type Notes = Rc<RefCell<[Option<Position>; 2]>>;
+
+/// What the tasks of one daemon know of each other.
+pub struct Pair {
+    pub world: Shared,
+    pub settings: Settings,
+    pub links: [LinkState; 2],
+    pub superseded: Cell<bool>,
+    pub notes: Notes,
+}
+
+/// What one link lets the other know.
+#[derive(Default)]
+pub struct LinkState {
+    pub in_step: Cell<bool>,
+    pub applied: Cell<u64>,
+    pub marker_lost: Cell<bool>,
+    /// Databases that marker and gate were moved to.
+    pub moved_to: RefCell<Vec<u32>>,
+    /// Epoch and last transaction of the last session, and the place before which everything was applied then.
+    settled: Cell<Option<(u64, u64, Position)>>,
+    pub last_fault: RefCell<String>,
+}
+
+impl LinkState {
+    /// The marker of this link with the place that is known to be applied, if it is the one that the last session left.
+    fn settled(&self, marker: Marker) -> Marker {
+        match self.settled.get() {
+            Some((epoch, id, position)) if (epoch, id) == (marker.epoch, marker.id) => {
+                Marker { high: position, low: position, ..marker }
+            }
+            _ => marker,
+        }
+    }
+}
+
+type Task = Pin<Box<dyn Future<Output = ()>>>;
+
+/// A running daemon.
+pub struct Daemon {
+    pub pair: Rc<Pair>,
+    tasks: Vec<Option<Task>>,
+}
+
+impl Daemon {
+    /// Starts one.
+    pub fn new(world: Shared, settings: Settings, notes: Notes) -> Self {
+        let pair = Pair { world, settings, links: Default::default(), superseded: Cell::new(false), notes };
+        let pair = Rc::new(pair);
+        let mut tasks: Vec<Option<Task>> = Vec::new();
+        for index in [0, 1] {
+            tasks.push(Some(Box::pin(link::run(Rc::clone(&pair), index))));
+            tasks.push(Some(Box::pin(heartbeat::run(Rc::clone(&pair), index))));
+        }
+        Self { pair, tasks }
+    }
+
+    /// One of its tasks goes on until it waits. A daemon that was superseded stops.
+    pub fn poll(&mut self, which: usize) {
+        // Both links, then both heartbeats, which have less to do.
+        let index = [0, 2, 0, 2, 0, 2, 1, 3][which % 8];
+        let slot = &mut self.tasks[index];
+        if let Some(task) = slot
+            && task.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()
+        {
+            *slot = None;
+        }
+        if self.pair.superseded.get() {
+            self.tasks.iter_mut().for_each(|task| *task = None);
+        }
+    }
+
+    /// Whether it has stopped by itself.
+    pub fn is_over(&self) -> bool {
+        self.pair.superseded.get()
+    }
+
+    /// What it says of its links.
+    pub fn describe(&self) -> String {
+        let link =
+            |link: &LinkState| format!("in step {}, last fault '{}'", link.in_step.get(), link.last_fault.borrow());
+        format!("forward: {}; reverse: {}", link(&self.pair.links[0]), link(&self.pair.links[1]))
+    }
+}

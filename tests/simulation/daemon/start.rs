@@ -1,0 +1,277 @@
+//! The start of a session, as `runtime::start` and `runtime::fence` do it: claim, look, plan, attach.
+
+use std::sync::Arc;
+
+use duet::command::{Capabilities, Version};
+use duet::engine::apply::Identity;
+use duet::engine::checkpoint::Checkpoint;
+use duet::engine::copy::CopyRules;
+use duet::engine::decode::rebuild::TargetFeatures;
+use duet::engine::origin::{Marker, Phase};
+use duet::engine::plan::{CopyReason, End, Plan, View, plan};
+use duet::engine::position::Position;
+use duet::engine::source::Info;
+use duet::engine::stream::Rules;
+use duet::error::{Fault, Kind};
+use duet::wire::rdb::{Dialect, Restorable};
+
+use super::attach::{self, Attached};
+use super::client::{Client, bytes, integer, sleep, text};
+use super::heartbeat::EXPIRE_MS;
+use super::{Pair, REGIONS};
+use crate::server::{COMMANDS, DATABASES};
+
+/// What a link remembers from one session to the next.
+#[derive(Debug, Default)]
+pub struct Memory {
+    pub epoch: Option<u64>,
+    pub refused: Option<u64>,
+}
+
+/// A link that is attached at both ends.
+pub struct Started {
+    pub source: Attached,
+    pub target: Client,
+    pub identity: Identity,
+    pub rules: Rules,
+    pub resumed: Option<Marker>,
+    pub probe: Option<Vec<u8>>,
+    pub copy: Option<(CopyRules, CopyReason)>,
+    /// The source's offset and clock.
+    pub attached: (u64, i64),
+}
+
+struct Starting<'a> {
+    pair: &'a Pair,
+    index: usize,
+    target: Client,
+    source_control: Client,
+    target_control: Client,
+    epoch: u64,
+}
+
+/// Starts a session of the link `index`.
+pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Started, Fault> {
+    let world = &pair.world;
+    let mut target = Client::connect(world, 1 - index).await?;
+    let source_control = Client::connect(world, index).await?;
+    let target_control = Client::connect(world, 1 - index).await?;
+    let epoch = claim(&mut target, pair, index, memory.epoch).await?;
+    memory.epoch = Some(epoch);
+    let mut starting = Starting { pair, index, target, source_control, target_control, epoch };
+    loop {
+        let view = starting.look(memory).await?;
+        let own = view.target.marker;
+        let plan = plan(&view);
+        crate::trace(|| format!("link {index} epoch {epoch} plans {plan:?}"));
+        match plan {
+            Plan::Resume(position) => {
+                let noted = pair.notes.borrow()[index].filter(|_| pair.settings.flaws.own_memory);
+                let attached = attach::resume(world, index, noted.unwrap_or(position)).await?;
+                return starting.finish(attached, own, None, None, memory).await;
+            }
+            Plan::Fix => {
+                let attached = attach::end_of_stream(world, index, &mut starting.source_control).await?;
+                let probe = starting.probe().await?;
+                return starting.finish(attached, own, Some(probe), None, memory).await;
+            }
+            Plan::Copy(reason) => {
+                starting.prepare_copy(reason, own).await?;
+                let attached = attach::copy(world, index).await?;
+                let rules = starting.copy_rules();
+                let own = starting.marker().await?;
+                return starting.finish(attached, own, None, Some((rules, reason)), memory).await;
+            }
+            Plan::Wait => sleep(world, 10).await,
+            Plan::Hold(fault) => return Err(fault),
+        }
+    }
+}
+
+/// Makes `client` the only connection that writes for the link.
+async fn claim(client: &mut Client, pair: &Pair, index: usize, epoch: Option<u64>) -> Result<u64, Fault> {
+    let name = format!("duet/sim/{}>{}", REGIONS[index], REGIONS[1 - index]);
+    client.call(&["CLIENT", "SETNAME", &name]).await?;
+    let epoch = settle_epoch(client, pair, index, epoch).await?;
+    if pair.settings.flaws.no_fence {
+        return Ok(epoch);
+    }
+    let own = integer(&client.call(&["CLIENT", "ID"]).await?);
+    for _ in 0..100 {
+        let listed = text(&client.call(&["CLIENT", "LIST"]).await?);
+        let others = listed.lines().filter_map(|line| line.strip_prefix("id=")?.split_once(" name="));
+        let others: Vec<&str> =
+            others.filter(|(id, held)| *held == name && *id != own.to_string()).map(|o| o.0).collect();
+        if others.is_empty() {
+            return Ok(epoch);
+        }
+        for id in others {
+            client.call(&["CLIENT", "KILL", "ID", id]).await?;
+        }
+    }
+    Err(Fault::new(Kind::NotFenced, "connections of an earlier run don't end"))
+}
+
+async fn settle_epoch(client: &mut Client, pair: &Pair, index: usize, epoch: Option<u64>) -> Result<u64, Fault> {
+    let reserved = &pair.settings.reserved;
+    let (key, marker) = (reserved.epoch(REGIONS[index]), reserved.marker(REGIONS[index]));
+    let held = integer(&client.call(&[b"GET".as_slice(), &key]).await?) as u64;
+    let marked = Marker::parse(bytes(&client.call(&[b"GET".as_slice(), &marker]).await?)).map_or(0, |m| m.epoch);
+    match epoch {
+        Some(epoch) if held.max(marked) > epoch => Err(Fault::new(Kind::Superseded, format!("{held} {marked}"))),
+        Some(epoch) => {
+            if held < epoch {
+                client.call(&[b"SET".as_slice(), &key, epoch.to_string().as_bytes()]).await?;
+            }
+            Ok(epoch)
+        }
+        None => {
+            if held < marked {
+                client.call(&[b"SET".as_slice(), &key, marked.to_string().as_bytes()]).await?;
+            }
+            Ok(integer(&client.call(&[b"INCR".as_slice(), &key]).await?) as u64)
+        }
+    }
+}
+
+impl Starting<'_> {
+    async fn look(&mut self, memory: &Memory) -> Result<View, Fault> {
+        let (pair, index) = (self.pair, self.index);
+        let source = end(pair, index, &mut self.source_control).await?;
+        let target = end(pair, 1 - index, &mut self.target_control).await?;
+        let passed = target.marker.zip(memory.refused);
+        let broken = passed.is_some_and(|(marker, refused)| marker.epoch == self.epoch && marker.id > refused);
+        // A client that removes the gate with everything else may do so between a WATCH and its EXEC.
+        // A marker that a start has set to announce a copy has an id of its own, and is not read on from anyway.
+        let reads_on = target.marker.is_some_and(|marker| marker.phase == Phase::Streaming);
+        if broken && reads_on && !pair.world.borrow().oracle.flushed {
+            pair.world.borrow_mut().oracle.fail("gate: the target ran transactions behind a refused one".to_owned());
+        }
+        Ok(View {
+            source,
+            target,
+            copies_first: index == 0,
+            ordered: None,
+            copy_when_lost: true,
+            marker_broken: broken,
+        })
+    }
+
+    async fn marker(&mut self) -> Result<Option<Marker>, Fault> {
+        let key = self.pair.settings.reserved.marker(REGIONS[self.index]);
+        Ok(Marker::parse(bytes(&self.target_control.call(&[b"GET".as_slice(), &key]).await?)))
+    }
+
+    async fn prepare_copy(&mut self, reason: CopyReason, own: Option<Marker>) -> Result<(), Fault> {
+        let id = own.filter(|marker| marker.epoch == self.epoch).map_or(0, |marker| marker.id + 1);
+        let Checkpoint { phase, high, low, time_ms } = Checkpoint::copying(reason.phase(), Position::NONE, 0);
+        let marker = Marker { phase, epoch: self.epoch, id, high, low, time_ms };
+        let key = self.pair.settings.reserved.marker(REGIONS[self.index]);
+        self.target.call(&[b"SET".as_slice(), &key, marker.to_string().as_bytes()]).await?;
+        drained(self.pair, self.index, &mut self.target_control).await
+    }
+
+    async fn probe(&mut self) -> Result<Vec<u8>, Fault> {
+        let key = self.pair.settings.reserved.probe(REGIONS[self.index]);
+        let value = format!("{:016x}", self.pair.world.borrow_mut().rng.u64(..)).into_bytes();
+        self.source_control.call(&[b"SET".as_slice(), &key, &value, b"PX", b"60000"]).await?;
+        Ok(value)
+    }
+
+    fn version(&self) -> (u32, u32, u32) {
+        match self.pair.world.borrow().servers[1 - self.index].flavour {
+            crate::server::Flavour::Redis62 => (6, 2, 14),
+            crate::server::Flavour::Redis70 => (7, 0, 15),
+        }
+    }
+
+    fn copy_rules(&self) -> CopyRules {
+        let version = self.version();
+        let settings = &self.pair.settings;
+        let reserved = settings.reserved.prefix();
+        CopyRules {
+            restorable: Restorable::of_server(Dialect::Redis, version),
+            features: TargetFeatures::of_server(Dialect::Redis, version),
+            functions: version.0 >= 7,
+            set_pxat: true,
+            databases: DATABASES as u32,
+            value_bytes: settings.value_bytes,
+            prefix: if settings.flaws.reserved_copied { b"none:".to_vec() } else { reserved.to_vec() },
+            keep: Arc::default(),
+        }
+    }
+
+    async fn finish(
+        mut self,
+        source: Attached,
+        own: Option<Marker>,
+        probe: Option<Vec<u8>>,
+        copy: Option<(CopyRules, CopyReason)>,
+        memory: &mut Memory,
+    ) -> Result<Started, Fault> {
+        let (origin, peer) = (REGIONS[self.index], REGIONS[1 - self.index]);
+        let (major, minor, patch) = self.version();
+        let version = Version(major as u16, minor as u16, patch as u16);
+        let reserved = &self.pair.settings.reserved;
+        let names = COMMANDS;
+        let rules = Rules {
+            publish: false,
+            flush: true,
+            swapdb: true,
+            databases: DATABASES as u32,
+            target: Capabilities::new(names, Dialect::Redis, version),
+            heartbeat_expire_ms: EXPIRE_MS,
+            reserved: reserved.clone(),
+            origin: origin.to_owned(),
+            peer: peer.to_owned(),
+        };
+        let identity = Identity {
+            marker: reserved.marker(origin),
+            gate: reserved.gate(origin),
+            epoch: self.epoch,
+            first_id: own.map_or(1, |marker| marker.id + 1),
+        };
+        memory.refused = None;
+        let offset = attach::replication(&mut self.source_control).await?.offset;
+        let attached = (offset, self.pair.world.borrow().now_ms);
+        let resumed = own.filter(|_| probe.is_none() && copy.is_none());
+        Ok(Started { source, target: self.target, identity, rules, resumed, probe, copy, attached })
+    }
+}
+
+async fn end(pair: &Pair, index: usize, client: &mut Client) -> Result<End, Fault> {
+    let reserved = &pair.settings.reserved;
+    let info = Info::parse(&text(&client.call(&["INFO"]).await?));
+    let replication = info.replication()?;
+    let marker = reserved.marker(REGIONS[1 - index]);
+    let marker = Marker::parse(bytes(&client.call(&[b"GET".as_slice(), &marker]).await?));
+    let marker = marker.map(|marker| pair.links[1 - index].settled(marker));
+    let mut exists = vec![b"EXISTS".to_vec()];
+    exists.extend(reserved.all(REGIONS));
+    let ours = integer(&client.call(&exists).await?) as u64;
+    let keys: u64 = info.keyspace().iter().map(|(_, keys)| keys).sum();
+    Ok(End { region: REGIONS[index].to_owned(), replication, keys: keys.saturating_sub(ours), marker })
+}
+
+/// Waits until the other link is in step and has applied all that the target of this one had written by now.
+pub async fn drained(pair: &Pair, index: usize, target_control: &mut Client) -> Result<(), Fault> {
+    let other = &pair.links[1 - index];
+    if pair.settings.flaws.no_drain {
+        return Ok(());
+    }
+    let mut fence = None;
+    loop {
+        if other.in_step.get() {
+            let offset = match fence {
+                Some(offset) => offset,
+                None => *fence.insert(attach::replication(target_control).await?.offset),
+            };
+            if other.applied.get() >= offset {
+                return Ok(());
+            }
+        } else {
+            fence = None;
+        }
+        sleep(&pair.world, 3).await;
+    }
+}

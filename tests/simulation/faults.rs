@@ -1,0 +1,241 @@
+//! What befalls a pair.
+
+use fastrand::Rng;
+
+use crate::run::Run;
+use crate::server::{Keyspace, Text};
+
+/// After so many steps nothing more befalls a pair than what silence was asked for: then it must come to rest.
+const ENOUGH: u64 = 20_000;
+
+/// How likely each thing is in a run: once in so many steps on average, 0 for never.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    kill: u32,
+    second_daemon: u32,
+    cut: u32,
+    restart: u32,
+    lose_position: u32,
+    refuse: u32,
+    marker_lost: u32,
+    silence: u32,
+    /// What happens as soon as everything written is applied; no client writes until then.
+    waiting: Option<Silent>,
+    /// When the target stops refusing.
+    refuses_until_ms: [i64; 2],
+    /// When a killed daemon is started again.
+    start_at_ms: i64,
+}
+
+/// What happens only in silence.
+#[derive(Debug, Clone, Copy)]
+enum Silent {
+    Turn,
+    Whole(usize),
+    /// The end of the silence, once what was done in it has been carried over.
+    End,
+}
+
+impl Plan {
+    /// What befalls a run.
+    pub fn new(rng: &mut Rng) -> Self {
+        let mut often = |steps: u32| if rng.u8(0..2) == 0 { rng.u32(steps / 2..steps * 2) } else { 0 };
+        Self {
+            kill: often(1500),
+            second_daemon: often(2500),
+            cut: often(1000),
+            restart: often(1500),
+            lose_position: often(1500),
+            refuse: often(800),
+            marker_lost: often(1500),
+            silence: often(1500),
+            waiting: None,
+            refuses_until_ms: [0; 2],
+            start_at_ms: 0,
+        }
+    }
+
+    /// The same without what would keep a pair from getting anywhere.
+    fn quieter(&self) -> Self {
+        Self {
+            kill: 0,
+            second_daemon: 0,
+            cut: 0,
+            restart: 0,
+            lose_position: 0,
+            refuse: 0,
+            marker_lost: 0,
+            ..self.clone()
+        }
+    }
+
+    /// Whether copies with the model's dumps can happen after the start.
+    pub fn loses_positions(&self) -> bool {
+        self.lose_position > 0 || self.marker_lost > 0 || self.silence > 0 || self.restart > 0
+    }
+
+    /// Whether clients are to be silent now.
+    pub fn wants_silence(&self) -> bool {
+        self.waiting.is_some()
+    }
+}
+
+impl Run {
+    fn happens(&self, once_in: u32) -> bool {
+        once_in > 0 && self.world.borrow_mut().rng.u32(0..once_in) == 0
+    }
+
+    fn side(&self) -> usize {
+        self.world.borrow_mut().rng.usize(0..2)
+    }
+
+    /// One step's worth of misfortune, as long as there has not been enough of it.
+    pub fn befall(&mut self) {
+        let plan = if self.outcome.steps < ENOUGH { self.plan.clone() } else { self.plan.quieter() };
+        if self.happens(plan.kill) {
+            self.daemons.clear();
+            self.outcome.kills += 1;
+            crate::trace(|| "kill".to_owned());
+            let mut world = self.world.borrow_mut();
+            let pause = if world.rng.bool() { 0 } else { world.rng.i64(0..80) };
+            self.plan.start_at_ms = world.now_ms + pause;
+        }
+        if self.daemons.is_empty() && self.world.borrow().now_ms >= self.plan.start_at_ms {
+            self.start_daemon();
+        }
+        if self.happens(plan.second_daemon) && self.daemons.len() == 1 {
+            self.start_daemon();
+        }
+        if self.happens(plan.cut) {
+            let mut world = self.world.borrow_mut();
+            let ids: Vec<u64> = world.wires.keys().copied().collect();
+            if !ids.is_empty() {
+                let id = ids[world.rng.usize(0..ids.len())];
+                crate::trace(|| format!("cut {id}"));
+                world.cut(id);
+            }
+        }
+        if self.happens(plan.restart) {
+            self.restart(self.side(), false);
+        }
+        if self.happens(plan.lose_position) {
+            self.lose_position();
+        }
+        if self.happens(plan.refuse) {
+            self.refuse();
+        }
+        if self.happens(plan.marker_lost) {
+            self.lose_marker();
+        }
+        self.silently(plan.silence);
+        self.end_refusals();
+    }
+
+    /// A server restarts and keeps its data.
+    fn restart(&mut self, index: usize, forgets: bool) {
+        let may_lose = self.may_lose_position(index);
+        let mut world = self.world.borrow_mut();
+        let pause = world.rng.i64(0..40);
+        world.down_until_ms[index] = world.now_ms + pause;
+        // A new name for the history is a lost position for a link that lags behind.
+        let renames = world.rng.bool() && may_lose;
+        crate::trace(|| format!("restart of {index}, forgets {forgets}, renames {renames}"));
+        let history = &mut world.servers[index].history;
+        if forgets {
+            history.forget();
+        } else if renames && history.backlog.is_some() {
+            history.rename();
+        }
+        world.disconnect_all(index);
+    }
+
+    /// Whether the pair can cope with the loss of the position in region `index`: the other one is there, and the region
+    /// holds keys (a link whose source is empty holds, and asks its operator).
+    fn may_lose_position(&self, index: usize) -> bool {
+        let world = self.world.borrow();
+        let both = (0..2).all(|source| world.oracle.high(source, &world.servers).is_some());
+        both && world.servers[index].keys.without(self.settings.reserved.prefix()) != Keyspace::default()
+    }
+
+    /// A position is lost: by a restart, or because the backlog was too short.
+    fn lose_position(&mut self) {
+        let index = self.side();
+        if !self.may_lose_position(index) {
+            return;
+        }
+        if self.world.borrow_mut().rng.bool() {
+            return self.restart(index, true);
+        }
+        let mut world = self.world.borrow_mut();
+        crate::trace(|| format!("overrun of {index}"));
+        world.servers[index].history.overrun();
+        let ids: Vec<u64> = world.wires.iter().filter(|(_, wire)| wire.server == index).map(|(id, _)| *id).collect();
+        ids.into_iter().for_each(|id| world.cut(id));
+    }
+
+    /// A target refuses some writes for a while.
+    fn refuse(&mut self) {
+        let index = self.side();
+        let mut world = self.world.borrow_mut();
+        let until = world.now_ms + world.rng.i64(1..120);
+        self.plan.refuses_until_ms[index] = until;
+        crate::trace(|| format!("{index} refuses"));
+        let names = ["INCR", "RPUSH", "HSET", "SADD", "SET"];
+        match world.rng.usize(0..=names.len()) {
+            which if which < names.len() => world.servers[index].denied = Some(names[which]),
+            _ => world.servers[index].full = true,
+        }
+    }
+
+    fn end_refusals(&mut self) {
+        let mut world = self.world.borrow_mut();
+        for index in 0..2 {
+            if world.now_ms >= self.plan.refuses_until_ms[index] {
+                world.servers[index].denied = None;
+                world.servers[index].full = false;
+            }
+        }
+    }
+
+    /// A client removes the marker.
+    fn lose_marker(&mut self) {
+        let index = self.side();
+        let may_lose = self.may_lose_position(1 - index);
+        let mut world = self.world.borrow_mut();
+        let marker: Text = world.oracle.markers[1 - index].clone();
+        if may_lose {
+            crate::trace(|| format!("marker removed at {index}"));
+            world.tick(index);
+            let _taken = world.servers[index].client(0, &[vec![b"DEL".to_vec(), marker]]);
+            world.collect(index);
+        }
+    }
+
+    /// What is to happen in silence is awaited, and then happens.
+    fn silently(&mut self, silence: u32) {
+        match self.plan.waiting {
+            None if self.happens(silence) => {
+                self.plan.waiting = Some(if self.side() == 0 { Silent::Turn } else { Silent::Whole(self.side()) });
+            }
+            Some(what) if self.is_settled() => {
+                self.plan.waiting = if let Silent::Whole(_) = what { Some(Silent::End) } else { None };
+                let mut world = self.world.borrow_mut();
+                match what {
+                    Silent::End => {}
+                    Silent::Turn => self.workload.take_turns(&mut world),
+                    Silent::Whole(index) => self.workload.whole(&mut world, index),
+                }
+            }
+            None | Some(_) => {}
+        }
+    }
+
+    /// Nothing befalls the pair any more.
+    pub fn calm(&mut self) {
+        self.plan.refuses_until_ms = [0; 2];
+        self.end_refusals();
+        if self.daemons.is_empty() {
+            self.start_daemon();
+        }
+    }
+}

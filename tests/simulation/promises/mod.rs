@@ -1,0 +1,9 @@
+//! What is promised, a file for each promise.
+
+pub mod bounded;
+pub mod checkpoint;
+pub mod exactly_once;
+pub mod no_echo;
+pub mod nothing_lost;
+pub mod regions_equal;
+pub mod reserved;

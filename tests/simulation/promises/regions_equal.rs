@@ -1,0 +1,9 @@
+//! After silence both regions hold the same, the reserved keys aside.
+
+use crate::server::Keyspace;
+
+/// Compares both regions.
+pub fn holds(regions: [&Keyspace; 2], prefix: &[u8]) -> Result<(), String> {
+    let [a, b] = regions.map(|keys| keys.without(prefix));
+    a.difference(&b).map_or(Ok(()), |what| Err(format!("a / b: {what}")))
+}

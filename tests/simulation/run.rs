@@ -1,0 +1,287 @@
+//! One run: a pair, its clients, its daemons and what befalls them, all from one seed.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use duet::engine::apply::Bounds;
+use duet::engine::origin::ReservedKeys;
+use fastrand::Rng;
+
+use crate::daemon::{Daemon, Flaws, REGIONS, Settings};
+use crate::faults::Plan;
+use crate::network::{Shared, Way, World};
+use crate::oracle::Oracle;
+use crate::promises::{self, no_echo::Idle};
+use crate::server::{Defects, Flavour, Server};
+use crate::workload::{CLIENTS_OWN, Care, Workload};
+
+/// Steps after which a pair that does not come to rest is given up.
+const MOST_STEPS: u64 = 400_000;
+/// Heartbeats of each region that an idle pair is watched for.
+const IDLE_BEATS: u64 = 8;
+
+/// What is switched off in a run, to see that a promise breaks.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Broken {
+    pub flaws: Flaws,
+    pub defects: Defects,
+    /// The only promise that is looked at.
+    pub only: Option<&'static str>,
+}
+
+/// What a run came to.
+#[derive(Debug, Default, Clone)]
+pub struct Outcome {
+    /// The promise that was broken, and how.
+    pub broken: Option<String>,
+    pub steps: u64,
+    pub kills: u64,
+    pub writes: u64,
+}
+
+/// A pair at work.
+pub struct Run {
+    pub world: Shared,
+    pub settings: Settings,
+    pub daemons: Vec<Daemon>,
+    pub workload: Workload,
+    pub plan: Plan,
+    notes: crate::daemon::Notes,
+    /// Clients' writes still to come.
+    writes: u64,
+    /// The links have been in order once: only then do clients write in the region that is copied to.
+    begun: [bool; 2],
+    /// Of 100 turns, those in which bytes move.
+    moving: u8,
+    pub outcome: Outcome,
+}
+
+/// Runs one seed.
+pub fn run(seed: u64, broken: Broken) -> Outcome {
+    let mut run = Run::new(seed, broken);
+    let told = run.whole();
+    if let Err(what) = told {
+        run.world.borrow_mut().oracle.fail(what);
+    }
+    run.daemons.clear();
+    run.outcome.broken = run.world.borrow_mut().oracle.broken.take();
+    run.outcome
+}
+
+impl Run {
+    fn new(seed: u64, broken: Broken) -> Self {
+        let mut rng = Rng::with_seed(seed);
+        let reserved = ReservedKeys::new("duet:", "sim");
+        let flavour = |rng: &mut Rng| if rng.u8(0..3) == 0 { Flavour::Redis62 } else { Flavour::Redis70 };
+        let mut servers = [0, 1].map(|index| Server::new(flavour(&mut rng), index + 1, rng.bool(), broken.defects));
+        let markers = REGIONS.map(|region| reserved.marker(region));
+        for index in 0..2 {
+            servers[index].watched_key = markers[1 - index].clone();
+        }
+        let settings = Settings {
+            bounds: Bounds {
+                batch_commands: rng.u32(1..12),
+                batch_bytes: rng.usize(64..2000),
+                in_flight: rng.usize(1..8),
+            },
+            heartbeat_ms: rng.i64(30..150),
+            read_bytes: [300, 2000, 16000][rng.usize(0..3)],
+            value_bytes: if rng.bool() { rng.usize(8..200) } else { 64 * 1024 },
+            reserved,
+            flaws: broken.flaws,
+        };
+        let plan = Plan::new(&mut rng);
+        let workload = Workload::new(rng.u32(1..5), !plan.loses_positions());
+        let writes = rng.u64(20..120);
+        let moving = rng.u8(25..60);
+        let mut world = World::new(rng, servers, Oracle::new(markers));
+        world.oracle.only = broken.only;
+        for index in 0..2 {
+            world.collect(index);
+        }
+        let world = Rc::new(RefCell::new(world));
+        Self {
+            daemons: Vec::new(),
+            world,
+            settings,
+            workload,
+            plan,
+            notes: Rc::default(),
+            writes,
+            begun: [false; 2],
+            moving,
+            outcome: Outcome::default(),
+        }
+    }
+
+    /// Starts another daemon.
+    pub fn start_daemon(&mut self) {
+        let daemon = Daemon::new(Rc::clone(&self.world), self.settings.clone(), Rc::clone(&self.notes));
+        self.daemons.push(daemon);
+    }
+
+    fn whole(&mut self) -> Result<(), String> {
+        let before = self.world.borrow_mut().rng.u8(0..30);
+        (0..before).for_each(|_| self.workload.write(&mut self.world.borrow_mut(), 0, Care::None));
+        self.start_daemon();
+        while self.writes > 0 {
+            self.step()?;
+            self.befall();
+            self.client();
+        }
+        self.calm();
+        while !self.is_silent() {
+            self.step()?;
+        }
+        self.judge();
+        self.idle()?;
+        self.judge();
+        Ok(())
+    }
+
+    /// Something moves: a task, or bytes on their way.
+    fn step(&mut self) -> Result<(), String> {
+        self.outcome.steps += 1;
+        let mut world = self.world.borrow_mut();
+        if let Some(broken) = &world.oracle.broken {
+            return Err(broken.clone());
+        }
+        if self.outcome.steps > MOST_STEPS {
+            let daemons: Vec<String> = self.daemons.iter().map(Daemon::describe).collect();
+            let highs =
+                [0, 1].map(|source| (world.oracle.high(source, &world.servers), world.oracle.past[source].last));
+            let late = world.ways().1;
+            return Err(format!(
+                "rest: no rest: {} (positions and last writes {highs:?}, {late} late)",
+                daemons.join(" | ")
+            ));
+        }
+        let ms = world.rng.u8(0..8);
+        world.now_ms += i64::from(ms < 3);
+        if world.rng.u16(0..1000) == 0 {
+            let index = world.rng.usize(0..2);
+            world.tick(index);
+            world.servers[index].ping();
+            world.servers[index].expire();
+            world.collect(index);
+        }
+        if world.rng.u8(0..100) < self.moving {
+            let (ways, late) = world.ways();
+            let prompt = ways.len() - late;
+            // What was given up arrives late.
+            let from =
+                if late > 0 && (prompt == 0 || world.rng.u8(0..30) == 0) { prompt..ways.len() } else { 0..prompt };
+            if !from.is_empty() && (from.start < prompt || world.rng.u8(0..4) == 0) {
+                let way: Way = ways[world.rng.usize(from)];
+                world.deliver(way);
+                return Ok(());
+            }
+        }
+        let dice = world.rng.usize(0..64);
+        drop(world);
+        if !self.daemons.is_empty() {
+            let index = dice / 8 % self.daemons.len();
+            self.daemons[index].poll(dice);
+        }
+        self.daemons.retain(|daemon| !daemon.is_over());
+        if self.daemons.is_empty() && self.writes == 0 {
+            self.start_daemon(); // two that started at once may both have stopped: whoever supervises them starts one again
+        }
+        Ok(())
+    }
+
+    /// A client writes now and then.
+    fn client(&mut self) {
+        let mut world = self.world.borrow_mut();
+        if world.rng.u8(0..16) != 0 || self.plan.wants_silence() {
+            return;
+        }
+        let index = world.rng.usize(0..2);
+        let ahead = [0, 1].map(|source| world.oracle.high(source, &world.servers).is_some());
+        self.begun = [self.begun[0] || ahead[0], self.begun[1] || ahead[1]];
+        // Until the reverse link has a position, what its source's clients write is not its to copy.
+        if index == 1 && !self.begun[1] {
+            return;
+        }
+        self.workload.copied = self.begun[0];
+        // What the links that write to the region, and read it, are about to do.
+        let care = if (index == 1 || self.begun[1]) && !ahead[1 - index] {
+            Care::FreshKeys
+        } else if !ahead[index] {
+            Care::NoMerging
+        } else {
+            Care::None
+        };
+        self.workload.write(&mut world, index, care);
+        self.writes = self.writes.saturating_sub(1);
+        self.outcome.writes += 1;
+    }
+
+    /// All that clients wrote has been applied.
+    pub fn is_settled(&self) -> bool {
+        let world = self.world.borrow();
+        world.oracle.is_settled(&world.servers)
+    }
+
+    fn is_silent(&self) -> bool {
+        let linked = self.daemons.iter().any(|daemon| daemon.pair.links.iter().all(|link| link.in_step.get()));
+        self.daemons.len() == 1 && linked && self.is_settled() && self.world.borrow().ways().1 == 0
+    }
+
+    /// What is promised after silence.
+    fn judge(&self) {
+        let mut world = self.world.borrow_mut();
+        let World { servers: [a, b], oracle, .. } = &mut *world;
+        let (prefix, reserved) = (self.settings.reserved.prefix(), &self.settings.reserved);
+        let [a, b] = [&a.keys, &b.keys];
+        let mut told = vec![("regions equal", promises::regions_equal::holds([a, b], prefix))];
+        for (index, region) in [a, b].into_iter().enumerate() {
+            let names = [REGIONS[index], REGIONS[1 - index]];
+            told.push(("exactly once", promises::exactly_once::holds(region, oracle)));
+            told.push(("nothing lost", promises::nothing_lost::holds(region, &oracle.expected, prefix)));
+            told.push(("reserved", promises::reserved::holds(region, reserved, names, CLIENTS_OWN, oracle.flushed)));
+        }
+        for (promise, told) in told {
+            told.unwrap_or_else(|what| oracle.fail(format!("{promise}: {what}")));
+        }
+    }
+
+    /// Nobody writes: the offsets grow by heartbeats only.
+    fn idle(&mut self) -> Result<(), String> {
+        let seen = |run: &Self| {
+            let world = run.world.borrow();
+            let id = |index: usize| {
+                let marker = world.servers[1 - index].keys.text(&world.oracle.markers[index]);
+                marker.and_then(duet::engine::origin::Marker::parse).map_or(0, |marker| marker.id)
+            };
+            [0, 1].map(|index| (world.oracle.beats[index], id(index), world.servers[1 - index].history.offset))
+        };
+        let before = seen(self);
+        let late = [0, 1].map(|index| self.heartbeats_on_their_way(index));
+        while (0..2).any(|index| self.world.borrow().oracle.beats[index] < before[index].0 + IDLE_BEATS) {
+            self.step()?;
+        }
+        let after = seen(self);
+        for index in 0..2 {
+            let (from, to) = (before[index], after[index]);
+            let idle = Idle {
+                beats: late[index] + to.0 - from.0,
+                transactions: to.1.saturating_sub(from.1),
+                bytes: to.2 - from.2,
+            };
+            let told = promises::no_echo::holds(idle);
+            told.unwrap_or_else(|what| self.world.borrow_mut().oracle.fail(format!("no echo: {what}")));
+        }
+        Ok(())
+    }
+
+    /// Heartbeats that the link `index` has yet to carry.
+    fn heartbeats_on_their_way(&self, index: usize) -> u64 {
+        let world = self.world.borrow();
+        let server = &world.servers[index];
+        let Some((_, high)) = world.oracle.high(index, &world.servers) else { return 0 };
+        let rest = server.history.after(&server.history.id, high + 1).unwrap_or_default();
+        let key = self.settings.reserved.heartbeat(REGIONS[index]);
+        rest.windows(key.len()).filter(|window| *window == key).count() as u64
+    }
+}

@@ -1,0 +1,205 @@
+//! A server as the replication sees it: requests in bytes, replies in bytes, effects as a stream of bytes with offsets.
+//!
+//! It behaves as Redis 6.2 or 7.0 do: transactions with errors at queue time, WATCH, effects instead of commands, SELECT
+//! in the stream where the database changes, MULTI around the effects of a transaction (7.0: only if there are several).
+
+mod commands;
+mod data;
+mod dump;
+mod history;
+mod requests;
+
+use std::collections::BTreeMap;
+
+pub use commands::COMMANDS;
+pub use data::{DATABASES, Entry, Keyspace, Text, Value};
+pub use history::Histories;
+
+use commands::{Context, Done, Effect, Reply, execute, needs_memory};
+
+/// Which server it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flavour {
+    Redis62,
+    Redis70,
+}
+
+/// What of the model is switched off, to see that somebody notices.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Defects {
+    /// WATCH watches nothing: the gate stands open.
+    pub watch_ignored: bool,
+    /// Markers have another name in the stream than in the data.
+    pub marker_renamed: bool,
+}
+
+/// A connection at the server.
+#[derive(Debug, Default)]
+pub struct Session {
+    pub name: Text,
+    database: u32,
+    queue: Option<Vec<Vec<Text>>>,
+    refused: bool,
+    watched: Vec<(u32, Text)>,
+    dirty: bool,
+    empty_dump: bool,
+    pub replica: Option<Replica>,
+    pub input: Vec<u8>,
+    pub output: Vec<u8>,
+}
+
+/// A connection that gets the stream.
+#[derive(Debug)]
+pub enum Replica {
+    /// The dump was sent; the stream begins when the replica acknowledges anything.
+    Waiting(Vec<u8>),
+    Online,
+}
+
+/// One server.
+#[derive(Debug)]
+pub struct Server {
+    pub flavour: Flavour,
+    pub keys: Keyspace,
+    pub sessions: BTreeMap<u64, Session>,
+    pub history: Histories,
+    /// The server's clock, Unix milliseconds.
+    pub now_ms: i64,
+    pub run_id: u64,
+    /// It is at its limit of memory.
+    pub full: bool,
+    /// Connections may not use this command.
+    pub denied: Option<&'static str>,
+    /// Dumps come with an end mark, and the stream behind them only after an acknowledgement.
+    pub diskless: bool,
+    pub defects: Defects,
+    /// A transaction, or a command outside of one, has set a key of this name.
+    pub watched_key: Text,
+    pub watched_key_set: bool,
+}
+
+impl Server {
+    /// An empty server without backlog.
+    pub fn new(flavour: Flavour, run_id: u64, diskless: bool, defects: Defects) -> Self {
+        Self {
+            flavour,
+            keys: Keyspace::default(),
+            sessions: BTreeMap::new(),
+            history: Histories::new(run_id),
+            now_ms: 0,
+            run_id,
+            full: false,
+            denied: None,
+            diskless,
+            defects,
+            watched_key: Text::new(),
+            watched_key_set: false,
+        }
+    }
+
+    /// A client's command, or several as a transaction, outside of any modelled connection. Tells whether it was taken.
+    pub fn client(&mut self, database: u32, commands: &[Vec<Text>]) -> bool {
+        if self.full && commands.iter().any(|args| needs_memory(&args[0])) {
+            return false;
+        }
+        let mut effects = Vec::new();
+        for args in commands {
+            self.run(database, args, &mut effects);
+        }
+        self.propagate(effects, commands.len() > 1);
+        true
+    }
+
+    /// Removes keys whose time has come.
+    pub fn expire(&mut self) {
+        for database in 0..self.keys.0.len() {
+            let now = self.now_ms;
+            let gone: Vec<Text> = self.keys.0[database]
+                .iter()
+                .filter(|(_, entry)| entry.expires_at_ms.is_some_and(|at| at <= now))
+                .map(|(key, _)| key.clone())
+                .collect();
+            for key in gone {
+                let _taken = self.client(database as u32, &[vec![b"DEL".to_vec(), key]]);
+            }
+        }
+    }
+
+    /// The stream gets a PING, as a primary sends it to its replicas.
+    pub fn ping(&mut self) {
+        if self.sessions.values().any(|session| session.replica.is_some()) {
+            self.feed(&encoded(&[b"PING".to_vec()]));
+        }
+    }
+
+    fn run(&mut self, database: u32, args: &[Text], effects: &mut Vec<(u32, Vec<Text>)>) -> Reply {
+        let context = Context { database, now_ms: self.now_ms, absolute: self.flavour == Flavour::Redis70 };
+        let Done { reply, effect, touched } = execute(&mut self.keys, args, &context);
+        for session in self.sessions.values_mut().filter(|session| !session.watched.is_empty()) {
+            session.dirty |= !self.defects.watch_ignored && touched.iter().any(|key| session.watched.contains(key));
+        }
+        self.watched_key_set |= database == 0 && args[0] == b"SET" && args[1] == self.watched_key;
+        match effect {
+            Effect::None => {}
+            Effect::Verbatim => effects.push((database, args.to_vec())),
+            Effect::Rewritten(args) => effects.push((database, args)),
+        }
+        reply
+    }
+
+    fn propagate(&mut self, effects: Vec<(u32, Vec<Text>)>, transaction: bool) {
+        let Some((first, _)) = effects.first() else { return };
+        let wrap = transaction && (effects.len() > 1 || self.flavour == Flavour::Redis62);
+        if wrap {
+            if self.flavour == Flavour::Redis62 {
+                self.select(*first);
+            }
+            self.feed(&encoded(&[b"MULTI".to_vec()]));
+        }
+        for (database, mut args) in effects {
+            self.select(database);
+            if self.defects.marker_renamed && args.len() > 1 {
+                rename_marker(&mut args[1]);
+            }
+            self.feed(&encoded(&args));
+        }
+        if wrap {
+            self.feed(&encoded(&[b"EXEC".to_vec()]));
+        }
+    }
+
+    fn select(&mut self, database: u32) {
+        if self.history.selected != Some(database) && self.history.backlog.is_some() {
+            self.history.selected = Some(database);
+            self.feed(&encoded(&[b"SELECT".to_vec(), database.to_string().into_bytes()]));
+        }
+    }
+
+    fn feed(&mut self, bytes: &[u8]) {
+        let Some(backlog) = &mut self.history.backlog else {
+            // Without backlog nothing is written down; Redis 7 counts all the same.
+            self.history.offset += u64::from(self.flavour == Flavour::Redis70);
+            return;
+        };
+        backlog.bytes.extend_from_slice(bytes);
+        self.history.offset += bytes.len() as u64;
+        for session in self.sessions.values_mut() {
+            match &mut session.replica {
+                Some(Replica::Waiting(held)) => held.extend_from_slice(bytes),
+                Some(Replica::Online) => session.output.extend_from_slice(bytes),
+                None => {}
+            }
+        }
+    }
+}
+
+fn rename_marker(key: &mut Text) {
+    if let Some(at) = key.windows(8).position(|window| window == b":marker:") {
+        key[at + 1..at + 7].copy_from_slice(b"mirker");
+    }
+}
+
+/// A request in RESP.
+pub fn encoded(args: &[Text]) -> Vec<u8> {
+    duet::wire::resp::command(args)
+}
