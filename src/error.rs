@@ -41,6 +41,8 @@ pub enum Kind {
     Dump,
     /// The target holds keys of the same names as the source, and was told to fail then.
     ExistingKeys,
+    /// The target's clients wrote more during a copy than is kept.
+    TooMuchMeanwhile,
     /// The link waits for the other one.
     Waiting,
     /// The link's position is gone, and it was told to hold then.

@@ -93,6 +93,11 @@ pub fn advice(kind: Kind) -> Advice {
             Hold,
             "Delete or move those keys at the target, or set forward.existing_keys to \"overwrite\" or \"keep\" and restart.",
         ),
+        Kind::TooMuchMeanwhile => (
+            "too_much_meanwhile",
+            Halt,
+            "Nothing, if it passes: Duet copies again. If it repeats, let the target's clients write less until the copy is done.",
+        ),
         Kind::Waiting => ("waiting", Connect, "Look at the other link: its reason tells what it waits for."),
         Kind::PositionLost => (
             "position_lost",

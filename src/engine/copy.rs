@@ -17,10 +17,15 @@ use super::decode::rebuild;
 use super::origin::Phase;
 use super::position::Position;
 use super::source::{Announcement, DumpLength};
+use crate::engine::conflict::{Arrival, Pending, Request};
+use crate::engine::stream::{SharedTable, hold};
 use crate::error::{Fault, Kind};
 use crate::wire::rdb::{DumpError, DumpReader, Element, Event as DumpEvent, Key, Limits, Record, Restorable};
 use crate::wire::resp::push_command;
 use unknown::Unknown;
+
+/// Values that may be ahead of what the other link has seen of them at the target: until then it has to know of each.
+const MOST_AHEAD: usize = 100_000;
 
 /// What the copy needs to know of its target and of its orders.
 #[derive(Debug, Clone)]
@@ -39,6 +44,12 @@ pub struct CopyRules {
     pub value_bytes: usize,
     /// Keys that begin with it are ours.
     pub prefix: Vec<u8>,
+    /// What both links have in flight.
+    pub table: SharedTable,
+    /// Which of the two regions is copied onto.
+    pub onto: usize,
+    /// The name under which a big value is built up at the target; it carries the reserved prefix.
+    pub building: Vec<u8>,
     /// Names that the target keeps, as `database:name`.
     pub keep: Arc<HashSet<Vec<u8>>>,
 }
@@ -87,7 +98,8 @@ pub struct Copy {
     checkpoint: Checkpoint,
     /// The source's clock at the start: what expired before it is not copied.
     now_ms: i64,
-    /// The big value that is arriving; `None` also when it is passed over.
+    /// The big value that is arriving; `None` also when it is passed over. It is built up under another name and renamed
+    /// in the end, so that nobody sees half of it.
     big: Option<(Key, bool)>,
     /// The value of an unknown type that has been reached and not passed yet.
     unknown: Option<Unknown>,
@@ -125,6 +137,10 @@ impl Copy {
             self.length = Some(found.length);
             self.stage = Stage::Dump;
         }
+        if hold(&self.rules.table).has_written_too_much(self.rules.onto) {
+            let text = "the target's clients wrote more during the copy than is kept (64 MiB)";
+            return Err(Fault::new(Kind::TooMuchMeanwhile, text));
+        }
         while matches!(self.stage, Stage::Dump) && self.wants_source() {
             if !self.pass_unknown(input)? {
                 break;
@@ -160,8 +176,15 @@ impl Copy {
 
     /// Deletes keys at the target that the source no longer has.
     pub fn delete(&mut self, database: u32, keys: &[Vec<u8>]) {
+        let mut table = hold(&self.rules.table);
+        let id = self.applier.open_id();
         let mut request: Vec<&[u8]> = vec![b"UNLINK"];
-        request.extend(keys.iter().map(Vec::as_slice));
+        let may = |key: &&Vec<u8>| table.departs(self.rules.onto, id, database, key);
+        request.extend(keys.iter().filter(may).map(Vec::as_slice));
+        drop(table);
+        if request.len() == 1 {
+            return;
+        }
         self.applier.batch().push_own(database, |out| {
             push_command(out, &request);
             1
@@ -178,7 +201,8 @@ impl Copy {
 
     /// Whether there is room for more of the dump, and nothing else is to be known first.
     pub fn wants_source(&self) -> bool {
-        self.applier.has_room() && !self.is_asking() && !matches!(self.stage, Stage::Done)
+        let ahead = hold(&self.rules.table).pending(self.rules.onto) >= MOST_AHEAD;
+        self.applier.has_room() && !ahead && !self.is_asking() && !matches!(self.stage, Stage::Done)
     }
 
     /// Whether the dump has been read to its end and the target has executed all of it.
@@ -230,8 +254,8 @@ impl Copy {
             }
             DumpEvent::Piece(elements) => self.piece(&elements),
             DumpEvent::Finish => {
-                if let Some((key, _)) = self.big.take() {
-                    self.expire(&key);
+                if let Some((key, first)) = self.big.take() {
+                    self.finish(&key, first);
                 }
             }
             DumpEvent::SetAside { key, what } => {
@@ -273,6 +297,7 @@ impl Copy {
 
     fn record(&mut self, record: &Record) -> Result<(), Fault> {
         let key = &record.key;
+        let Some(writes) = self.arrival(key) else { return Ok(()) };
         if self.rules.set_pxat
             && let Some(text) = record.text()
         {
@@ -292,6 +317,7 @@ impl Copy {
             }
             self.expire(key);
         }
+        self.on_top(&writes);
         Ok(())
     }
 
@@ -307,8 +333,50 @@ impl Copy {
 
     fn piece(&mut self, elements: &[Element]) {
         let Some((key, first)) = self.big.take() else { return };
-        self.rebuild(&key, elements, first);
+        let building = Key { name: self.rules.building.clone().into(), ..key.clone() };
+        self.rebuild(&building, elements, first);
         self.big = Some((key, false));
+    }
+
+    /// A big value is complete: it takes its name, unless `nothing` came of it.
+    fn finish(&mut self, key: &Key, nothing: bool) {
+        if nothing {
+            return;
+        }
+        let building = self.rules.building.clone();
+        let writes = self.arrival(key);
+        self.applier.batch().push_own(key.database, |out| {
+            match &writes {
+                Some(_) => push_command(out, &[b"RENAME", &*building, &*key.name]),
+                None => push_command(out, &[b"UNLINK".as_slice(), &building]),
+            }
+            1
+        });
+        if let Some(writes) = writes {
+            self.expire(key);
+            self.on_top(&writes);
+        }
+    }
+
+    /// A value is about to be put at the target. Gives what was written there since the dump was fixed, to be executed
+    /// on top of it; `None` when it is to be left out.
+    fn arrival(&mut self, key: &Key) -> Option<Vec<Pending>> {
+        let id = self.applier.open_id();
+        match hold(&self.rules.table).arrives(self.rules.onto, id, key.database, &key.name) {
+            Arrival::Below(writes) => Some(writes),
+            Arrival::Replaced => None,
+        }
+    }
+
+    fn on_top(&mut self, writes: &[Pending]) {
+        for write in writes {
+            if let Request::Bytes(bytes) = &write.request {
+                self.applier.batch().push_own(write.database, |out| {
+                    out.extend_from_slice(bytes);
+                    write.requests
+                });
+            }
+        }
     }
 
     fn rebuild(&mut self, key: &Key, elements: &[Element], first: bool) {

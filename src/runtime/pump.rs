@@ -74,7 +74,7 @@ pub async fn run(lines: &mut Lines, link: &mut Link, session: &mut Session<'_>) 
     let mut ending = None;
     take_in(lines, link, session)?;
     loop {
-        if session.follow(link)? {
+        if session.obey(link) | session.follow(link)? {
             take_in(lines, link, session)?;
         }
         if session.ack_due(link) {
@@ -122,6 +122,7 @@ pub async fn run(lines: &mut Lines, link: &mut Link, session: &mut Session<'_>) 
             }
             () = session.marker_lost() => session.rewrite_marker(link),
             () = session.mail() => take_in(lines, link, session)?,
+            () = session.hold_changed() => {}
             answer = session.answer() => {
                 session.answered(link, answer);
                 take_in(lines, link, session)?;

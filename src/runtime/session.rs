@@ -18,7 +18,7 @@ use crate::engine::link::Link;
 use crate::engine::origin::Phase;
 use crate::engine::position::Position;
 use crate::engine::source::StreamClock;
-use crate::engine::stream::{Crossing, Event, Now, Rules, Stream};
+use crate::engine::stream::{Crossing, Event, Now, Rules, Stream, hold};
 use crate::error::Fault;
 use crate::observe::{SetAside, State};
 
@@ -63,6 +63,8 @@ pub async fn run(pair: &Arc<Pair>, index: usize, memory: &mut Memory) -> Result<
     let mut lines = pump::Lines::new(source, target);
     let ended = pump::run(&mut lines, &mut link, &mut session).await;
     state.set_in_step(false);
+    state.set_holding(false);
+    hold(&pair.table).end_copy(1 - index);
     state.board.end_full_sync(Instant::now());
     if ended.is_err() {
         memory.refused = link.applier().refused();
@@ -253,6 +255,7 @@ impl<'a> Session<'a> {
         self.inquiry = None;
         let board = &self.link().board;
         board.end_full_sync(Instant::now());
+        hold(&self.pair.table).end_copy(1 - self.index);
         link.stream_on(|applier| Stream::new(rules, applier, self.clock.clone(), position, None));
     }
 
@@ -300,6 +303,20 @@ impl<'a> Session<'a> {
     /// The target has lost what this link keeps there.
     pub async fn marker_lost(&self) {
         self.link().marker_lost.notified().await;
+    }
+
+    /// Holds or goes on, as the other link wants it. Tells whether there is something to go on with.
+    pub fn obey(&self, link: &mut Link) -> bool {
+        let Link::Streaming(stream) = link else { return false };
+        let (state, before) = (self.link(), stream.is_to_hold());
+        stream.hold(state.is_to_hold());
+        state.set_holding(stream.is_holding());
+        before && !state.is_to_hold()
+    }
+
+    /// The other link wants this one to hold, or to go on.
+    pub async fn hold_changed(&self) {
+        self.link().hold_changed.notified().await;
     }
 
     /// The other link has posted writes for the target.

@@ -15,6 +15,8 @@ use crate::engine::position::Position;
 use crate::engine::stream::SharedTable;
 use crate::observe::{Board, LinkBoard};
 
+/// How often a link that waits for the other one to hold looks.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Heartbeats on their way that are remembered: more than can be in flight.
 const MAX_HEARTBEATS: usize = 4096;
 
@@ -70,6 +72,11 @@ pub struct LinkState {
     pub marker_lost: Notify,
     /// The other link has posted writes for the target of this one.
     pub mail: Notify,
+    /// The other link wants this one to hold what it reads, and this one does.
+    hold: AtomicBool,
+    holding: AtomicBool,
+    /// One of the two has changed.
+    pub hold_changed: Notify,
     /// The databases of the target that they were moved to.
     pub moved_to: Mutex<Vec<u32>>,
     settled: Mutex<Option<Settled>>,
@@ -89,6 +96,31 @@ impl Pair {
     /// The region that the link `index` writes.
     pub fn target(&self, index: usize) -> &Region {
         &self.config.regions[1 - index]
+    }
+}
+
+/// A link that holds what it reads, for as long as this lasts.
+#[derive(Debug)]
+pub struct Held<'a>(&'a LinkState);
+
+impl<'a> Held<'a> {
+    /// Waits until `link` holds and everything that it had read is executed at its target.
+    pub async fn hold(link: &'a LinkState) -> Self {
+        let held = Self(link);
+        link.hold.store(true, Ordering::Release);
+        link.hold_changed.notify_one();
+        while !link.holding.load(Ordering::Acquire) {
+            // Looked at again and again, since a change may come just before the wait begins.
+            let _ = tokio::time::timeout(LOOK_EVERY, link.changed.notified()).await;
+        }
+        held
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.hold.store(false, Ordering::Release);
+        self.0.hold_changed.notify_one();
     }
 }
 
@@ -123,6 +155,9 @@ impl LinkState {
             changed: Notify::new(),
             marker_lost: Notify::new(),
             mail: Notify::new(),
+            hold: AtomicBool::new(false),
+            holding: AtomicBool::new(false),
+            hold_changed: Notify::new(),
             moved_to: Mutex::new(Vec::new()),
             settled: Mutex::new(None),
             in_step: AtomicBool::new(false),
@@ -141,6 +176,18 @@ impl LinkState {
     /// Whether the link misses nothing from here on.
     pub fn is_in_step(&self) -> bool {
         self.in_step.load(Ordering::Acquire)
+    }
+
+    /// Whether the other link wants this one to hold what it reads.
+    pub fn is_to_hold(&self) -> bool {
+        self.hold.load(Ordering::Acquire)
+    }
+
+    /// The link holds, or goes on.
+    pub fn set_holding(&self, holding: bool) {
+        if self.holding.swap(holding, Ordering::AcqRel) != holding {
+            self.changed.notify_waiters();
+        }
     }
 
     /// All writes before `offset` of the source's history are applied.

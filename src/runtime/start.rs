@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 
 use super::attach::{self, Attached};
 use super::client::{Client, Reply, bytes, elements, integer, text};
-use super::shared::Pair;
+use super::shared::{Held, Pair};
 use super::{fence, names};
 use crate::command::Capabilities;
 use crate::config::{ExistingKeys, PositionLost};
@@ -20,7 +20,7 @@ use crate::engine::origin::Marker;
 use crate::engine::plan::{CopyReason, End, Plan, View, plan};
 use crate::engine::position::Position;
 use crate::engine::source::{Info, Server};
-use crate::engine::stream::Rules;
+use crate::engine::stream::{Rules, hold};
 use crate::error::{Fault, Kind};
 use crate::observe::{Reason, State};
 use crate::remedy::advice;
@@ -123,7 +123,11 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
             }
             Plan::Copy(reason) => {
                 let keep = starting.prepare_copy(reason, own, memory).await?;
+                // Between the last write that reached the source and the dump nothing may slip in.
+                let held = Held::hold(&pair.links[1 - index]).await;
                 let attached = attach::copy(source).await?;
+                hold(&pair.table).begin_copy(1 - index);
+                drop(held);
                 let rules = starting.copy_rules(keep);
                 let own = starting.marker().await?;
                 return starting.finish(attached, own, None, Some((rules, reason)), memory).await;
@@ -213,6 +217,7 @@ impl Starting<'_> {
         let key = self.pair.reserved.marker(self.pair.source(self.index).name.as_str());
         self.target.call(&[b"SET".as_slice(), &key, marker.to_string().as_bytes()]).await?;
         self.pair.links[self.index].changed.notify_waiters();
+        self.forget_unfinished().await?;
         drained(self.pair, self.index, &mut self.target_control).await?;
         Ok(keep)
     }
@@ -248,6 +253,17 @@ impl Starting<'_> {
                 Ok(Arc::default())
             }
         }
+    }
+
+    /// A big value that an earlier copy left half built.
+    async fn forget_unfinished(&mut self) -> Result<(), Fault> {
+        let building = self.pair.reserved.building(self.pair.source(self.index).name.as_str());
+        let reply = self.target_control.call(&["INFO", "keyspace"]).await?;
+        for (database, _) in Info::parse(&text(&reply)).keyspace() {
+            self.target_control.call(&["SELECT", &database.to_string()]).await?;
+            self.target_control.call(&[b"UNLINK".as_slice(), &building]).await?;
+        }
+        self.target_control.call(&["SELECT", "0"]).await.map(|_| ())
     }
 
     /// The first copy is done: what the target kept from it is of no interest any more.
@@ -290,6 +306,9 @@ impl Starting<'_> {
             databases: self.databases,
             value_bytes: self.pair.config.full_sync.value_bytes,
             prefix: self.pair.reserved.prefix().to_vec(),
+            table: Arc::clone(&self.pair.table),
+            onto: 1 - self.index,
+            building: self.pair.reserved.building(self.pair.source(self.index).name.as_str()),
             keep,
         }
     }

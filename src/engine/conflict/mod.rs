@@ -5,11 +5,13 @@
 //! that region is not echoed yet; times only decide which of the two stays.
 
 mod claim;
+mod since;
 mod stamp;
 mod table;
 mod verdict;
 
 pub use claim::{Claim, Relation, Scope, claims};
+pub use since::Arrival;
 pub use stamp::{Stamp, StampClock};
 pub use table::{Decided, Key, KeyHasher, Pending, Request, Table};
 pub use verdict::{Rival, Verdict, verdict};

@@ -12,6 +12,11 @@ pub struct Stamp {
     pub rank: u8,
 }
 
+impl Stamp {
+    /// Earlier than any write: the stamp of what a dump holds.
+    pub const OF_A_DUMP: Self = Self { time_us: i64::MIN, rank: 0 };
+}
+
 /// Stamps the writes of one region.
 #[derive(Debug, Clone, Default)]
 pub struct StampClock {

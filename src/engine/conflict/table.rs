@@ -11,6 +11,7 @@ use bytes::Bytes;
 use foldhash::fast::{FixedState, FoldHasher};
 
 use super::claim::{Claim, Relation, Scope};
+use super::since::{Arrival, Since};
 use super::stamp::{Stamp, StampClock};
 use super::verdict::Rival;
 
@@ -22,6 +23,13 @@ const MOST_PENDING: usize = 500_000;
 pub struct Key {
     name: u128,
     database: u32,
+}
+
+impl Key {
+    /// The database that it is in.
+    pub fn database(self) -> u32 {
+        self.database
+    }
 }
 
 /// Makes keys, from seeds that no client knows.
@@ -110,6 +118,8 @@ struct Region {
     sent: VecDeque<(u64, u64)>,
     /// What was decided about the writes read here that a restart of their link would read again, by offset.
     decided: BTreeMap<u64, Decided>,
+    /// A dump is copied onto the region: what its clients wrote since that was fixed.
+    since: Option<Since>,
     /// What was posted and not taken yet, by order.
     mail: VecDeque<u64>,
     /// Writes whose request is a place in the buffer that is being read.
@@ -217,6 +227,60 @@ impl Table {
         !self.regions[region].mail.is_empty()
     }
 
+    /// A dump of the other region has been fixed, which will be copied onto `region`. All that was sent to that other
+    /// region is in it: nothing of that will be echoed after the dump.
+    pub fn begin_copy(&mut self, region: usize) {
+        self.echoed(1 - region, u64::MAX);
+        self.regions[region].since = Some(Since::default());
+    }
+
+    /// The copy onto `region` is done, or given up.
+    pub fn end_copy(&mut self, region: usize) {
+        self.regions[region].since = None;
+    }
+
+    /// A client of `region` wrote this; `buffer` is what is read now.
+    pub fn wrote(&mut self, region: usize, write: &Pending, buffer: &[u8]) {
+        if let Some(since) = &mut self.regions[region].since {
+            let request = Request::Bytes(write.request.bytes(buffer));
+            since.wrote(&Pending { request, ..write.clone() });
+        }
+    }
+
+    /// Whether the clients of `region` wrote more since the dump was fixed than is kept.
+    pub fn has_written_too_much(&self, region: usize) -> bool {
+        self.regions[region].since.as_ref().is_some_and(Since::is_too_much)
+    }
+
+    /// A value of the dump goes to `region` under the name `name`, with the transaction `id`.
+    pub fn arrives(&mut self, region: usize, id: u64, database: u32, name: &[u8]) -> Arrival {
+        let key = self.hasher.key(database, name);
+        let since = self.regions[region].since.as_mut();
+        let arrival = since.map_or(Arrival::Below(Vec::new()), |since| since.arrives(key));
+        if matches!(arrival, Arrival::Below(_)) {
+            self.put(region, id, key);
+        }
+        arrival
+    }
+
+    /// A key that the source lacks is to be deleted at `region`, with the transaction `id`. Tells whether it may be: not
+    /// when a client wrote it since.
+    pub fn departs(&mut self, region: usize, id: u64, database: u32, name: &[u8]) -> bool {
+        let key = self.hasher.key(database, name);
+        let written = self.regions[region].since.as_ref().is_some_and(|since| since.has(key));
+        if !written {
+            self.put(region, id, key);
+        }
+        !written
+    }
+
+    /// Something as old as the dump takes the place of `key`.
+    fn put(&mut self, region: usize, id: u64, key: Key) {
+        let claims = vec![(Scope::Key(key), Claim::Whole)];
+        let (database, request) = (key.database, Request::Bytes(Bytes::new()));
+        self.send(region, id, Pending { database, request, requests: 0, stamp: Stamp::OF_A_DUMP, claims });
+    }
+
     /// `region` has echoed the transaction `id`, and with it all before.
     pub fn echoed(&mut self, region: usize, id: u64) {
         while let Some((sent, order)) = self.regions[region].sent.front().copied()
@@ -282,9 +346,9 @@ impl Table {
         }
     }
 
-    /// Writes pending at `region`.
+    /// Writes pending at `region`, and gaps between them.
     pub fn pending(&self, region: usize) -> usize {
-        self.regions[region].slots.iter().flatten().count()
+        self.regions[region].slots.len()
     }
 
     /// Writes that were forgotten because too many were pending.

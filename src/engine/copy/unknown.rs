@@ -67,7 +67,9 @@ impl Copy {
     /// says so inside of the transaction and keeps what it has: that is told as a refusal.
     fn restore_unknown(&mut self, key: &Key, type_code: u8, payload: &[u8]) {
         if self.dump.dialect() == self.rules.restorable.dialect {
+            let Some(writes) = self.arrival(key) else { return };
             self.restore(key, payload);
+            self.on_top(&writes);
         } else {
             let why = "Duet does not know this type, and the target is of another family than the source";
             self.set_aside(Some(key), format!("value of type {type_code}"), why.to_owned());

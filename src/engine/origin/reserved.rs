@@ -43,6 +43,11 @@ impl ReservedKeys {
         self.key("kept", origin)
     }
 
+    /// The name under which a big value from `origin` is built up at the target.
+    pub fn building(&self, origin: &str) -> Vec<u8> {
+        self.key("building", origin)
+    }
+
     /// The epoch of the daemon that writes for the link from `origin`: it lives at the target.
     pub fn epoch(&self, origin: &str) -> Vec<u8> {
         self.key("epoch", origin)
@@ -50,7 +55,7 @@ impl ReservedKeys {
 
     /// All keys of this pair that may stand in one region, for counting what is data.
     pub fn all(&self, regions: [&str; 2]) -> Vec<Vec<u8>> {
-        let kinds = [Self::marker, Self::gate, Self::heartbeat, Self::probe, Self::kept, Self::epoch];
+        let kinds = [Self::marker, Self::gate, Self::heartbeat, Self::probe, Self::kept, Self::building, Self::epoch];
         kinds.iter().flat_map(|kind| regions.map(|region| kind(self, region))).collect()
     }
 

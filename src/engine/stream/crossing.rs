@@ -52,6 +52,7 @@ impl Flow {
     /// Asks whether the other region has written the same at the same time, and does what follows.
     fn cross(&mut self, command: &Command<'_>, write: Pending, buffer: &[u8], table: &mut Table) {
         let region = self.rules.region;
+        table.wrote(region, &write, buffer);
         let followed = match table.decided(region, self.offset).cloned() {
             Some(Decided::Drop) => return,
             Some(Decided::Followed(later)) => later,

@@ -55,6 +55,8 @@ pub(super) struct Flow {
     pub(super) events: Vec<Event>,
     pub(super) acknowledged: u64,
     pub(super) echoes: u64,
+    /// Nothing more may be sent for the moment: the other link fixes a dump of our target.
+    pub(super) holding: bool,
 }
 
 /// Our keys as they appear in this stream.
@@ -103,6 +105,7 @@ impl Flow {
             events: Vec::new(),
             acknowledged: position.offset,
             echoes: 0,
+            holding: false,
         }
     }
 

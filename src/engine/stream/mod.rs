@@ -157,7 +157,9 @@ impl Stream {
     pub fn on_source(&mut self, input: &mut BytesMut, now: Now) -> Result<(), Fault> {
         let table = Arc::clone(&self.flow.rules.table);
         let mut table = hold(&table);
-        self.flow.take_mail(&mut table);
+        if !self.flow.holding {
+            self.flow.take_mail(&mut table);
+        }
         let mut at = 0;
         while self.wants_source() {
             let rest = input.get(at..).unwrap_or_default();
@@ -177,7 +179,25 @@ impl Stream {
 
     /// Whether there is room for more of the stream.
     pub fn wants_source(&self) -> bool {
-        self.flow.applier.has_room()
+        self.flow.applier.has_room() && !(self.flow.holding && self.flow.scope != Scope::Local)
+    }
+
+    /// Holds what is read from now on, or goes on.
+    pub fn hold(&mut self, holding: bool) {
+        self.flow.holding = holding;
+    }
+
+    /// Whether it is to hold.
+    pub fn is_to_hold(&self) -> bool {
+        self.flow.holding
+    }
+
+    /// Whether everything that was read has been executed at the target, and nothing more will be until told so.
+    pub fn is_holding(&self) -> bool {
+        self.flow.holding
+            && self.flow.seeking.is_none()
+            && self.flow.scope != Scope::Local
+            && self.flow.applier.is_idle()
     }
 
     /// Reads the target's replies; what was read is gone from `input`.
@@ -245,6 +265,6 @@ impl Stream {
 }
 
 /// The table, also after a panic of who held it: its entries are whole at any moment.
-fn hold(table: &SharedTable) -> MutexGuard<'_, Table> {
+pub fn hold(table: &SharedTable) -> MutexGuard<'_, Table> {
     table.lock().unwrap_or_else(PoisonError::into_inner)
 }

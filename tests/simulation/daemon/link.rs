@@ -14,7 +14,7 @@ use duet::engine::link::Link;
 use duet::engine::origin::Phase;
 use duet::engine::position::Position;
 use duet::engine::source::StreamClock;
-use duet::engine::stream::{Event, Now, Rules, Stream};
+use duet::engine::stream::{Crossing, Event, Now, Rules, Stream, hold};
 use duet::error::{Fault, Kind};
 use duet::wire::resp::command;
 
@@ -78,6 +78,8 @@ async fn session(pair: &Rc<Pair>, index: usize, memory: &mut Memory) -> Result<s
     let started = start(pair, index, memory).await?;
     let (mut session, mut link) = Session::new(Rc::clone(pair), index, started);
     let ended = session.pump(&mut link).await;
+    pair.links[index].holding.set(false);
+    hold(&pair.table).end_copy(1 - index);
     memory.refused = link.applier().refused();
     let settled = match &link {
         Link::Streaming(stream) => stream.settled(),
@@ -138,7 +140,7 @@ impl Session {
         let mut next_ack = self.now().source_ms;
         self.take_in(link)?;
         loop {
-            if self.follow(link)? {
+            if self.obey(link) | self.follow(link)? {
                 self.take_in(link)?;
             }
             self.write(link)?;
@@ -162,6 +164,15 @@ impl Session {
                 self.acknowledge(link);
             }
         }
+    }
+
+    /// Holds or goes on, as the other link wants it.
+    fn obey(&self, link: &mut Link) -> bool {
+        let Link::Streaming(stream) = link else { return false };
+        let before = stream.is_to_hold();
+        stream.hold(self.state().hold.get());
+        self.state().holding.set(stream.is_holding());
+        before && !stream.is_to_hold()
     }
 
     /// Takes what the target answered; what it executed before a refusal, or before the end, counts all the same.
@@ -261,6 +272,7 @@ impl Session {
             return Ok(false);
         }
         let clock = self.clock.clone();
+        hold(&self.pair.table).end_copy(1 - self.index);
         link.stream_on(|applier| Stream::new(rules, applier, clock, position, None));
         Ok(true)
     }
@@ -272,6 +284,13 @@ impl Session {
                     let other = &self.pair.links[1 - self.index];
                     other.moved_to.borrow_mut().extend(moved_to);
                     other.marker_lost.set(true);
+                }
+                Event::Posted => {}
+                Event::Crossed { how, command, .. } => {
+                    crate::trace(|| format!("link {} crossed: {how:?} {command}", self.index));
+                    if how == Crossing::Unresolved {
+                        self.pair.world.borrow_mut().oracle.fail(format!("unresolved: {command}"));
+                    }
                 }
                 Event::AckWanted { offset } => self.ack_wanted = Some(offset),
                 Event::SetAside { command, why, .. } => {

@@ -14,11 +14,14 @@ use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 
 use duet::engine::apply::Bounds;
+use duet::engine::conflict::Table;
 use duet::engine::origin::{Marker, ReservedKeys};
 use duet::engine::position::Position;
+use duet::engine::stream::SharedTable;
 
 use crate::network::Shared;
 
@@ -65,6 +68,7 @@ pub struct Pair {
     pub links: [LinkState; 2],
     pub superseded: Cell<bool>,
     pub notes: Notes,
+    pub table: SharedTable,
 }
 
 /// What one link lets the other know.
@@ -78,6 +82,30 @@ pub struct LinkState {
     /// Epoch and last transaction of the last session, and the place before which everything was applied then.
     settled: Cell<Option<(u64, u64, Position)>>,
     pub last_fault: RefCell<String>,
+    /// The other link wants this one to hold, and it does.
+    pub hold: Cell<bool>,
+    pub holding: Cell<bool>,
+}
+
+/// A link that holds what it reads, for as long as this lasts.
+pub struct Held<'a>(&'a LinkState);
+
+impl<'a> Held<'a> {
+    /// Waits until `link` holds.
+    pub async fn hold(link: &'a LinkState, world: &Shared) -> Self {
+        let held = Self(link);
+        link.hold.set(true);
+        while !link.holding.get() {
+            client::sleep(world, 1).await;
+        }
+        held
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.hold.set(false);
+    }
 }
 
 impl LinkState {
@@ -103,7 +131,8 @@ pub struct Daemon {
 impl Daemon {
     /// Starts one.
     pub fn new(world: Shared, settings: Settings, notes: Notes) -> Self {
-        let pair = Pair { world, settings, links: Default::default(), superseded: Cell::new(false), notes };
+        let table = Arc::new(Mutex::new(Table::new(7, [0, 1])));
+        let pair = Pair { world, settings, links: Default::default(), superseded: Cell::new(false), notes, table };
         let pair = Rc::new(pair);
         let mut tasks: Vec<Option<Task>> = Vec::new();
         for index in [0, 1] {

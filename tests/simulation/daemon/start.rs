@@ -11,14 +11,14 @@ use duet::engine::origin::{Marker, Phase};
 use duet::engine::plan::{CopyReason, End, Plan, View, plan};
 use duet::engine::position::Position;
 use duet::engine::source::Info;
-use duet::engine::stream::Rules;
+use duet::engine::stream::{Rules, hold};
 use duet::error::{Fault, Kind};
 use duet::wire::rdb::{Dialect, Restorable};
 
 use super::attach::{self, Attached};
 use super::client::{Client, bytes, integer, sleep, text};
 use super::heartbeat::EXPIRE_MS;
-use super::{Pair, REGIONS};
+use super::{Held, Pair, REGIONS};
 use crate::server::{COMMANDS, DATABASES};
 
 /// What a link remembers from one session to the next.
@@ -77,7 +77,10 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
             }
             Plan::Copy(reason) => {
                 starting.prepare_copy(reason, own).await?;
+                let held = Held::hold(&pair.links[1 - index], world).await;
                 let attached = attach::copy(world, index).await?;
+                hold(&pair.table).begin_copy(1 - index);
+                drop(held);
                 let rules = starting.copy_rules();
                 let own = starting.marker().await?;
                 return starting.finish(attached, own, None, Some((rules, reason)), memory).await;
@@ -197,6 +200,9 @@ impl Starting<'_> {
             databases: DATABASES as u32,
             value_bytes: settings.value_bytes,
             prefix: if settings.flaws.reserved_copied { b"none:".to_vec() } else { reserved.to_vec() },
+            table: Arc::clone(&self.pair.table),
+            onto: 1 - self.index,
+            building: settings.reserved.building(REGIONS[self.index]),
             keep: Arc::default(),
         }
     }
@@ -222,6 +228,8 @@ impl Starting<'_> {
             target: Capabilities::new(names, Dialect::Redis, version),
             heartbeat_expire_ms: EXPIRE_MS,
             reserved: reserved.clone(),
+            table: Arc::clone(&self.pair.table),
+            region: self.index,
             origin: origin.to_owned(),
             peer: peer.to_owned(),
         };
