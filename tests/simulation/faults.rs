@@ -40,15 +40,18 @@ impl Plan {
     /// What befalls a run.
     pub fn new(rng: &mut Rng) -> Self {
         let mut often = |steps: u32| if rng.u8(0..2) == 0 { rng.u32(steps / 2..steps * 2) } else { 0 };
+        let silence = often(1500);
         Self {
             kill: often(1500),
-            second_daemon: often(2500),
+            // A client that empties a target takes the epoch with it: a daemon that starts in that moment takes the same
+            // one, and neither gives way.
+            second_daemon: if silence == 0 { often(2500) } else { 0 },
             cut: often(1000),
             restart: often(1500),
             lose_position: often(1500),
             refuse: often(800),
             marker_lost: often(1500),
-            silence: often(1500),
+            silence,
             waiting: None,
             refuses_until_ms: [0; 2],
             start_at_ms: 0,
