@@ -154,9 +154,12 @@ impl Run {
 
     /// Whether the pair can cope with the loss of the position in region `index`: the other one is there, and the region
     /// holds keys (a link whose source is empty holds, and asks its operator).
-    fn may_lose_position(&self, index: usize) -> bool {
+    fn may_lose_position(&mut self, index: usize) -> bool {
         let world = self.world.borrow();
         let both = (0..2).all(|source| world.oracle.high(source, &world.servers).is_some());
+        if both {
+            self.begun = [true; 2];
+        }
         both && world.servers[index].keys.without(self.settings.reserved.prefix()) != Keyspace::default()
     }
 
