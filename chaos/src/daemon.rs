@@ -76,12 +76,20 @@ impl Daemon {
     /// # Errors
     /// When it runs already, or cannot be started.
     pub fn resume(&mut self) -> Result<()> {
+        self.resume_with(&[])
+    }
+
+    /// Like [`Self::resume`], with more arguments for this run.
+    ///
+    /// # Errors
+    /// As [`Self::resume`].
+    pub fn resume_with(&mut self, args: &[&str]) -> Result<()> {
         if self.is_running()? {
             bail!("the daemon runs already");
         }
         let output = |name: &str| File::options().create(true).append(true).open(self.dir.path().join(name));
         let mut command = Command::new(&self.binary);
-        command.args(["run", "--config"]).arg(self.config());
+        command.args(["run", "--config"]).arg(self.config()).args(args);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(output("stdout")?).stderr(output("stderr")?);
         let child = children::prepare(&mut command)

@@ -11,7 +11,7 @@ use std::time::Duration;
 /// Most memory that the daemon may ever have held, in kilobytes.
 const MEMORY_KB: u64 = 256 * 1024;
 /// How long the copy may take on a slow machine.
-const COPY: Duration = Duration::from_secs(120);
+const COPY: Duration = Duration::from_secs(240);
 
 /// Members are added at the server, by a script: five million need not travel for that.
 const MANY_MEMBERS: &str = "local from = tonumber(ARGV[1]) for i = from, from + 499999, 1000 do local args = {} \

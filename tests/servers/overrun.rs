@@ -5,8 +5,11 @@ use anyhow::{Result, ensure};
 use duet_chaos::client::Client;
 use duet_chaos::daemon::Daemon;
 use duet_chaos::flavor::Flavor::{self, Redis62, Redis70, Valkey91};
-use duet_chaos::load::Counted;
+use duet_chaos::load::{Counted, Mixed};
 use duet_chaos::pair::{DEADLINE, Regions};
+use serde_json::Value;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Writes more than the backlog of 1 MB holds.
 async fn overrun(client: &Client, name: &str) -> Result<()> {
@@ -21,7 +24,12 @@ async fn overrun(client: &Client, name: &str) -> Result<()> {
 
 /// A pair with the same keys on both sides, whose daemon has been killed.
 async fn asleep(flavor: Flavor) -> Result<(Regions, Daemon)> {
-    let regions = Regions::start(flavor, flavor).await?;
+    asleep_with(flavor, &[]).await
+}
+
+/// Like [`asleep`], with arguments for the server of the east.
+async fn asleep_with(flavor: Flavor, east: &[&str]) -> Result<(Regions, Daemon)> {
+    let regions = Regions::start_with((flavor, &[]), (flavor, east)).await?;
     let mut daemon = regions.daemon(duet()).await?;
     let (west, east) = regions.clients().await?;
     west.script("SET deleted-in-the-west 1\nSET deleted-in-the-east 1\nHSET hash a 1 b 2\nSET n 1").await?;
@@ -84,12 +92,65 @@ async fn what_the_other_side_wrote_meanwhile_within_its_backlog_is_kept() -> Res
 }
 
 #[tokio::test]
-async fn both_sides_have_written_more_than_their_backlogs_hold() -> Result<()> {
-    let (regions, mut daemon) = asleep(Redis70).await?;
-    let (west, east) = regions.clients().await?;
-    overrun(&west, "west").await?;
-    overrun(&east, "east").await?;
-    ends_equal(&regions, &mut daemon).await?;
-    ensure!(west.int("EXISTS east:0 west:0 east:2999").await? == 3 && east.int("EXISTS west:2999 east:0").await? == 2);
+async fn where_neither_side_can_go_on_the_pair_is_held_until_the_operator_says_which_is_right() -> Result<()> {
+    for (word, winner) in [("forward", "west"), ("reverse", "east")] {
+        let (regions, mut daemon) = asleep(Redis70).await?;
+        let (west, east) = regions.clients().await?;
+        overrun(&west, "west").await?;
+        overrun(&east, "east").await?;
+        daemon.resume()?;
+        let held = |status: &Value| {
+            let link = &status["links"][0];
+            link["state"] == "held" && link.to_string().contains("--full-sync")
+        };
+        daemon.wait_for("the pair to be held, with the remedy", DEADLINE, held).await?;
+        ensure!(west.int("EXISTS east:0").await? == 0 && east.int("EXISTS west:0").await? == 0, "nothing was touched");
+        ensure!(daemon.terminate().await?.success());
+        daemon.resume_with(&["--full-sync", word])?;
+        daemon.wait_streaming(DEADLINE).await?;
+        regions.wait_equal().await?;
+        for client in [&west, &east] {
+            ensure!(client.int(&format!("EXISTS {winner}:0 {winner}:2999")).await? == 2, "the data of {winner} win");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_full_sync_of_a_live_pair_undoes_nothing_that_the_target_writes_meanwhile() -> Result<()> {
+    for flavor in [Redis62, Redis70, Valkey91] {
+        let (regions, mut daemon) = asleep_with(flavor, &["--repl-backlog-size", "256mb"]).await?;
+        let (west, east) = regions.clients().await?;
+        west.run("DEBUG POPULATE 100000 filler 100").await?;
+        overrun(&west, "many").await?;
+        // Both sides write to keys of their own, all the time; the east's backlog reaches back.
+        let loads = [Mixed::start(&regions.west, "w", 1_000).await?, Mixed::start(&regions.east, "e", 1_000).await?];
+        let ended = Arc::new(AtomicBool::new(false));
+        let (stop, client) = (Arc::clone(&ended), east.clone());
+        let counting = tokio::spawn(async move {
+            let mut rounds = 100;
+            while !stop.load(Ordering::SeqCst) {
+                rounds += Counted::new("e").write(&client, 10).await?.increments;
+            }
+            anyhow::Ok(rounds)
+        });
+        daemon.resume()?;
+        daemon.wait_streaming(DEADLINE).await?;
+        ensure!(
+            daemon.output().matches("full sync ended").count() == 2,
+            "{flavor:?}: nothing was copied again\n{}",
+            daemon.output()
+        );
+        ended.store(true, Ordering::SeqCst);
+        let rounds = counting.await??;
+        for load in loads {
+            load.stop().await?;
+        }
+        regions.wait_equal().await?;
+        for client in [&west, &east] {
+            let totals = Counted::new("e").totals(client).await?;
+            ensure!([totals.increments, totals.pushes, totals.additions] == [rounds; 3], "{totals:?}, not {rounds}");
+        }
+    }
     Ok(())
 }

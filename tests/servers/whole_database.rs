@@ -3,7 +3,7 @@
 use crate::duet;
 use anyhow::{Result, ensure};
 use duet_chaos::client::Client;
-use duet_chaos::flavor::Flavor::{Redis62, Redis70, Valkey91};
+use duet_chaos::flavor::Flavor::{self, Redis62, Redis70, Valkey91};
 use duet_chaos::pair::{DEADLINE, More, Regions};
 use duet_chaos::redis::Value;
 use duet_chaos::wait::eventually;
@@ -99,25 +99,33 @@ async fn what_is_refused_is_reported_and_leaves_the_other_side_as_it_is() -> Res
     Ok(())
 }
 
+async fn restores(west: Flavor, east: Flavor) -> Result<()> {
+    let regions = Regions::start(west, east).await?;
+    let _daemon = regions.daemon(duet()).await?;
+    let client = regions.west.client().await?;
+    client.script("ZADD made 1 a 2 b\nHSET hash a 1\nXADD stream 1-1 a 1\nXGROUP CREATE stream g 0").await?;
+    for (key, ttl) in [("made", "0"), ("hash", "100000"), ("stream", "0")] {
+        let Value::BulkString(dump) = client.run(&format!("DUMP {key}")).await? else {
+            anyhow::bail!("no dump of {key}");
+        };
+        let copy = format!("restored:{key}");
+        client.args(&[b"RESTORE".as_slice(), copy.as_bytes(), ttl.as_bytes(), &dump, b"REPLACE"]).await?;
+    }
+    regions.wait_equal().await
+}
+
 #[tokio::test]
 async fn a_value_that_a_client_restores_travels_whole() -> Result<()> {
-    for (west, east) in [(Redis70, Redis70), (Redis70, Redis62), (Valkey91, Redis70), (Redis62, Valkey91)] {
-        let regions = Regions::start(west, east).await?;
-        let _daemon = regions.daemon(duet()).await?;
-        let (at_west, at_east) = regions.clients().await?;
-        for client in [&at_west, &at_east] {
-            client.script("ZADD made 1 a 2 b\nHSET hash a 1\nXADD stream 1-1 a 1\nXGROUP CREATE stream g 0").await?;
-            for (key, ttl) in [("made", "0"), ("hash", "100000"), ("stream", "0")] {
-                let Value::BulkString(dump) = client.run(&format!("DUMP {key}")).await? else {
-                    anyhow::bail!("no dump of {key}");
-                };
-                let copy = format!("restored:{key}");
-                client.args(&[b"RESTORE".as_slice(), copy.as_bytes(), ttl.as_bytes(), &dump, b"REPLACE"]).await?;
-            }
-            regions.wait_equal().await?;
-            client.run("DEL made hash stream restored:made restored:hash restored:stream").await?;
-            regions.wait_equal().await?;
-        }
+    for (west, east) in [(Redis62, Redis62), (Redis70, Redis70), (Valkey91, Valkey91), (Redis62, Valkey91)] {
+        restores(west, east).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_value_that_a_client_restores_travels_to_an_older_server_too() -> Result<()> {
+    for (west, east) in [(Redis70, Redis62), (Valkey91, Redis70)] {
+        restores(west, east).await?;
     }
     Ok(())
 }
