@@ -40,15 +40,18 @@ impl Plan {
     /// What befalls a run.
     pub fn new(rng: &mut Rng) -> Self {
         let mut often = |steps: u32| if rng.u8(0..2) == 0 { rng.u32(steps / 2..steps * 2) } else { 0 };
+        let silence = often(1500);
         Self {
             kill: often(1500),
-            second_daemon: often(2500),
+            // A client that empties a target takes the epoch with it: a daemon that starts in that moment takes the same
+            // one, and neither gives way.
+            second_daemon: if silence == 0 { often(2500) } else { 0 },
             cut: often(1000),
             restart: often(1500),
             lose_position: often(1500),
             refuse: often(800),
             marker_lost: often(1500),
-            silence: often(1500),
+            silence,
             waiting: None,
             refuses_until_ms: [0; 2],
             start_at_ms: 0,
@@ -151,9 +154,12 @@ impl Run {
 
     /// Whether the pair can cope with the loss of the position in region `index`: the other one is there, and the region
     /// holds keys (a link whose source is empty holds, and asks its operator).
-    fn may_lose_position(&self, index: usize) -> bool {
+    fn may_lose_position(&mut self, index: usize) -> bool {
         let world = self.world.borrow();
         let both = (0..2).all(|source| world.oracle.high(source, &world.servers).is_some());
+        if both {
+            self.begun = [true; 2];
+        }
         both && world.servers[index].keys.without(self.settings.reserved.prefix()) != Keyspace::default()
     }
 

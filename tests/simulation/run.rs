@@ -50,7 +50,7 @@ pub struct Run {
     /// Clients' writes still to come.
     writes: u64,
     /// The links have been in order once: only then do clients write in the region that is copied to.
-    begun: [bool; 2],
+    pub begun: [bool; 2],
     /// Of 100 turns, those in which bytes move.
     moving: u8,
     pub outcome: Outcome,

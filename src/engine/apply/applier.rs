@@ -302,6 +302,12 @@ impl Applier {
         Ok(())
     }
 
+    /// For tests of what comes behind the first transaction: the target is known to hold the gate.
+    #[cfg(test)]
+    pub fn gate_is_held(&mut self) {
+        self.gate.executed(u64::MAX);
+    }
+
     /// The first transaction that the target refused: no marker with a later id may be believed.
     pub fn refused(&self) -> Option<u64> {
         self.refused

@@ -40,7 +40,9 @@ fn copy_to(dialect: Dialect) -> Copy {
     let identity = Identity { marker: b"marker".to_vec(), gate: b"gate".to_vec(), epoch: 1, first_id: 1 };
     let bounds = Bounds { batch_commands: 512, batch_bytes: 1 << 20, in_flight: 64 };
     let position = Position { replication_id: ReplicationId::NONE, offset: 5, database: 0 };
-    Copy::new(rules, Applier::new(identity, bounds), position, 1_000, crate::engine::origin::Phase::Copying)
+    let mut applier = Applier::new(identity, bounds);
+    applier.gate_is_held();
+    Copy::new(rules, applier, position, 1_000, Phase::Copying)
 }
 
 /// The copy's requests since the last call but for marker, gate, and the frame of the transaction.

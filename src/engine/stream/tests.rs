@@ -25,7 +25,9 @@ struct Bench {
 
 impl Bench {
     fn new(bounds: Bounds) -> Self {
-        Self::seeking(bounds, None)
+        let mut bench = Self::seeking(bounds, None);
+        bench.stream.applier().gate_is_held();
+        bench
     }
 
     fn seeking(bounds: Bounds, probe: Option<&[u8]>) -> Self {
@@ -264,6 +266,35 @@ fn a_flush_writes_marker_and_gate_again_and_tells_the_other_link() {
     let flush = lines.iter().position(|line| line == "FLUSHALL").expect("copied");
     assert!(lines[flush + 1].starts_with("SET duet:p:marker:a "), "{lines:?}");
     assert!(matches!(bench.events[..], [Event::MarkerLost { moved_to: None }]));
+}
+
+#[test]
+fn nothing_goes_out_behind_the_transaction_that_fills_the_gate() {
+    let mut bench = Bench::seeking(WIDE, None);
+    bench.give(&["SET a 1"]).give(&["SET b 1"]);
+    assert_eq!(bench.transactions(), [["SET a 1"]]);
+    bench.execute(1, 5);
+    assert_eq!(bench.transactions(), [["SET b 1"]]);
+    bench.give(&["SET c 1"]);
+    assert_eq!(bench.transactions(), [["SET c 1"]], "behind the second");
+}
+
+#[test]
+fn a_long_transaction_comes_to_its_end_where_only_one_may_be_on_its_way() {
+    let narrow = Bounds { batch_commands: 1, batch_bytes: 1 << 20, in_flight: 1 };
+    let mut bench = Bench::new(narrow);
+    bench.give(&["MULTI", "SET a 1", "SET b 1", "SET c 1", "EXEC"]);
+    assert_eq!(bench.put_out().last().map(String::as_str), Some("EXEC"));
+    assert_eq!(bench.stream.applier().in_flight(), 1);
+}
+
+#[test]
+fn a_place_is_not_known_after_a_refusal() {
+    let mut bench = Bench::new(WIDE);
+    assert!(bench.give(&["LPUSH k v"]).stream.settled().is_none());
+    let replies = b"+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n-NOPERM no LPUSH\r\n-EXECABORT x\r\n";
+    bench.stream.on_target(&mut BytesMut::from(&replies[..]), NOW, &mut Vec::new()).expect_err("refused");
+    assert!(bench.stream.settled().is_none());
 }
 
 #[test]
