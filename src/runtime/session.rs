@@ -64,7 +64,9 @@ pub async fn run(pair: &Arc<Pair>, index: usize, memory: &mut Memory) -> Result<
     let ended = pump::run(&mut lines, &mut link, &mut session).await;
     state.set_in_step(false);
     state.set_holding(false);
-    hold(&pair.table).end_copy(1 - index);
+    if matches!(link, Link::Copying(_)) {
+        hold(&pair.table).abandon_copy(1 - index);
+    }
     state.board.end_full_sync(Instant::now());
     if ended.is_err() {
         memory.refused = link.applier().refused();

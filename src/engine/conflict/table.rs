@@ -228,13 +228,32 @@ impl Table {
     }
 
     /// A dump of the other region has been fixed, which will be copied onto `region`. All that was sent to that other
-    /// region is in it: nothing of that will be echoed after the dump.
+    /// region is in it: nothing of that will be echoed after the dump. All that was to be sent to `region` is in it too.
     pub fn begin_copy(&mut self, region: usize) {
         self.echoed(1 - region, u64::MAX);
+        self.forget(region, |_| true);
+        self.regions[region].mail.clear();
+        self.regions[region].sent.clear();
         self.regions[region].since = Some(Since::default());
     }
 
-    /// The copy onto `region` is done, or given up.
+    /// The copy onto `region` was given up: it will be made again, so what it had sent crosses with nothing.
+    pub fn abandon_copy(&mut self, region: usize) {
+        self.end_copy(region);
+        self.forget(region, |write| write.stamp == Stamp::OF_A_DUMP);
+    }
+
+    fn forget(&mut self, region: usize, which: impl Fn(&Pending) -> bool) {
+        let pending = &self.regions[region];
+        let orders: Vec<u64> = (pending.first..pending.end())
+            .filter(|order| pending.entry(*order).is_some_and(|entry| which(&entry.write)))
+            .collect();
+        for order in orders {
+            self.remove(region, order);
+        }
+    }
+
+    /// The copy onto `region` is done.
     pub fn end_copy(&mut self, region: usize) {
         self.regions[region].since = None;
     }

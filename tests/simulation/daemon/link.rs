@@ -79,7 +79,9 @@ async fn session(pair: &Rc<Pair>, index: usize, memory: &mut Memory) -> Result<s
     let (mut session, mut link) = Session::new(Rc::clone(pair), index, started);
     let ended = session.pump(&mut link).await;
     pair.links[index].holding.set(false);
-    hold(&pair.table).end_copy(1 - index);
+    if matches!(link, Link::Copying(_)) {
+        hold(&pair.table).abandon_copy(1 - index);
+    }
     memory.refused = link.applier().refused();
     let settled = match &link {
         Link::Streaming(stream) => stream.settled(),

@@ -6,12 +6,13 @@ use super::data::{Entry, Keyspace, Text, Value};
 use super::dump;
 
 /// The commands on data that a server knows.
-pub const COMMANDS: [&str; 24] = [
+pub const COMMANDS: [&str; 25] = [
     "GET",
     "EXISTS",
     "SET",
     "DEL",
     "UNLINK",
+    "RENAME",
     "PEXPIREAT",
     "INCR",
     "INCRBY",
@@ -150,6 +151,14 @@ pub fn execute(keys: &mut Keyspace, args: &[Text], context: &Context) -> Done {
             let touched = gone.iter().map(|key| (context.database, key.clone())).collect();
             Done { reply: Reply::Integer(gone.len() as i64), effect, touched }
         }
+        b"RENAME" => match keys.0[here].remove(&key) {
+            None => error("ERR no such key"),
+            Some(entry) => {
+                keys.0[here].insert(args[2].clone(), entry);
+                let touched = [key, args[2].clone()].map(|key| (context.database, key)).to_vec();
+                Done { reply: Reply::Ok, effect: Effect::Verbatim, touched }
+            }
+        },
         b"PEXPIREAT" => match keys.0[here].get_mut(&key) {
             None => one(Reply::Integer(0), false),
             Some(entry) => {
