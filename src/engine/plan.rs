@@ -41,6 +41,8 @@ pub struct View {
     pub copy_when_lost: bool,
     /// The target executed transactions behind one that it had refused: what the marker says can't be relied on.
     pub marker_broken: bool,
+    /// The same of the other link's marker, at the source of this one.
+    pub other_broken: bool,
 }
 
 /// Which link copies by order.
@@ -116,7 +118,7 @@ pub fn plan(view: &View) -> Plan {
     let View { source, target, .. } = view;
     let own = target.marker;
     let own_continues = !view.marker_broken && continues(own.as_ref(), source);
-    let other_continues = continues(source.marker.as_ref(), target);
+    let other_continues = !view.other_broken && continues(source.marker.as_ref(), target);
     match view.ordered {
         Some(Ordered::This) if source.keys == 0 && target.keys > 0 => return shrunk(view),
         Some(Ordered::This) => return Plan::Copy(CopyReason::Ordered),
@@ -240,7 +242,15 @@ mod tests {
 
     /// The link from `source` (history a) to `target` (history b).
     fn view(source: End, target: End) -> View {
-        View { source, target, copies_first: true, ordered: None, copy_when_lost: true, marker_broken: false }
+        View {
+            source,
+            target,
+            copies_first: true,
+            ordered: None,
+            copy_when_lost: true,
+            marker_broken: false,
+            other_broken: false,
+        }
     }
 
     fn told(view: &View) -> String {
@@ -355,5 +365,7 @@ mod tests {
             view(end("a", "a", 9, marker(Phase::Streaming, "b")), end("b", "b", 9, marker(Phase::Streaming, "a")));
         both.marker_broken = true;
         assert_eq!(told(&both), "copy PositionLost");
+        both.other_broken = true;
+        assert_eq!(told(&both), "hold BothPositionsLost");
     }
 }

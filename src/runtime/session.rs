@@ -69,7 +69,7 @@ pub async fn run(pair: &Arc<Pair>, index: usize, memory: &mut Memory) -> Result<
     }
     state.board.end_full_sync(Instant::now());
     if ended.is_err() {
-        memory.refused = link.applier().refused();
+        state.refused(memory.epoch.zip(link.applier().refused()));
     }
     let settled = match &link {
         Link::Streaming(stream) => stream.settled(),

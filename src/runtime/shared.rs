@@ -80,6 +80,8 @@ pub struct LinkState {
     /// The databases of the target that they were moved to.
     pub moved_to: Mutex<Vec<u32>>,
     settled: Mutex<Option<Settled>>,
+    /// Epoch and id of the transaction that the target refused last.
+    refused: Mutex<Option<(u64, u64)>>,
     /// The link is attached, and its checkpoint is at the target: from here on it misses nothing.
     in_step: AtomicBool,
     /// Bytes of the source's history whose writes are applied.
@@ -160,6 +162,7 @@ impl LinkState {
             hold_changed: Notify::new(),
             moved_to: Mutex::new(Vec::new()),
             settled: Mutex::new(None),
+            refused: Mutex::new(None),
             in_step: AtomicBool::new(false),
             applied: AtomicU64::new(0),
             heartbeats: Mutex::new(VecDeque::new()),
@@ -206,6 +209,19 @@ impl LinkState {
         if let Ok(mut settled) = self.settled.lock() {
             *settled = known.map(|(epoch, (id, position))| Settled { epoch, id, position });
         }
+    }
+
+    /// The target refused this transaction (epoch and id), or none in the session that begins.
+    pub fn refused(&self, transaction: Option<(u64, u64)>) {
+        if let Ok(mut refused) = self.refused.lock() {
+            *refused = transaction;
+        }
+    }
+
+    /// Whether transactions behind a refused one were executed, so that the marker says more than is applied.
+    pub fn has_broken(&self, marker: Marker) -> bool {
+        let refused = self.refused.lock().map_or(None, |refused| *refused);
+        refused.is_some_and(|(epoch, id)| marker.epoch == epoch && marker.id > id)
     }
 
     /// The marker of this link as it is at the target, with the place that is known to be applied. It is known only as

@@ -39,8 +39,6 @@ const MAX_DATABASES: u32 = 1 << 20;
 pub struct Memory {
     /// The daemon's epoch at the target.
     pub epoch: Option<u64>,
-    /// The transaction that the target refused last, with the epoch.
-    pub refused: Option<u64>,
     /// Names that the target keeps from the source.
     pub keep: Option<Arc<HashSet<Vec<u8>>>>,
 }
@@ -108,18 +106,18 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
         epoch,
     };
     loop {
-        let view = starting.look(memory).await?;
+        let view = starting.look().await?;
         let own = view.target.marker;
         match plan(&view) {
             Plan::Resume(position) => {
                 starting.forget_kept(memory).await?;
                 let attached = attach::resume(source, position).await?;
-                return starting.finish(attached, own, None, None, memory).await;
+                return starting.finish(attached, own, None, None).await;
             }
             Plan::Fix => {
                 let attached = attach::end_of_stream(source, &mut starting.source_control).await?;
                 let probe = starting.probe().await?;
-                return starting.finish(attached, own, Some(probe), None, memory).await;
+                return starting.finish(attached, own, Some(probe), None).await;
             }
             Plan::Copy(reason) => {
                 let keep = starting.prepare_copy(reason, own, memory).await?;
@@ -130,7 +128,7 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
                 drop(held);
                 let rules = starting.copy_rules(keep);
                 let own = starting.marker().await?;
-                return starting.finish(attached, own, None, Some((rules, reason)), memory).await;
+                return starting.finish(attached, own, None, Some((rules, reason))).await;
             }
             Plan::Wait => {
                 waiting(pair, index, began, "the forward link has not begun its copy");
@@ -177,22 +175,21 @@ async fn databases(client: &mut Client) -> Result<u32, Fault> {
 
 impl Starting<'_> {
     /// What both servers say now.
-    async fn look(&mut self, memory: &Memory) -> Result<View, Fault> {
+    async fn look(&mut self) -> Result<View, Fault> {
         let (pair, index) = (self.pair, self.index);
         let source = end(pair, index, &mut self.source_control).await?;
         let target = end(pair, 1 - index, &mut self.target_control).await?;
         let ordered = pair.links[index].ordered.lock().map_or(None, |ordered| *ordered);
-        let broken = target
-            .marker
-            .zip(memory.refused)
-            .is_some_and(|(marker, refused)| marker.epoch == self.epoch && marker.id > refused);
+        let marker_broken = target.marker.is_some_and(|marker| pair.links[index].has_broken(marker));
+        let other_broken = source.marker.is_some_and(|marker| pair.links[1 - index].has_broken(marker));
         Ok(View {
             source,
             target,
             copies_first: index == 0,
             ordered,
             copy_when_lost: pair.config.forward.position_lost == PositionLost::FullSync,
-            marker_broken: broken,
+            marker_broken,
+            other_broken,
         })
     }
 
@@ -319,7 +316,6 @@ impl Starting<'_> {
         own: Option<Marker>,
         probe: Option<Vec<u8>>,
         copy: Option<(CopyRules, CopyReason)>,
-        memory: &mut Memory,
     ) -> Result<Started, Fault> {
         let (pair, index) = (self.pair, self.index);
         let origin = pair.source(index).name.as_str();
@@ -345,7 +341,7 @@ impl Starting<'_> {
             epoch: self.epoch,
             first_id: own.map_or(1, |marker| marker.id + 1),
         };
-        memory.refused = None;
+        pair.links[index].refused(None);
         let apply = &pair.config.apply;
         let bounds = Bounds {
             batch_commands: u32::try_from(apply.batch_commands).unwrap_or(u32::MAX),

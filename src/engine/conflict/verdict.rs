@@ -6,7 +6,7 @@
 //! * one of them sets all that `o` touches and is later: `o` is **dropped**. Origin: o, p. Peer: p.
 //! * each of them can be reset by `o`, or sets all that `o` touches, or sets as `o` does: `o` and those that are later
 //!   are sent, and executed again at the origin. Origin: o, p.., o, later p... Peer: p.., o, later p...
-//! * otherwise their order matters and neither undoes the other: `o` is sent as it is, and the key is **unresolved**.
+//! * otherwise, unless one that sets all that `o` touches wipes them, their order matters and neither undoes the other: `o` is sent as it is, and the key is **unresolved**.
 
 use super::claim::Relation;
 use super::stamp::Stamp;
@@ -47,7 +47,15 @@ pub fn verdict(stamp: Stamp, claims: usize, rivals: &[Rival]) -> Verdict {
     if (0..claims).all(|claim| rivals.iter().any(|rival| rival.claim == claim && stands_for(rival))) {
         return Verdict::Drop;
     }
-    if rivals.iter().any(|rival| rival.relation == Relation::Ordered) {
+    // What one of them has set anew is wiped of all before; behind it only what the same region wrote before `o` may stand,
+    // for that is executed again in its order too.
+    let reset = |claim| rivals.iter().rev().find(|rival| rival.claim == claim && rival.relation == Relation::Covered);
+    let disturbs = |rival: &Rival| {
+        let behind = reset(rival.claim).is_none_or(|reset| rival.order > reset.order);
+        let own = rival.stamp.rank == stamp.rank && reset(rival.claim).is_some();
+        rival.relation == Relation::Ordered && behind && !own
+    };
+    if rivals.iter().any(disturbs) {
         return Verdict::Unresolved;
     }
     let mut later: Vec<u64> = rivals.iter().filter(|rival| rival.stamp > stamp).map(|rival| rival.order).collect();
@@ -84,6 +92,16 @@ mod tests {
         let first = rival(Relation::Covered, 12, 1);
         assert_eq!(verdict(NOW, 2, &[first.clone()]), Verdict::Replay(vec![1]));
         assert_eq!(verdict(NOW, 2, &[first, Rival { claim: 1, ..rival(Relation::Covered, 13, 2) }]), Verdict::Drop);
+    }
+
+    #[test]
+    fn what_is_wiped_by_another_has_no_order() {
+        let wiped = [rival(Relation::Ordered, 8, 1), rival(Relation::Covered, 9, 2)];
+        assert_eq!(verdict(NOW, 1, &wiped), Verdict::Replay(vec![]));
+        let mut own = [rival(Relation::Covered, 8, 1), rival(Relation::Ordered, 9, 2)];
+        assert_eq!(verdict(NOW, 1, &own), Verdict::Unresolved);
+        own[1].stamp.rank = NOW.rank;
+        assert_eq!(verdict(NOW, 1, &own), Verdict::Replay(vec![]), "an earlier one of the same region, executed again");
     }
 
     #[test]

@@ -82,7 +82,7 @@ async fn session(pair: &Rc<Pair>, index: usize, memory: &mut Memory) -> Result<s
     if matches!(link, Link::Copying(_)) {
         hold(&pair.table).abandon_copy(1 - index);
     }
-    memory.refused = link.applier().refused();
+    pair.links[index].refused.set(memory.epoch.zip(link.applier().refused()));
     let settled = match &link {
         Link::Streaming(stream) => stream.settled(),
         Link::Copying(_) => None,

@@ -82,6 +82,8 @@ pub struct LinkState {
     /// Epoch and last transaction of the last session, and the place before which everything was applied then.
     settled: Cell<Option<(u64, u64, Position)>>,
     pub last_fault: RefCell<String>,
+    /// Epoch and id of the transaction that the target refused last.
+    pub refused: Cell<Option<(u64, u64)>>,
     /// The other link wants this one to hold, and it does.
     pub hold: Cell<bool>,
     pub holding: Cell<bool>,
@@ -109,6 +111,11 @@ impl Drop for Held<'_> {
 }
 
 impl LinkState {
+    /// Whether transactions behind a refused one were executed.
+    pub fn has_broken(&self, marker: Marker) -> bool {
+        self.refused.get().is_some_and(|(epoch, id)| marker.epoch == epoch && marker.id > id)
+    }
+
     /// The marker of this link with the place that is known to be applied, if it is the one that the last session left.
     fn settled(&self, marker: Marker) -> Marker {
         match self.settled.get() {

@@ -25,7 +25,6 @@ use crate::server::{COMMANDS, DATABASES};
 #[derive(Debug, Default)]
 pub struct Memory {
     pub epoch: Option<u64>,
-    pub refused: Option<u64>,
 }
 
 /// A link that is attached at both ends.
@@ -60,7 +59,7 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
     memory.epoch = Some(epoch);
     let mut starting = Starting { pair, index, target, source_control, target_control, epoch };
     loop {
-        let view = starting.look(memory).await?;
+        let view = starting.look().await?;
         let own = view.target.marker;
         let plan = plan(&view);
         crate::trace(|| format!("link {index} epoch {epoch} plans {plan:?}"));
@@ -68,12 +67,12 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
             Plan::Resume(position) => {
                 let noted = pair.notes.borrow()[index].filter(|_| pair.settings.flaws.own_memory);
                 let attached = attach::resume(world, index, noted.unwrap_or(position)).await?;
-                return starting.finish(attached, own, None, None, memory).await;
+                return starting.finish(attached, own, None, None).await;
             }
             Plan::Fix => {
                 let attached = attach::end_of_stream(world, index, &mut starting.source_control).await?;
                 let probe = starting.probe().await?;
-                return starting.finish(attached, own, Some(probe), None, memory).await;
+                return starting.finish(attached, own, Some(probe), None).await;
             }
             Plan::Copy(reason) => {
                 starting.prepare_copy(reason, own).await?;
@@ -83,7 +82,7 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
                 drop(held);
                 let rules = starting.copy_rules();
                 let own = starting.marker().await?;
-                return starting.finish(attached, own, None, Some((rules, reason)), memory).await;
+                return starting.finish(attached, own, None, Some((rules, reason))).await;
             }
             Plan::Wait => sleep(world, 10).await,
             Plan::Hold(fault) => return Err(fault),
@@ -138,12 +137,12 @@ async fn settle_epoch(client: &mut Client, pair: &Pair, index: usize, epoch: Opt
 }
 
 impl Starting<'_> {
-    async fn look(&mut self, memory: &Memory) -> Result<View, Fault> {
+    async fn look(&mut self) -> Result<View, Fault> {
         let (pair, index) = (self.pair, self.index);
         let source = end(pair, index, &mut self.source_control).await?;
         let target = end(pair, 1 - index, &mut self.target_control).await?;
-        let passed = target.marker.zip(memory.refused);
-        let broken = passed.is_some_and(|(marker, refused)| marker.epoch == self.epoch && marker.id > refused);
+        let broken = target.marker.is_some_and(|marker| pair.links[index].has_broken(marker));
+        let other_broken = source.marker.is_some_and(|marker| pair.links[1 - index].has_broken(marker));
         // A client that removes the gate with everything else may do so between a WATCH and its EXEC.
         // A marker that a start has set to announce a copy has an id of its own, and is not read on from anyway.
         let reads_on = target.marker.is_some_and(|marker| marker.phase == Phase::Streaming);
@@ -157,6 +156,7 @@ impl Starting<'_> {
             ordered: None,
             copy_when_lost: true,
             marker_broken: broken,
+            other_broken,
         })
     }
 
@@ -213,7 +213,6 @@ impl Starting<'_> {
         own: Option<Marker>,
         probe: Option<Vec<u8>>,
         copy: Option<(CopyRules, CopyReason)>,
-        memory: &mut Memory,
     ) -> Result<Started, Fault> {
         let (origin, peer) = (REGIONS[self.index], REGIONS[1 - self.index]);
         let (major, minor, patch) = self.version();
@@ -239,7 +238,7 @@ impl Starting<'_> {
             epoch: self.epoch,
             first_id: own.map_or(1, |marker| marker.id + 1),
         };
-        memory.refused = None;
+        self.pair.links[self.index].refused.set(None);
         let offset = attach::replication(&mut self.source_control).await?.offset;
         let attached = (offset, self.pair.world.borrow().now_ms);
         let resumed = own.filter(|_| probe.is_none() && copy.is_none());
