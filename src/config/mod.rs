@@ -1,9 +1,9 @@
 //! What a person sets. Takes a TOML file and the environment, gives a [`Config`] that is valid ever after, or one
 //! [`ConfigError`] that names file (or variable), key and remedy. No secret can be printed.
 //!
-//! In the order in which a setting flows: [`environment`] and the file become one tree, [`schema`] compares the tree
-//! with the keys that exist, [`raw`] is its plain form and holds the defaults, [`validate`] makes the types below of
-//! it, and [`resolve`] asks the name service.
+//! In the order in which a setting flows: `environment` and the file become one tree, `schema` compares the tree
+//! with the keys that exist, `raw` is its plain form and holds the defaults, `validate` makes the types below of
+//! it, and `resolve` asks the name service.
 
 mod endpoint;
 mod environment;

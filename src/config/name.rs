@@ -16,7 +16,7 @@ pub const PREFIX_RULE: &str = "1 to 64 of the letters a-z, A-Z, digits and `:`, 
 pub struct PairName(String);
 
 impl PairName {
-    /// `None` when `text` does not follow [`NAME_RULE`].
+    /// `None` when `text` does not follow `NAME_RULE`.
     pub fn parse(text: &str) -> Option<Self> {
         is_name(text).then(|| Self(text.to_owned()))
     }
@@ -32,7 +32,7 @@ impl PairName {
 pub struct RegionName(String);
 
 impl RegionName {
-    /// `None` when `text` does not follow [`NAME_RULE`].
+    /// `None` when `text` does not follow `NAME_RULE`.
     pub fn parse(text: &str) -> Option<Self> {
         is_name(text).then(|| Self(text.to_owned()))
     }
@@ -49,7 +49,7 @@ impl RegionName {
 pub struct ReservedPrefix(String);
 
 impl ReservedPrefix {
-    /// `None` when `text` does not follow [`PREFIX_RULE`].
+    /// `None` when `text` does not follow `PREFIX_RULE`.
     pub fn parse(text: &str) -> Option<Self> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b":.-_".contains(&byte);
         (is_long_enough(text) && text.bytes().all(allowed)).then(|| Self(text.to_owned()))

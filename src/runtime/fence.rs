@@ -4,6 +4,9 @@
 //! link's name but ours must be gone *at the server*. The epoch decides between two daemons: the one that started later
 //! has raised it. The name is set before the epoch is read, and the epoch raised before connections are listed: so a
 //! daemon either finds a higher epoch, or is found itself.
+//!
+//! Each link has an epoch, so of two daemons that start at once each may be the later one on one link. The forward link
+//! decides then: see [`yields`].
 
 use std::time::Duration;
 
@@ -33,6 +36,7 @@ pub async fn claim(client: &mut Client, pair: &Pair, index: usize, epoch: Option
         let listed = text(&listed);
         let others: Vec<String> = listed.lines().filter_map(|line| other(line, &name, own)).collect();
         if others.is_empty() {
+            pair.links[index].set_claimed();
             return Ok(epoch);
         }
         for id in &others {
@@ -78,6 +82,14 @@ async fn settle_epoch(client: &mut Client, pair: &Pair, index: usize, epoch: Opt
             u64::try_from(raised).map_err(|_| Fault::new(Kind::Protocol, format!("{}: bad epoch", client.place())))
         }
     }
+}
+
+/// Whether this daemon stops, having found a higher epoch on the link `index`.
+///
+/// On the reverse link it does not if it has written for the forward one: then it takes the reverse link back, unless it
+/// is found out on the forward link too. So of two daemons the one that came later there stays, with both links.
+pub fn yields(pair: &Pair, index: usize) -> bool {
+    index == 0 || pair.superseded.is_cancelled() || !pair.links[0].is_claimed()
 }
 
 /// The id of the connection on a line of `CLIENT LIST`, if it has our link's name and is not ours.

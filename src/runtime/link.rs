@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::session;
 use super::shared::Pair;
 use super::start::Memory;
+use super::{fence, session};
 use crate::error::{Fault, Kind};
 use crate::observe::{Reason, State};
 use crate::remedy::{Stance, advice};
@@ -20,10 +20,17 @@ pub async fn run(pair: Arc<Pair>, index: usize) {
             ended = session::run(&pair, index, &mut memory) => ended,
             () = pair.superseded.cancelled() => Err(Fault::new(Kind::Superseded, "another daemon has taken over this pair")),
         };
-        let Err(fault) = ended else {
+        let Err(mut fault) = ended else {
             state.board.enter(State::Stopped, None);
             return;
         };
+        if fault.kind == Kind::Superseded && !fence::yields(&pair, index) {
+            memory.epoch = None;
+            fault = Fault::new(
+                Kind::Waiting,
+                "another daemon writes for this link too: the forward link decides which one stays",
+            );
+        }
         state.set_in_step(false);
         let streamed = state.board.state() == State::Streaming;
         let stance = show(&pair, index, &fault);

@@ -84,6 +84,8 @@ pub struct LinkState {
     refused: Mutex<Option<(u64, u64)>>,
     /// The link is attached, and its checkpoint is at the target: from here on it misses nothing.
     in_step: AtomicBool,
+    /// This daemon has been the only writer of the link at its target at least once.
+    claimed: AtomicBool,
     /// Bytes of the source's history whose writes are applied.
     applied: AtomicU64,
     heartbeats: Mutex<VecDeque<(u64, i64)>>,
@@ -164,9 +166,20 @@ impl LinkState {
             settled: Mutex::new(None),
             refused: Mutex::new(None),
             in_step: AtomicBool::new(false),
+            claimed: AtomicBool::new(false),
             applied: AtomicU64::new(0),
             heartbeats: Mutex::new(VecDeque::new()),
         }
+    }
+
+    /// This daemon has become the only writer of the link.
+    pub fn set_claimed(&self) {
+        self.claimed.store(true, Ordering::Release);
+    }
+
+    /// Whether it ever was.
+    pub fn is_claimed(&self) -> bool {
+        self.claimed.load(Ordering::Acquire)
     }
 
     /// The link has come into step, or lost it.

@@ -137,3 +137,32 @@ async fn of_two_daemons_on_one_pair_the_older_stops_and_says_so() -> Result<()> 
     ensure!(older.is_running()?, "it says so for as long as somebody may ask");
     newer.wait_streaming(DEADLINE).await
 }
+
+#[tokio::test]
+async fn of_two_daemons_that_start_at_once_one_stays_with_both_links() -> Result<()> {
+    let regions = Regions::start(Redis70, Redis70).await?;
+    regions.daemon(duet()).await?.kill9()?;
+    let (west, east) = regions.clients().await?;
+    for turn in 1..=12 {
+        let config = regions.config(&More::default());
+        let mut daemons = [Daemon::start(duet(), &config)?, Daemon::start(duet(), &config)?];
+        let one_of_them = async || {
+            let mut ready = 0;
+            for daemon in &daemons {
+                ready += usize::from(daemon.get("/readyz").await.is_ok_and(|answer| answer.code == 200));
+            }
+            Ok((ready == 1).then_some(()))
+        };
+        eventually("one of two daemons to be ready", DEADLINE, one_of_them).await?;
+        Counted::new("w").write(&west, 10).await?;
+        regions.wait_equal().await?;
+        for client in [&west, &east] {
+            let totals = Counted::new("w").totals(client).await?;
+            ensure!(totals == exact(turn * 10), "turn {turn}: {totals:?}");
+        }
+        for daemon in &mut daemons {
+            daemon.kill9()?;
+        }
+    }
+    Ok(())
+}

@@ -356,8 +356,11 @@ fn judge(entry: InFlight, outcome: Outcome) -> Result<Applied, Fault> {
         return Err(match (outcome.refused, outcome.exec_error) {
             (Some((index, error)), _) => {
                 let refusal = describe(&entry, index, error);
-                let key = String::from_utf8_lossy(&refusal.key).into_owned();
-                Fault::of_reply(&refusal.error, &format!("{} on key '{}'", refusal.command, bounded(&key)))
+                let place = match String::from_utf8_lossy(&refusal.key).as_ref() {
+                    "" => refusal.command,
+                    key => format!("{} on key '{}'", refusal.command, bounded(key)),
+                };
+                Fault::of_reply(&refusal.error, &place)
             }
             (None, Some(error)) => Fault::of_reply(
                 error.trim_start_matches("EXECABORT ").trim_start_matches("Transaction discarded because of: "),
@@ -399,4 +402,23 @@ fn describe(entry: &InFlight, index: u32, error: String) -> Refusal {
 /// A key for people: at most 100 characters of it.
 fn bounded(key: &str) -> String {
     key.chars().take(100).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::position::Position;
+
+    #[test]
+    fn a_refusal_says_which_command_and_key_or_that_it_was_the_marker() {
+        let refused = |index| {
+            let body = vec![Bytes::from_static(b"*2\r\n$4\r\nINCR\r\n$1\r\nn\r\n")];
+            let checkpoint = Checkpoint::streaming(Position::NONE, 0);
+            let entry = InFlight { id: 7, checkpoint, guards: 0, head: 2, body, bytes: 0, kept: 0, writes: 1 };
+            let outcome = Outcome { refused: Some((index, "OOM no".to_owned())), ..Outcome::default() };
+            judge(entry, outcome).expect_err("it was refused").text
+        };
+        assert_eq!(refused(0), "the marker: OOM no");
+        assert_eq!(refused(2), "INCR on key 'n': OOM no");
+    }
 }

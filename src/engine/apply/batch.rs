@@ -17,8 +17,6 @@ pub struct Batch {
     pub writes: u64,
     /// Bytes so far.
     pub bytes: usize,
-    /// The source's clock at the newest heartbeat in it, Unix milliseconds.
-    pub heartbeat_ms: Option<i64>,
     /// A transaction must be sent even if nothing stands in it: it moves the checkpoint.
     pub wanted: bool,
     /// What it holds removes the marker or the gate, so both are written again at its end.
