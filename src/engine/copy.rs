@@ -131,6 +131,7 @@ impl Copy {
     /// # Errors
     /// A [`Fault`] when the dump can't be read.
     pub fn on_source(&mut self, input: &mut BytesMut) -> Result<(), Fault> {
+        self.take_mail();
         if matches!(self.stage, Stage::Announced) {
             let Some(found) = Announcement::find(input)? else { return Ok(()) };
             input.advance(found.size);
@@ -170,8 +171,23 @@ impl Copy {
     /// A [`Fault`] when the target refused a transaction.
     pub fn on_target(&mut self, input: &mut BytesMut, applied: &mut Vec<Applied>) -> Result<(), Fault> {
         self.applier.on_replies(input, applied)?;
+        self.take_mail();
         self.flush();
         Ok(())
+    }
+
+    /// Executes what the other link has posted for the target.
+    fn take_mail(&mut self) {
+        let mut table = hold(&self.rules.table);
+        while self.applier.has_room() {
+            let Some(write) = table.take_mail(self.rules.onto, self.applier.open_id()) else { return };
+            if let Request::Bytes(bytes) = &write.request {
+                self.applier.batch().push_own(write.database, |out| {
+                    out.extend_from_slice(bytes);
+                    write.requests
+                });
+            }
+        }
     }
 
     /// Deletes keys at the target that the source no longer has.

@@ -16,7 +16,7 @@ use crate::engine::apply::{Bounds, Identity};
 use crate::engine::checkpoint::Checkpoint;
 use crate::engine::copy::CopyRules;
 use crate::engine::decode::rebuild::TargetFeatures;
-use crate::engine::origin::Marker;
+use crate::engine::origin::{Marker, Phase};
 use crate::engine::plan::{CopyReason, End, Plan, View, plan};
 use crate::engine::position::Position;
 use crate::engine::source::{Info, Server};
@@ -124,7 +124,7 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
                 // Between the last write that reached the source and the dump nothing may slip in.
                 let held = Held::hold(&pair.links[1 - index]).await;
                 let attached = attach::copy(source).await?;
-                hold(&pair.table).begin_copy(1 - index);
+                hold(&pair.table).begin_copy(1 - index, reason.phase() == Phase::Recopying);
                 drop(held);
                 let rules = starting.copy_rules(keep);
                 let own = starting.marker().await?;

@@ -95,6 +95,7 @@ impl Run {
         let writes = rng.u64(20..120);
         let moving = rng.u8(25..60);
         let mut world = World::new(rng, servers, Oracle::new(markers));
+        world.oracle.freely = seed % 2 == 1;
         world.oracle.only = broken.only;
         for index in 0..2 {
             world.collect(index);
@@ -205,7 +206,13 @@ impl Run {
         }
         self.workload.copied = self.begun[0];
         // What the links that write to the region, and read it, are about to do.
-        let care = if !ahead[index] { Care::NoMerging } else { Care::None };
+        let care = if !world.oracle.freely && (index == 1 || self.begun[1]) && !ahead[1 - index] {
+            Care::FreshKeys
+        } else if !ahead[index] {
+            Care::NoMerging
+        } else {
+            Care::None
+        };
         self.workload.write(&mut world, index, care);
         self.writes = self.writes.saturating_sub(1);
         self.outcome.writes += 1;

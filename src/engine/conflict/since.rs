@@ -1,7 +1,9 @@
 //! What a region's clients wrote since a dump was fixed that is copied onto that region.
 //!
 //! The dump holds none of it. So a value of the dump goes below what was written to its key: it is put there and the
-//! writes are executed once more on top of it, in one transaction; or it is left out, where a write has replaced it.
+//! writes are executed once more on top of it, in one transaction; or it is left out, where a write has replaced it. In a
+//! pair that was in step before, what the region's clients write to is theirs already: there it is left out always, for
+//! only a write of the other region in the gap, a conflict, could make it differ.
 
 use std::collections::{HashMap, HashSet};
 
@@ -20,6 +22,8 @@ pub struct Since {
     flushed: HashSet<u32>,
     all_flushed: bool,
     bytes: usize,
+    /// The pair was in step before: what the region's clients write to they have whole, and it stays.
+    live: bool,
 }
 
 /// What becomes of a value of the dump.
@@ -33,6 +37,11 @@ pub enum Arrival {
 }
 
 impl Since {
+    /// Nothing was written yet. `live` tells whether the pair was in step before.
+    pub fn new(live: bool) -> Self {
+        Self { live, ..Self::default() }
+    }
+
     /// A client of the region wrote this.
     pub fn wrote(&mut self, write: &Pending) {
         for (scope, claim) in &write.claims {
@@ -58,8 +67,9 @@ impl Since {
     /// A value of the dump is about to be put under `key`.
     pub fn arrives(&mut self, key: Key) -> Arrival {
         let writes = self.keys.get(&key).map(Vec::as_slice).unwrap_or_default();
+        let stays = self.live && !writes.is_empty();
         let replaces = |write: &Pending| write.claims.contains(&(Scope::Key(key), Claim::Whole));
-        if self.all_flushed || self.flushed.contains(&key.database()) || writes.first().is_some_and(replaces) {
+        if stays || self.all_flushed || self.flushed.contains(&key.database()) || writes.first().is_some_and(replaces) {
             return Arrival::Replaced;
         }
         Arrival::Below(writes.to_vec())

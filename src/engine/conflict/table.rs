@@ -18,6 +18,9 @@ use super::verdict::Rival;
 /// Writes that are pending at one region: beyond it the oldest are forgotten, and a conflict with them is not found.
 const MOST_PENDING: usize = 500_000;
 
+/// Writes pending for one key that are looked at; where there are more, their conflict is not resolved.
+const MOST_RIVALS: usize = 4096;
+
 /// A key of one database, as two independent 64-bit hashes of its name: what is pending is never looked at by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key {
@@ -175,7 +178,12 @@ impl Table {
                 }
                 Scope::Database(_) | Scope::Everything => (pending.first..pending.end()).collect(),
             };
-            for order in orders {
+            let skipped = orders.len().saturating_sub(MOST_RIVALS);
+            if skipped > 0 {
+                let stamp = Stamp::default();
+                rivals.push(Rival { relation: Relation::Ordered, stamp, order: pending.end(), claim: index });
+            }
+            for order in orders.into_iter().skip(skipped) {
                 let Some(Entry { write, .. }) = pending.entry(order) else { continue };
                 let relations = write.claims.iter().filter(|(other, _)| meets(scope, other));
                 let relation = relations.map(|(other, theirs)| narrowed(scope, other, claim.relation(theirs)));
@@ -229,12 +237,13 @@ impl Table {
 
     /// A dump of the other region has been fixed, which will be copied onto `region`. All that was sent to that other
     /// region is in it: nothing of that will be echoed after the dump. All that was to be sent to `region` is in it too.
-    pub fn begin_copy(&mut self, region: usize) {
+    /// `live` tells whether the pair was in step before.
+    pub fn begin_copy(&mut self, region: usize, live: bool) {
         self.echoed(1 - region, u64::MAX);
         self.forget(region, |_| true);
         self.regions[region].mail.clear();
         self.regions[region].sent.clear();
-        self.regions[region].since = Some(Since::default());
+        self.regions[region].since = Some(Since::new(live));
     }
 
     /// The copy onto `region` was given up: it will be made again, so what it had sent crosses with nothing.

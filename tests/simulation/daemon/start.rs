@@ -78,7 +78,7 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
                 starting.prepare_copy(reason, own).await?;
                 let held = Held::hold(&pair.links[1 - index], world).await;
                 let attached = attach::copy(world, index).await?;
-                hold(&pair.table).begin_copy(1 - index);
+                hold(&pair.table).begin_copy(1 - index, reason.phase() == Phase::Recopying);
                 drop(held);
                 let rules = starting.copy_rules();
                 let own = starting.marker().await?;
