@@ -53,6 +53,9 @@ impl Since {
                 (Scope::Key(_), Claim::Read) | (Scope::Everything | Scope::Database(_), _) => {}
                 (Scope::Key(key), _) => {
                     let writes = self.keys.entry(*key).or_default();
+                    if self.live {
+                        continue; // that it was written to is all that matters
+                    }
                     if *claim == Claim::Whole {
                         self.bytes -= writes.iter().map(size).sum::<usize>();
                         writes.clear();
@@ -67,7 +70,7 @@ impl Since {
     /// A value of the dump is about to be put under `key`.
     pub fn arrives(&mut self, key: Key) -> Arrival {
         let writes = self.keys.get(&key).map(Vec::as_slice).unwrap_or_default();
-        let stays = self.live && !writes.is_empty();
+        let stays = self.live && self.keys.contains_key(&key);
         let replaces = |write: &Pending| write.claims.contains(&(Scope::Key(key), Claim::Whole));
         if stays || self.all_flushed || self.flushed.contains(&key.database()) || writes.first().is_some_and(replaces) {
             return Arrival::Replaced;
