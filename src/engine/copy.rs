@@ -4,6 +4,7 @@
 //! element commands otherwise, and in pieces when it is big. The marker says `copying` all the while: a restart copies
 //! again.
 
+pub mod onto;
 mod unknown;
 
 use std::collections::HashSet;
@@ -17,11 +18,10 @@ use super::decode::rebuild;
 use super::origin::Phase;
 use super::position::Position;
 use super::source::{Announcement, DumpLength};
-use crate::engine::conflict::{Arrival, Pending, Request};
-use crate::engine::stream::{SharedTable, hold};
 use crate::error::{Fault, Kind};
 use crate::wire::rdb::{DumpError, DumpReader, Element, Event as DumpEvent, Key, Limits, Record, Restorable};
 use crate::wire::resp::push_command;
+use onto::{Arrival, SharedOnto, Write, hold};
 use unknown::Unknown;
 
 /// Values that may be ahead of what the other link has seen of them at the target: until then it has to know of each.
@@ -44,10 +44,8 @@ pub struct CopyRules {
     pub value_bytes: usize,
     /// Keys that begin with it are ours.
     pub prefix: Vec<u8>,
-    /// What both links have in flight.
-    pub table: SharedTable,
-    /// Which of the two regions is copied onto.
-    pub onto: usize,
+    /// What is known of the region that is copied onto.
+    pub onto: SharedOnto,
     /// The name under which a big value is built up at the target; it carries the reserved prefix.
     pub building: Vec<u8>,
     /// Names that the target keeps, as `database:name`.
@@ -138,7 +136,7 @@ impl Copy {
             self.length = Some(found.length);
             self.stage = Stage::Dump;
         }
-        if hold(&self.rules.table).has_written_too_much(self.rules.onto) {
+        if hold(&self.rules.onto).has_too_much() {
             let text = "the target's clients wrote more during the copy than is kept (64 MiB)";
             return Err(Fault::new(Kind::TooMuchMeanwhile, text));
         }
@@ -178,26 +176,21 @@ impl Copy {
 
     /// Executes what the other link has posted for the target.
     fn take_mail(&mut self) {
-        let mut table = hold(&self.rules.table);
+        let onto = Arc::clone(&self.rules.onto);
         while self.applier.has_room() {
-            let Some(write) = table.take_mail(self.rules.onto, self.applier.open_id()) else { return };
-            if let Request::Bytes(bytes) = &write.request {
-                self.applier.batch().push_own(write.database, |out| {
-                    out.extend_from_slice(bytes);
-                    write.requests
-                });
-            }
+            let Some(write) = hold(&onto).take_mail(self.applier.open_id()) else { return };
+            self.on_top(&[write]);
         }
     }
 
     /// Deletes keys at the target that the source no longer has.
     pub fn delete(&mut self, database: u32, keys: &[Vec<u8>]) {
-        let mut table = hold(&self.rules.table);
+        let mut onto = hold(&self.rules.onto);
         let id = self.applier.open_id();
         let mut request: Vec<&[u8]> = vec![b"UNLINK"];
-        let may = |key: &&Vec<u8>| table.departs(self.rules.onto, id, database, key);
+        let may = |key: &&Vec<u8>| onto.departs(id, database, key);
         request.extend(keys.iter().filter(may).map(Vec::as_slice));
-        drop(table);
+        drop(onto);
         if request.len() == 1 {
             return;
         }
@@ -217,7 +210,7 @@ impl Copy {
 
     /// Whether there is room for more of the dump, and nothing else is to be known first.
     pub fn wants_source(&self) -> bool {
-        let ahead = hold(&self.rules.table).pending(self.rules.onto) >= MOST_AHEAD;
+        let ahead = hold(&self.rules.onto).arriving() >= MOST_AHEAD;
         self.applier.has_room() && !ahead && !self.is_asking() && !matches!(self.stage, Stage::Done)
     }
 
@@ -376,22 +369,20 @@ impl Copy {
 
     /// A value is about to be put at the target. Gives what was written there since the dump was fixed, to be executed
     /// on top of it; `None` when it is to be left out.
-    fn arrival(&mut self, key: &Key) -> Option<Vec<Pending>> {
+    fn arrival(&mut self, key: &Key) -> Option<Vec<Write>> {
         let id = self.applier.open_id();
-        match hold(&self.rules.table).arrives(self.rules.onto, id, key.database, &key.name) {
+        match hold(&self.rules.onto).arrives(id, key.database, &key.name) {
             Arrival::Below(writes) => Some(writes),
-            Arrival::Replaced => None,
+            Arrival::LeftOut => None,
         }
     }
 
-    fn on_top(&mut self, writes: &[Pending]) {
+    fn on_top(&mut self, writes: &[Write]) {
         for write in writes {
-            if let Request::Bytes(bytes) = &write.request {
-                self.applier.batch().push_own(write.database, |out| {
-                    out.extend_from_slice(bytes);
-                    write.requests
-                });
-            }
+            self.applier.batch().push_own(write.database, |out| {
+                out.extend_from_slice(&write.request);
+                write.requests
+            });
         }
     }
 

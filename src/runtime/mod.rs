@@ -19,14 +19,13 @@ mod shared;
 mod start;
 mod sweep;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::engine::conflict::Table;
 use crate::engine::origin::ReservedKeys;
 use crate::engine::plan::Ordered;
 use crate::observe::{Board, Direction};
@@ -56,11 +55,8 @@ pub async fn run(
         Some(ordered) if ordered == direction => Some(Ordered::This),
         Some(_) => Some(Ordered::Other),
     };
-    let names = [config.source().name.as_str(), config.target().name.as_str()];
-    let ranks = [u8::from(names[0] > names[1]), u8::from(names[1] > names[0])];
     let pair = Arc::new(Pair {
-        board: Arc::clone(&board),
-        table: Arc::new(Mutex::new(Table::new(fastrand::u64(..), ranks))),
+        onto: Default::default(),
         reserved: ReservedKeys::new(config.pair.reserved_prefix.as_str(), config.pair.name.as_str()),
         config: Config::clone(&config),
         regions: [RegionPulse::new(epoch), RegionPulse::new(epoch)],

@@ -13,12 +13,13 @@ use super::shared::{LinkState, Pair, RegionPulse};
 use super::start::{Memory, Started, start};
 use super::sweep::sweep;
 use crate::engine::apply::{Applied, Applier};
+use crate::engine::copy::onto::hold;
 use crate::engine::copy::{Copy, CopyEvent};
 use crate::engine::link::Link;
 use crate::engine::origin::Phase;
 use crate::engine::position::Position;
 use crate::engine::source::StreamClock;
-use crate::engine::stream::{Crossing, Event, Now, Rules, Stream, hold};
+use crate::engine::stream::{Event, Now, Rules, Stream};
 use crate::error::Fault;
 use crate::observe::{SetAside, State};
 
@@ -65,7 +66,7 @@ pub async fn run(pair: &Arc<Pair>, index: usize, memory: &mut Memory) -> Result<
     state.set_in_step(false);
     state.set_holding(false);
     if matches!(link, Link::Copying(_)) {
-        hold(&pair.table).abandon_copy(1 - index);
+        hold(&pair.onto[1 - index]).abandon();
     }
     state.board.end_full_sync(Instant::now());
     if ended.is_err() {
@@ -203,7 +204,6 @@ impl<'a> Session<'a> {
                 Event::Echo { id } => other.arrived(id, &self.pair.regions[1 - self.index], Instant::now()),
                 Event::Heartbeat { id, written_ms } => link.heartbeat_sent(id, written_ms),
                 Event::Posted => other.mail.notify_one(),
-                Event::Crossed { how, database, key, command } => self.crossed(how, database, &key, command),
                 Event::Fixed => tracing::info!(link = %link.board.direction, "position fixed"),
                 Event::MarkerLost { moved_to } => {
                     if let Ok(mut moved) = other.moved_to.lock() {
@@ -222,19 +222,6 @@ impl<'a> Session<'a> {
             }
         }
         link.set_applied(stream.acknowledged());
-    }
-
-    /// Writes of both regions have crossed.
-    fn crossed(&self, how: Crossing, database: u32, key: &[u8], command: String) {
-        let conflicts = &self.pair.board.conflicts;
-        match how {
-            Crossing::Replayed => conflicts.replayed.add(1),
-            Crossing::Dropped => conflicts.dropped.add(1),
-            Crossing::Unresolved => {
-                let why = "the other region wrote it at the same time, and the order matters: compare the key";
-                self.link().board.set_aside(SetAside::new(database, key, format!("conflict: {command}"), why));
-            }
-        }
     }
 
     fn begin_sweep(&mut self) {
@@ -257,7 +244,7 @@ impl<'a> Session<'a> {
         self.inquiry = None;
         let board = &self.link().board;
         board.end_full_sync(Instant::now());
-        hold(&self.pair.table).end_copy(1 - self.index);
+        hold(&self.pair.onto[1 - self.index]).end();
         link.stream_on(|applier| Stream::new(rules, applier, self.clock.clone(), position, None));
     }
 

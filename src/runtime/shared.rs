@@ -9,11 +9,11 @@ use tokio::sync::Notify;
 
 use super::clock::ServerClock;
 use crate::config::{Config, Region};
+use crate::engine::copy::onto::SharedOnto;
 use crate::engine::origin::{Marker, ReservedKeys};
 use crate::engine::plan::Ordered;
 use crate::engine::position::Position;
-use crate::engine::stream::SharedTable;
-use crate::observe::{Board, LinkBoard};
+use crate::observe::LinkBoard;
 
 /// How often a link that waits for the other one to hold looks.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -25,12 +25,10 @@ const MAX_HEARTBEATS: usize = 4096;
 pub struct Pair {
     /// Every setting.
     pub config: Config,
-    /// What everybody may read of the pair.
-    pub board: Arc<Board>,
     /// The keys that are ours.
     pub reserved: ReservedKeys,
-    /// What both links have in flight.
-    pub table: SharedTable,
+    /// What is known of copies onto the two regions.
+    pub onto: [SharedOnto; 2],
     /// The source of the forward link, then its target.
     pub regions: [RegionPulse; 2],
     /// The forward link, then the reverse one.

@@ -15,12 +15,13 @@ use crate::config::{ExistingKeys, PositionLost};
 use crate::engine::apply::{Bounds, Identity};
 use crate::engine::checkpoint::Checkpoint;
 use crate::engine::copy::CopyRules;
+use crate::engine::copy::onto::hold;
 use crate::engine::decode::rebuild::TargetFeatures;
 use crate::engine::origin::{Marker, Phase};
 use crate::engine::plan::{CopyReason, End, Plan, View, plan};
 use crate::engine::position::Position;
 use crate::engine::source::{Info, Server};
-use crate::engine::stream::{Rules, hold};
+use crate::engine::stream::Rules;
 use crate::error::{Fault, Kind};
 use crate::observe::{Reason, State};
 use crate::remedy::advice;
@@ -124,7 +125,7 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
                 // Between the last write that reached the source and the dump nothing may slip in.
                 let held = Held::hold(&pair.links[1 - index]).await;
                 let attached = attach::copy(source).await?;
-                hold(&pair.table).begin_copy(1 - index, reason.phase() == Phase::Recopying);
+                hold(&pair.onto[1 - index]).begin(reason.phase() == Phase::Recopying);
                 drop(held);
                 let rules = starting.copy_rules(keep);
                 let own = starting.marker().await?;
@@ -303,8 +304,7 @@ impl Starting<'_> {
             databases: self.databases,
             value_bytes: self.pair.config.full_sync.value_bytes,
             prefix: self.pair.reserved.prefix().to_vec(),
-            table: Arc::clone(&self.pair.table),
-            onto: 1 - self.index,
+            onto: Arc::clone(&self.pair.onto[1 - self.index]),
             building: self.pair.reserved.building(self.pair.source(self.index).name.as_str()),
             keep,
         }
@@ -330,8 +330,8 @@ impl Starting<'_> {
             databases: self.databases,
             heartbeat_expire_ms: u64::try_from(pair.config.heartbeat.expire.as_millis()).unwrap_or(u64::MAX),
             reserved: pair.reserved.clone(),
-            table: Arc::clone(&pair.table),
-            region: index,
+            source_onto: Arc::clone(&pair.onto[index]),
+            target_onto: Arc::clone(&pair.onto[1 - index]),
             origin: origin.to_owned(),
             peer: pair.target(index).name.to_string(),
         };

@@ -11,6 +11,9 @@ use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+/// A backlog that is overrun soon; Valkey's own default holds ten times as much.
+const SMALL: &[&str] = &["--repl-backlog-size", "1mb"];
+
 /// Writes more than the backlog of 1 MB holds.
 async fn overrun(client: &Client, name: &str) -> Result<()> {
     for batch in 0..30 {
@@ -24,12 +27,12 @@ async fn overrun(client: &Client, name: &str) -> Result<()> {
 
 /// A pair with the same keys on both sides, whose daemon has been killed.
 async fn asleep(flavor: Flavor) -> Result<(Regions, Daemon)> {
-    asleep_with(flavor, &[]).await
+    asleep_with(flavor, SMALL).await
 }
 
 /// Like [`asleep`], with arguments for the server of the east.
 async fn asleep_with(flavor: Flavor, east: &[&str]) -> Result<(Regions, Daemon)> {
-    let regions = Regions::start_with((flavor, &[]), (flavor, east)).await?;
+    let regions = Regions::start_with((flavor, SMALL), (flavor, east)).await?;
     let mut daemon = regions.daemon(duet()).await?;
     let (west, east) = regions.clients().await?;
     west.script("SET deleted-in-the-west 1\nSET deleted-in-the-east 1\nHSET hash a 1 b 2\nSET n 1").await?;

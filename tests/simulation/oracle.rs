@@ -25,8 +25,6 @@ pub struct Past {
 /// What is known without Duet.
 #[derive(Debug)]
 pub struct Oracle {
-    /// Clients write freely to a region that is copied onto: for moments it holds less than its checkpoint says.
-    pub freely: bool,
     /// The data that clients' writes give when they are executed one after the other in one place.
     pub expected: Keyspace,
     /// Sums and items that must arrive exactly once.
@@ -72,7 +70,6 @@ impl Oracle {
     /// Nothing written yet.
     pub fn new(markers: [Text; 2]) -> Self {
         Self {
-            freely: false,
             expected: Keyspace::default(),
             sums: BTreeMap::new(),
             pushed: BTreeMap::new(),
@@ -124,9 +121,6 @@ impl Oracle {
         let Some(number) = past.number(marker.high.replication_id.as_str()) else { return };
         let high = (number, marker.high.offset);
         if high < self.floor[source] {
-            return;
-        }
-        if self.freely {
             return;
         }
         let since = self.checked[source].filter(|since| *since <= high);

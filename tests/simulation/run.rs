@@ -95,7 +95,6 @@ impl Run {
         let writes = rng.u64(20..120);
         let moving = rng.u8(25..60);
         let mut world = World::new(rng, servers, Oracle::new(markers));
-        world.oracle.freely = seed % 2 == 1;
         world.oracle.only = broken.only;
         for index in 0..2 {
             world.collect(index);
@@ -206,7 +205,7 @@ impl Run {
         }
         self.workload.copied = self.begun[0];
         // What the links that write to the region, and read it, are about to do.
-        let care = if !world.oracle.freely && (index == 1 || self.begun[1]) && !ahead[1 - index] {
+        let care = if (index == 1 || self.begun[1]) && !ahead[1 - index] {
             Care::FreshKeys
         } else if !ahead[index] {
             Care::NoMerging

@@ -1,10 +1,9 @@
 //! What a copy promises of values whose type is not known. All other values are compared on real servers.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use super::*;
 use crate::engine::apply::{Bounds, Identity};
-use crate::engine::conflict::Table;
 use crate::engine::position::ReplicationId;
 use crate::wire::rdb::Dialect;
 use crate::wire::resp::{Command, FrameReader};
@@ -32,8 +31,7 @@ fn copy_to(dialect: Dialect) -> Copy {
         databases: 16,
         value_bytes: 1 << 16,
         prefix: b"duet:".to_vec(),
-        table: Arc::new(Mutex::new(Table::new(1, [0, 1]))),
-        onto: 1,
+        onto: Arc::default(),
         building: b"duet:building".to_vec(),
         keep: Arc::default(),
     };

@@ -6,7 +6,7 @@ use super::{Event, Now, Rules};
 use crate::command::{Class, Spec, Unreserved, guess_key, lookup, without_reserved};
 use crate::engine::apply::Applier;
 use crate::engine::checkpoint::Checkpoint;
-use crate::engine::conflict::Table;
+use crate::engine::copy::onto::Onto;
 use crate::engine::origin::Marker;
 use crate::engine::position::{Position, ReplicationId};
 use crate::engine::source::StreamClock;
@@ -19,8 +19,8 @@ pub(super) struct Reading<'a> {
     pub(super) buffer: &'a [u8],
     /// The moment.
     pub(super) now: Now,
-    /// What both links have in flight, held for as long as this lasts.
-    pub(super) table: &'a mut Table,
+    /// What is known of a copy onto the region that is read, held for as long as this lasts.
+    pub(super) onto: &'a mut Onto,
 }
 
 /// Whose commands are being read.
@@ -190,7 +190,7 @@ impl Flow {
 
     /// A write, a client's unless it begins a transaction with the other link's marker.
     fn write(&mut self, command: &Command<'_>, spec: &'static Spec, place: Range<usize>, reading: &mut Reading<'_>) {
-        if self.scope != Scope::Local && self.is_echo(command, reading.table) {
+        if self.scope != Scope::Local && self.is_echo(command, reading.onto) {
             return;
         }
         self.enter_local();
@@ -228,6 +228,10 @@ impl Flow {
         if self.database < self.rules.databases { self.database } else { 0 }
     }
 
+    pub(super) fn may_take_mail(&self) -> bool {
+        self.scope != Scope::Local && self.seeking.is_none() && !self.holding && self.applier.has_room()
+    }
+
     fn enter_local(&mut self) {
         if self.scope == Scope::Opening {
             self.scope = Scope::Local;
@@ -235,12 +239,12 @@ impl Flow {
     }
 
     /// Whether the command sets the other link's marker; then it is an echo, alone or to the end of its transaction.
-    fn is_echo(&mut self, command: &Command<'_>, table: &mut Table) -> bool {
+    fn is_echo(&mut self, command: &Command<'_>, onto: &mut Onto) -> bool {
         if self.database != 0 || command.arg(1) != self.keys.marker || !command.name().eq_ignore_ascii_case(b"SET") {
             return false;
         }
         let Some(marker) = Marker::parse(command.arg(2)) else { return false };
-        table.echoed(self.rules.region, marker.id);
+        onto.echoed(marker.id);
         self.events.push(Event::Echo { id: marker.id });
         if self.scope == Scope::Opening {
             self.scope = Scope::Echo;

@@ -1,19 +1,19 @@
 //! One link's increments: the stream of the source in, marked transactions for the target out.
 
-mod crossing;
 mod flow;
+mod local;
 mod payload;
 
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use flow::{Flow, Reading, Scope};
 
 use super::apply::{Applied, Applier};
-use super::conflict::Table;
+use super::copy::onto::{SharedOnto, hold};
 use super::origin::ReservedKeys;
 use super::position::Position;
 use super::source::StreamClock;
@@ -38,18 +38,15 @@ pub struct Rules {
     pub heartbeat_expire_ms: u64,
     /// The keys that are ours.
     pub reserved: ReservedKeys,
-    /// What both links of the pair have in flight.
-    pub table: SharedTable,
-    /// Which of the two regions is read; the other one is written.
-    pub region: usize,
+    /// What is known of a copy onto the region that is read.
+    pub source_onto: SharedOnto,
+    /// What is known of a copy onto the region that is written.
+    pub target_onto: SharedOnto,
     /// The region whose stream is read.
     pub origin: String,
     /// The region that is written.
     pub peer: String,
 }
-
-/// What both links have in flight: whoever reads a stream holds it meanwhile.
-pub type SharedTable = Arc<Mutex<Table>>;
 
 /// The moment at which something is given to a link.
 #[derive(Debug, Clone, Copy)]
@@ -58,17 +55,6 @@ pub struct Now {
     pub source_ms: i64,
     /// Whether heartbeats could be written to the source of late.
     pub beating: bool,
-}
-
-/// What became of a write that crossed with one of the other region.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Crossing {
-    /// It is executed once more at its own region.
-    Replayed,
-    /// A later one stands in its place.
-    Dropped,
-    /// Nothing was done about it: the regions may differ on its keys.
-    Unresolved,
 }
 
 /// Something that others have to know.
@@ -104,18 +90,8 @@ pub enum Event {
         /// Why.
         why: String,
     },
-    /// Writes of both regions have crossed.
-    Crossed {
-        /// What became of the one that was read.
-        how: Crossing,
-        /// Its database.
-        database: u32,
-        /// Its key, or its first argument.
-        key: Vec<u8>,
-        /// Its command.
-        command: String,
-    },
-    /// There is mail for the other link.
+    /// A client's write was overwritten by a value that is copied to the source: the link that copies executes it once
+    /// more.
     Posted,
     /// A client of the source writes keys with the reserved prefix.
     ReservedWrite {
@@ -145,7 +121,7 @@ impl Stream {
         position: Position,
         seeking: Option<Vec<u8>>,
     ) -> Self {
-        hold(&rules.table).begin(1 - rules.region, applier.last_id());
+        hold(&rules.target_onto).resume(applier.last_id());
         let flow = Flow::new(rules, applier, clock, position, seeking);
         Self { reader: FrameReader::new(), flow }
     }
@@ -155,25 +131,22 @@ impl Stream {
     /// # Errors
     /// A [`Fault`] when the stream holds something that is not a command.
     pub fn on_source(&mut self, input: &mut BytesMut, now: Now) -> Result<(), Fault> {
-        let table = Arc::clone(&self.flow.rules.table);
-        let mut table = hold(&table);
-        if !self.flow.holding {
-            self.flow.take_mail(&mut table);
-        }
+        self.flow.take_mail();
+        let onto = Arc::clone(&self.flow.rules.source_onto);
+        let mut onto = hold(&onto);
         let mut at = 0;
         while self.wants_source() {
             let rest = input.get(at..).unwrap_or_default();
             let Some(length) = self.reader.next(rest)? else { break };
             let frame = rest.get(..length).unwrap_or_default();
             let command = Command::new(frame, self.reader.arguments());
-            let mut reading = Reading { buffer: input, now, table: &mut table };
+            let mut reading = Reading { buffer: input, now, onto: &mut onto };
             self.flow.frame(&command, at..at + length, &mut reading)?;
             at += length;
         }
         let chunk = input.split_to(at).freeze();
         self.flow.flush(now);
         self.flow.applier.seal(&chunk);
-        table.seal(1 - self.flow.rules.region, &chunk);
         Ok(())
     }
 
@@ -208,7 +181,6 @@ impl Stream {
         self.flow.applier.on_replies(input, applied)?;
         if let Some(last) = applied.last() {
             self.flow.acknowledged = self.flow.acknowledged.max(last.checkpoint.high.offset);
-            hold(&self.flow.rules.table).checkpoint(self.flow.rules.region, last.checkpoint.high.offset);
         }
         self.flow.flush(now);
         self.flow.applier.seal(&Bytes::new());
@@ -262,9 +234,4 @@ impl Stream {
     pub fn echoes(&self) -> u64 {
         self.flow.echoes
     }
-}
-
-/// The table, also after a panic of who held it: its entries are whole at any moment.
-pub fn hold(table: &SharedTable) -> MutexGuard<'_, Table> {
-    table.lock().unwrap_or_else(PoisonError::into_inner)
 }

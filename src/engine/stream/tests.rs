@@ -2,13 +2,12 @@
 
 use bytes::{Bytes, BytesMut};
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use super::*;
 use crate::command::Version;
 use crate::engine::apply::{Bounds, Identity};
 use crate::engine::checkpoint::Checkpoint;
-use crate::engine::conflict::Table;
 use crate::engine::origin::{Marker, Phase};
 use crate::engine::position::ReplicationId;
 use crate::wire::rdb::Dialect;
@@ -41,8 +40,8 @@ impl Bench {
             databases: 16,
             heartbeat_expire_ms: 60_000,
             reserved,
-            table: Arc::new(Mutex::new(Table::new(1, [0, 1]))),
-            region: 0,
+            source_onto: Arc::default(),
+            target_onto: Arc::default(),
             origin: "a".to_owned(),
             peer: "b".to_owned(),
         };

@@ -9,12 +9,13 @@ use std::task::{Context, Waker};
 
 use bytes::{Buf, BytesMut};
 use duet::engine::apply::{Applied, Applier};
+use duet::engine::copy::onto::hold;
 use duet::engine::copy::{Copy, CopyEvent};
 use duet::engine::link::Link;
 use duet::engine::origin::Phase;
 use duet::engine::position::Position;
 use duet::engine::source::StreamClock;
-use duet::engine::stream::{Crossing, Event, Now, Rules, Stream, hold};
+use duet::engine::stream::{Event, Now, Rules, Stream};
 use duet::error::{Fault, Kind};
 use duet::wire::resp::command;
 
@@ -80,7 +81,7 @@ async fn session(pair: &Rc<Pair>, index: usize, memory: &mut Memory) -> Result<s
     let ended = session.pump(&mut link).await;
     pair.links[index].holding.set(false);
     if matches!(link, Link::Copying(_)) {
-        hold(&pair.table).abandon_copy(1 - index);
+        hold(&pair.onto[1 - index]).abandon();
     }
     pair.links[index].refused.set(memory.epoch.zip(link.applier().refused()));
     let settled = match &link {
@@ -274,7 +275,7 @@ impl Session {
             return Ok(false);
         }
         let clock = self.clock.clone();
-        hold(&self.pair.table).end_copy(1 - self.index);
+        hold(&self.pair.onto[1 - self.index]).end();
         link.stream_on(|applier| Stream::new(rules, applier, clock, position, None));
         Ok(true)
     }
@@ -288,12 +289,6 @@ impl Session {
                     other.marker_lost.set(true);
                 }
                 Event::Posted => {}
-                Event::Crossed { how, command, .. } => {
-                    crate::trace(|| format!("link {} crossed: {how:?} {command}", self.index));
-                    if how == Crossing::Unresolved {
-                        self.pair.world.borrow_mut().oracle.fail(format!("unresolved: {command}"));
-                    }
-                }
                 Event::AckWanted { offset } => self.ack_wanted = Some(offset),
                 Event::SetAside { command, why, .. } => {
                     self.pair.world.borrow_mut().oracle.fail(format!("set aside: {command}: {why}"));

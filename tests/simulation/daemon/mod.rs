@@ -14,14 +14,12 @@ use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 
 use duet::engine::apply::Bounds;
-use duet::engine::conflict::Table;
+use duet::engine::copy::onto::SharedOnto;
 use duet::engine::origin::{Marker, ReservedKeys};
 use duet::engine::position::Position;
-use duet::engine::stream::SharedTable;
 
 use crate::network::Shared;
 
@@ -68,7 +66,7 @@ pub struct Pair {
     pub links: [LinkState; 2],
     pub superseded: Cell<bool>,
     pub notes: Notes,
-    pub table: SharedTable,
+    pub onto: [SharedOnto; 2],
 }
 
 /// What one link lets the other know.
@@ -138,8 +136,14 @@ pub struct Daemon {
 impl Daemon {
     /// Starts one.
     pub fn new(world: Shared, settings: Settings, notes: Notes) -> Self {
-        let table = Arc::new(Mutex::new(Table::new(7, [0, 1])));
-        let pair = Pair { world, settings, links: Default::default(), superseded: Cell::new(false), notes, table };
+        let pair = Pair {
+            world,
+            settings,
+            links: Default::default(),
+            superseded: Cell::new(false),
+            notes,
+            onto: Default::default(),
+        };
         let pair = Rc::new(pair);
         let mut tasks: Vec<Option<Task>> = Vec::new();
         for index in [0, 1] {

@@ -6,12 +6,13 @@ use duet::command::{Capabilities, Version};
 use duet::engine::apply::Identity;
 use duet::engine::checkpoint::Checkpoint;
 use duet::engine::copy::CopyRules;
+use duet::engine::copy::onto::hold;
 use duet::engine::decode::rebuild::TargetFeatures;
 use duet::engine::origin::{Marker, Phase};
 use duet::engine::plan::{CopyReason, End, Plan, View, plan};
 use duet::engine::position::Position;
 use duet::engine::source::Info;
-use duet::engine::stream::{Rules, hold};
+use duet::engine::stream::Rules;
 use duet::error::{Fault, Kind};
 use duet::wire::rdb::{Dialect, Restorable};
 
@@ -78,7 +79,7 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
                 starting.prepare_copy(reason, own).await?;
                 let held = Held::hold(&pair.links[1 - index], world).await;
                 let attached = attach::copy(world, index).await?;
-                hold(&pair.table).begin_copy(1 - index, reason.phase() == Phase::Recopying);
+                hold(&pair.onto[1 - index]).begin(reason.phase() == Phase::Recopying);
                 drop(held);
                 let rules = starting.copy_rules();
                 let own = starting.marker().await?;
@@ -200,8 +201,7 @@ impl Starting<'_> {
             databases: DATABASES as u32,
             value_bytes: settings.value_bytes,
             prefix: if settings.flaws.reserved_copied { b"none:".to_vec() } else { reserved.to_vec() },
-            table: Arc::clone(&self.pair.table),
-            onto: 1 - self.index,
+            onto: Arc::clone(&self.pair.onto[1 - self.index]),
             building: settings.reserved.building(REGIONS[self.index]),
             keep: Arc::default(),
         }
@@ -227,8 +227,8 @@ impl Starting<'_> {
             target: Capabilities::new(names, Dialect::Redis, version),
             heartbeat_expire_ms: EXPIRE_MS,
             reserved: reserved.clone(),
-            table: Arc::clone(&self.pair.table),
-            region: self.index,
+            source_onto: Arc::clone(&self.pair.onto[self.index]),
+            target_onto: Arc::clone(&self.pair.onto[1 - self.index]),
             origin: origin.to_owned(),
             peer: peer.to_owned(),
         };

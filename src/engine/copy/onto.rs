@@ -1,0 +1,301 @@
+//! A region that is copied onto while its clients write.
+//!
+//! The dump holds nothing of what they write after it was fixed. So the link that reads the region tells every write, and
+//! the copy asks before it puts a value there:
+//!
+//! * nothing was written to the key: the value is put there;
+//! * a write has replaced the value, or the pair was in step before: the value is left out, for the region has a newer one
+//!   (in such a pair only a write of the *other* region in the gap could make it differ, and that would be a conflict);
+//! * otherwise the value is put there with the writes on top of it, in one transaction.
+//!
+//! A write that is read while a value for its key is on its way was executed before that value arrives, and is
+//! overwritten by it: it is executed once more behind it, by the link that copies.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+
+/// The most bytes of writes that are kept.
+const MOST_BYTES: usize = 64 * 1024 * 1024;
+
+/// A key: database and name.
+type Key = (u32, Vec<u8>);
+
+/// What is known of both regions; whoever reads a stream or puts values holds one of them meanwhile.
+pub type SharedOnto = Arc<Mutex<Onto>>;
+
+/// A write of a client, as it is executed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Write {
+    /// Its database.
+    pub database: u32,
+    /// Its requests.
+    pub request: Bytes,
+    /// How many they are.
+    pub requests: u32,
+}
+
+/// What a write does to its keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// It sets or removes the whole value.
+    Replaces,
+    /// It changes the value.
+    Changes,
+    /// It empties the database.
+    Flushes,
+    /// It empties all databases.
+    FlushesAll,
+}
+
+/// What becomes of a value of the dump.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// It is put there, and these writes on top of it.
+    Below(Vec<Write>),
+    /// It is left out.
+    LeftOut,
+}
+
+/// What is known of one region.
+#[derive(Debug, Default)]
+pub struct Onto {
+    copy: Option<Written>,
+    /// Values on their way, by key; a copy may be done before the last of them is echoed.
+    arriving: HashMap<Key, u64>,
+    sent: VecDeque<(u64, Key)>,
+    /// Writes to be executed once more.
+    mail: VecDeque<Write>,
+    /// Those that were given out, with their transaction, until it is echoed.
+    given: VecDeque<(u64, Write)>,
+}
+
+/// What was written since the dump was fixed.
+#[derive(Debug, Default)]
+struct Written {
+    /// The pair was in step before.
+    live: bool,
+    keys: HashMap<Key, Vec<(Effect, Write)>>,
+    flushed: HashSet<u32>,
+    all_flushed: bool,
+    bytes: usize,
+}
+
+impl Onto {
+    /// A dump was fixed that will be copied here. `live` tells whether the pair was in step before. What was to be executed
+    /// once more is in the dump, for all that was read here had reached the other region.
+    pub fn begin(&mut self, live: bool) {
+        *self = Self { copy: Some(Written { live, ..Written::default() }), ..Self::default() };
+    }
+
+    /// The copy is done.
+    pub fn end(&mut self) {
+        self.copy = None;
+    }
+
+    /// The copy was given up: it will be made again, from another dump.
+    pub fn abandon(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Whether nobody needs to be told what clients write here.
+    pub fn is_quiet(&self) -> bool {
+        self.copy.is_none() && self.arriving.is_empty()
+    }
+
+    /// A client wrote this to `keys`. Tells whether it is to be executed once more.
+    pub fn wrote(&mut self, keys: &[(u32, &[u8])], effect: Effect, write: &Write) -> bool {
+        let database = write.database;
+        let crossed = match effect {
+            Effect::FlushesAll => !self.arriving.is_empty(),
+            Effect::Flushes => self.arriving.keys().any(|(of, _)| *of == database),
+            Effect::Replaces | Effect::Changes => {
+                keys.iter().any(|(database, name)| self.arriving.contains_key(&(*database, name.to_vec())))
+            }
+        };
+        if let Some(copy) = &mut self.copy {
+            copy.note(keys, effect, write);
+        }
+        if crossed {
+            self.mail.push_back(write.clone());
+        }
+        crossed
+    }
+
+    /// Whether clients wrote more than is kept.
+    pub fn has_too_much(&self) -> bool {
+        self.copy.as_ref().is_some_and(|copy| copy.bytes > MOST_BYTES)
+    }
+
+    /// A value of the dump is about to be put under this key, with the transaction `id`.
+    pub fn arrives(&mut self, id: u64, database: u32, name: &[u8]) -> Arrival {
+        let key = (database, name.to_vec());
+        let arrival = self.copy.as_ref().map_or(Arrival::Below(Vec::new()), |copy| copy.arrival(&key));
+        if matches!(arrival, Arrival::Below(_)) {
+            self.put(id, key);
+        }
+        arrival
+    }
+
+    /// A key that the source lacks is to be deleted here, with the transaction `id`. Tells whether it may be: not when a
+    /// client wrote it since.
+    pub fn departs(&mut self, id: u64, database: u32, name: &[u8]) -> bool {
+        let key = (database, name.to_vec());
+        let stays = self.copy.as_ref().is_some_and(|copy| copy.keys.contains_key(&key));
+        if !stays {
+            self.put(id, key);
+        }
+        !stays
+    }
+
+    /// The region has echoed the transaction `id`, and with it all before.
+    pub fn echoed(&mut self, id: u64) {
+        while self.given.front().is_some_and(|(given, _)| *given <= id) {
+            self.given.pop_front();
+        }
+        while self.sent.front().is_some_and(|(sent, _)| *sent <= id) {
+            if let Some((sent, key)) = self.sent.pop_front()
+                && self.arriving.get(&key) == Some(&sent)
+            {
+                self.arriving.remove(&key);
+            }
+        }
+    }
+
+    /// The link that writes here begins a session: what it had sent after the transaction `executed` never arrived.
+    pub fn resume(&mut self, executed: u64) {
+        while let Some((_, write)) = self.given.pop_back_if(|(given, _)| *given > executed) {
+            self.mail.push_front(write);
+        }
+    }
+
+    /// The next write to be executed once more, with the transaction `id`.
+    pub fn take_mail(&mut self, id: u64) -> Option<Write> {
+        let write = self.mail.pop_front()?;
+        self.given.push_back((id, write.clone()));
+        Some(write)
+    }
+
+    /// Values on their way.
+    pub fn arriving(&self) -> usize {
+        self.arriving.len()
+    }
+
+    fn put(&mut self, id: u64, key: Key) {
+        self.sent.push_back((id, key.clone()));
+        self.arriving.insert(key, id);
+    }
+}
+
+impl Written {
+    fn note(&mut self, keys: &[(u32, &[u8])], effect: Effect, write: &Write) {
+        match effect {
+            Effect::FlushesAll => self.all_flushed = true,
+            Effect::Flushes => {
+                self.flushed.insert(write.database);
+            }
+            Effect::Replaces | Effect::Changes => {
+                for (database, name) in keys {
+                    let writes = self.keys.entry((*database, name.to_vec())).or_default();
+                    if self.live {
+                        continue; // that it was written to is all that matters
+                    }
+                    if effect == Effect::Replaces {
+                        self.bytes -= writes.iter().map(|(_, write)| size(write)).sum::<usize>();
+                        writes.clear();
+                    }
+                    self.bytes += size(write);
+                    writes.push((effect, write.clone()));
+                }
+            }
+        }
+    }
+
+    fn arrival(&self, key: &Key) -> Arrival {
+        let writes = self.keys.get(key);
+        let replaced = writes.is_some_and(|writes| matches!(writes.first(), Some((Effect::Replaces, _))));
+        let stays = self.live && writes.is_some();
+        if stays || replaced || self.all_flushed || self.flushed.contains(&key.0) {
+            return Arrival::LeftOut;
+        }
+        Arrival::Below(writes.into_iter().flatten().map(|(_, write)| write.clone()).collect())
+    }
+}
+
+fn size(write: &Write) -> usize {
+    write.request.len() + size_of::<(Effect, Write)>()
+}
+
+/// What is known, also after a panic of who held it: its entries are whole at any moment.
+pub fn hold(onto: &SharedOnto) -> MutexGuard<'_, Onto> {
+    onto.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(text: &'static str) -> Write {
+        Write { database: 0, request: Bytes::from_static(text.as_bytes()), requests: 1 }
+    }
+
+    fn region(live: bool) -> Onto {
+        let mut onto = Onto::default();
+        onto.begin(live);
+        onto
+    }
+
+    const K: &[(u32, &[u8])] = &[(0, b"k")];
+
+    #[test]
+    fn a_value_goes_below_what_was_written_to_its_key() {
+        let mut onto = region(false);
+        assert!(!onto.wrote(K, Effect::Changes, &write("HSET k f v")));
+        assert_eq!(onto.arrives(1, 0, b"k"), Arrival::Below(vec![write("HSET k f v")]));
+        assert_eq!(onto.arrives(1, 0, b"other"), Arrival::Below(vec![]));
+        assert_eq!(onto.arrives(1, 3, b"k"), Arrival::Below(vec![]), "another database");
+    }
+
+    #[test]
+    fn a_value_that_was_replaced_is_left_out() {
+        let mut onto = region(false);
+        onto.wrote(K, Effect::Changes, &write("INCR k"));
+        onto.wrote(K, Effect::Replaces, &write("SET k v"));
+        onto.wrote(K, Effect::Changes, &write("APPEND k w"));
+        assert_eq!(onto.arrives(1, 0, b"k"), Arrival::LeftOut);
+        onto.wrote(&[], Effect::Flushes, &write("FLUSHDB"));
+        assert_eq!(onto.arrives(1, 0, b"other"), Arrival::LeftOut);
+    }
+
+    #[test]
+    fn in_a_pair_that_was_in_step_what_clients_wrote_stays() {
+        let mut onto = region(true);
+        onto.wrote(K, Effect::Changes, &write("INCR k"));
+        assert_eq!(onto.arrives(1, 0, b"k"), Arrival::LeftOut);
+        assert!(!onto.departs(1, 0, b"k") && onto.departs(1, 0, b"gone"));
+    }
+
+    #[test]
+    fn a_write_that_meets_a_value_on_its_way_is_executed_once_more() {
+        let mut onto = region(true);
+        assert_eq!(onto.arrives(7, 0, b"k"), Arrival::Below(vec![]));
+        onto.end();
+        assert!(onto.wrote(K, Effect::Changes, &write("INCR k")), "also after the copy's end");
+        assert_eq!(onto.take_mail(8), Some(write("INCR k")));
+        onto.echoed(7);
+        assert!(onto.is_quiet() && !onto.wrote(K, Effect::Changes, &write("INCR k")));
+    }
+
+    #[test]
+    fn what_was_given_out_and_not_executed_is_given_again() {
+        let mut onto = region(true);
+        onto.arrives(7, 0, b"k");
+        onto.wrote(K, Effect::Changes, &write("INCR k"));
+        assert!(onto.take_mail(9).is_some() && onto.take_mail(9).is_none());
+        onto.resume(8);
+        assert_eq!(onto.take_mail(9), Some(write("INCR k")));
+        onto.resume(9);
+        assert_eq!(onto.take_mail(10), None, "it was executed");
+    }
+}
