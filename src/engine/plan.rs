@@ -156,7 +156,9 @@ fn again(view: &View, phase: Phase, other_continues: bool) -> Plan {
         Phase::Filling => other_continues,
         Phase::Copying | Phase::Streaming => false,
     };
-    if sweeps && has_shrunk(source, target) {
+    // What an interrupted first copy has brought would stay for ever once its source is empty.
+    let emptied = phase == Phase::Filling && source.keys == 0 && target.keys > 0;
+    if emptied || (sweeps && has_shrunk(source, target)) {
         return shrunk(view);
     }
     if phase == Phase::Recopying && source.marker.is_some() && !other_continues {
@@ -292,6 +294,8 @@ mod tests {
             "copy Interrupted { phase: Filling, sweeps: true }",
             "it may have brought what is gone"
         );
+        let emptied = view(end("a", "a", 0, None), end("b", "b", 4, marker(Phase::Filling, "a")));
+        assert_eq!(told(&emptied), "hold SourceShrunk");
         let alone = view(end("a", "a", 9, None), end("b", "b", 4, marker(Phase::Filling, "a")));
         assert_eq!(told(&alone), "copy Interrupted { phase: Filling, sweeps: false }", "or what clients wrote there");
         let before_fix = view(end("a", "a", 9, None), end("b", "b", 0, marker(Phase::Copying, "a")));

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -67,7 +68,7 @@ pub struct LinkBoard {
     pub transactions: Counter,
     /// Our own transactions that were seen again and dropped.
     pub echoes_dropped: Counter,
-    /// How often a connection was made again.
+    /// How often the link has begun anew after it had streamed.
     pub reconnects: Counter,
     /// Bytes of the source's stream.
     pub bytes_read: Counter,
@@ -76,6 +77,7 @@ pub struct LinkBoard {
     heartbeat: ArcSwapOption<Seen>,
     heartbeat_interval: Duration,
     full_sync: ArcSwapOption<FullSyncProgress>,
+    stall_told: AtomicBool,
     shelf: Shelf,
 }
 
@@ -116,6 +118,7 @@ impl LinkBoard {
             heartbeat: ArcSwapOption::empty(),
             heartbeat_interval,
             full_sync: ArcSwapOption::empty(),
+            stall_told: AtomicBool::new(false),
             shelf: Shelf::default(),
         }
     }
@@ -187,10 +190,30 @@ impl LinkBoard {
         }
     }
 
-    /// The full sync is over, done or given up.
+    /// The full sync is done.
     pub fn end_full_sync(&self, now: Instant) {
         if let Some(progress) = self.full_sync.swap(None) {
             self.log_progress("full sync ended", &progress, now);
+        }
+    }
+
+    /// The full sync that ran, if one did, was given up.
+    pub fn give_up_full_sync(&self, now: Instant) {
+        if let Some(progress) = self.full_sync.swap(None) {
+            self.log_progress("full sync given up", &progress, now);
+        }
+    }
+
+    /// Logs one line when the link stalls, and one when it moves again; call it as often as you like.
+    pub fn log_stall(&self, now: Instant) {
+        let stalled = self.stalled(now);
+        if self.stall_told.swap(stalled, Ordering::Relaxed) != stalled {
+            let (link, source, target) = (self.direction, &*self.source, &*self.target);
+            if stalled {
+                tracing::warn!(%link, source, target, "stalled: connected, but no heartbeat comes through");
+            } else {
+                tracing::info!(%link, source, target, "no longer stalled");
+            }
         }
     }
 

@@ -43,7 +43,7 @@ pub async fn run(pair: Arc<Pair>, index: usize) {
             () = tokio::time::sleep(pause(&pair, tries)) => {}
             () = pair.shutdown.cancelled() => {}
         }
-        if stance == Stance::Connect && !pair.shutdown.is_cancelled() {
+        if streamed && !pair.shutdown.is_cancelled() {
             state.board.reconnects.add(1);
         }
     }

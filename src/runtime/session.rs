@@ -68,7 +68,7 @@ pub async fn run(pair: &Arc<Pair>, index: usize, memory: &mut Memory) -> Result<
     if matches!(link, Link::Copying(_)) {
         hold(&pair.onto[1 - index]).abandon();
     }
-    state.board.end_full_sync(Instant::now());
+    state.board.give_up_full_sync(Instant::now());
     if ended.is_err() {
         state.refused(memory.epoch.zip(link.applier().refused()));
     }
@@ -281,7 +281,9 @@ impl<'a> Session<'a> {
 
     /// Time has passed.
     pub fn tick(&self) {
-        self.link().board.log_full_sync(Instant::now());
+        let now = Instant::now();
+        self.link().board.log_full_sync(now);
+        self.link().board.log_stall(now);
     }
 
     /// Whether the source waits for the acknowledgement that can be given now.
