@@ -165,8 +165,9 @@ impl Onto {
 
     /// The link that writes here begins a session: what it had sent after the transaction `executed` never arrived.
     pub fn resume(&mut self, executed: u64) {
-        while let Some((_, write)) = self.given.pop_back_if(|(given, _)| *given > executed) {
-            self.mail.push_front(write);
+        while self.given.back().is_some_and(|(given, _)| *given > executed) {
+            self.mail.extend(self.given.pop_back().map(|(_, write)| write));
+            self.mail.rotate_right(1);
         }
     }
 
