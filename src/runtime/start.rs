@@ -117,6 +117,7 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
             }
             Plan::Fix => {
                 let attached = attach::end_of_stream(source, &mut starting.source_control).await?;
+                hold(&pair.onto[index]).skip();
                 let probe = starting.probe().await?;
                 return starting.finish(attached, own, Some(probe), None).await;
             }
@@ -125,6 +126,7 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
                 // Between the last write that reached the source and the dump nothing may slip in.
                 let held = Held::hold(&pair.links[1 - index]).await;
                 let attached = attach::copy(source).await?;
+                hold(&pair.onto[index]).skip();
                 hold(&pair.onto[1 - index]).begin(reason.phase() == Phase::Recopying);
                 drop(held);
                 let rules = starting.copy_rules(keep);

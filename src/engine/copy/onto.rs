@@ -94,6 +94,13 @@ impl Onto {
         self.copy = None;
     }
 
+    /// The link that reads here begins at a new place: echoes before it will not be seen.
+    pub fn skip(&mut self) {
+        self.arriving.clear();
+        self.sent.clear();
+        self.given.clear();
+    }
+
     /// The copy was given up: it will be made again, from another dump.
     pub fn abandon(&mut self) {
         *self = Self::default();

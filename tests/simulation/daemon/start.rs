@@ -72,6 +72,7 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
             }
             Plan::Fix => {
                 let attached = attach::end_of_stream(world, index, &mut starting.source_control).await?;
+                hold(&pair.onto[index]).skip();
                 let probe = starting.probe().await?;
                 return starting.finish(attached, own, Some(probe), None).await;
             }
@@ -79,6 +80,7 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
                 starting.prepare_copy(reason, own).await?;
                 let held = Held::hold(&pair.links[1 - index], world).await;
                 let attached = attach::copy(world, index).await?;
+                hold(&pair.onto[index]).skip();
                 hold(&pair.onto[1 - index]).begin(reason.phase() == Phase::Recopying);
                 drop(held);
                 let rules = starting.copy_rules();
