@@ -20,12 +20,9 @@ use super::position::Position;
 use super::source::{Announcement, DumpLength};
 use crate::error::{Fault, Kind};
 use crate::wire::rdb::{DumpError, DumpReader, Element, Event as DumpEvent, Key, Limits, Record, Restorable};
-use crate::wire::resp::push_command;
+use crate::wire::resp::{command, push_command};
 use onto::{Arrival, SharedOnto, Write, hold};
 use unknown::Unknown;
-
-/// Values that may be ahead of what the other link has seen of them at the target: until then it has to know of each.
-const MOST_AHEAD: usize = 100_000;
 
 /// What the copy needs to know of its target and of its orders.
 #[derive(Debug, Clone)]
@@ -178,8 +175,8 @@ impl Copy {
     fn take_mail(&mut self) {
         let onto = Arc::clone(&self.rules.onto);
         while self.applier.has_room() {
-            let Some(write) = hold(&onto).take_mail(self.applier.open_id()) else { return };
-            self.on_top(&[write]);
+            let Some(writes) = hold(&onto).take_mail(self.applier.open_id()) else { return };
+            self.on_top(&writes);
         }
     }
 
@@ -210,7 +207,7 @@ impl Copy {
 
     /// Whether there is room for more of the dump, and nothing else is to be known first.
     pub fn wants_source(&self) -> bool {
-        let ahead = hold(&self.rules.onto).arriving() >= MOST_AHEAD;
+        let ahead = hold(&self.rules.onto).is_full();
         self.applier.has_room() && !ahead && !self.is_asking() && !matches!(self.stage, Stage::Done)
     }
 
@@ -310,40 +307,45 @@ impl Copy {
         if self.rules.set_pxat
             && let Some(text) = record.text()
         {
-            self.text(key, &text.map_err(|error| unreadable(&error))?);
+            let text = text.map_err(|error| unreadable(&error))?;
+            self.put(key, set(key, &text), 1, &writes);
         } else if let Some(payload) = record.payload_for(&self.rules.restorable) {
-            self.restore(key, &payload);
+            self.put(key, restore(key, &payload), 1, &writes);
         } else {
-            let mut first = true;
+            let (mut out, mut requests, mut first) = (Vec::new(), 0, true);
             for elements in record.pieces(self.rules.value_bytes) {
                 match elements {
-                    Ok(elements) => self.rebuild(key, &elements, std::mem::take(&mut first)),
+                    Ok(elements) => requests += self.rebuild(key, &elements, std::mem::take(&mut first), &mut out),
                     Err(error) => {
                         self.set_aside(Some(key), format!("{:?}", key.kind).to_lowercase(), error.to_string());
                         return Ok(());
                     }
                 }
             }
-            self.expire(key);
+            requests += expire(key, &mut out);
+            self.put(key, out, requests, &writes);
         }
-        self.on_top(&writes);
         Ok(())
     }
 
-    fn text(&mut self, key: &Key, text: &[u8]) {
-        self.applier.batch().push_own(key.database, |out| {
-            match key.expires_at_ms {
-                None => push_command(out, &[b"SET", &*key.name, text]),
-                Some(at) => push_command(out, &[b"SET", &*key.name, text, b"PXAT", at.to_string().as_bytes()]),
-            }
-            1
-        });
+    /// Puts a value at the target, and the writes on top of it; should it meet another write on its way, all of this is
+    /// sent again.
+    fn put(&mut self, key: &Key, mut request: Vec<u8>, mut requests: u32, writes: &[Write]) {
+        for write in writes {
+            request.extend_from_slice(&write.request);
+            requests += write.requests;
+        }
+        let value = Write { database: key.database, request: request.into(), requests };
+        self.on_top(std::slice::from_ref(&value));
+        hold(&self.rules.onto).carries(key.database, &key.name, value);
     }
 
     fn piece(&mut self, elements: &[Element]) {
         let Some((key, first)) = self.big.take() else { return };
         let building = Key { name: self.rules.building.clone().into(), ..key.clone() };
-        self.rebuild(&building, elements, first);
+        let mut out = Vec::new();
+        let requests = self.rebuild(&building, elements, first, &mut out);
+        self.on_top(&[Write { database: key.database, request: out.into(), requests }]);
         self.big = Some((key, false));
     }
 
@@ -362,7 +364,7 @@ impl Copy {
             1
         });
         if let Some(writes) = writes {
-            self.expire(key);
+            self.applier.batch().push_own(key.database, |out| expire(key, out));
             self.on_top(&writes);
         }
     }
@@ -386,13 +388,8 @@ impl Copy {
         }
     }
 
-    fn rebuild(&mut self, key: &Key, elements: &[Element], first: bool) {
-        let features = self.rules.features;
-        let mut rebuilt = rebuild::Rebuilt::default();
-        self.applier.batch().push_own(key.database, |out| {
-            rebuilt = rebuild::requests(out, key, elements, first, features);
-            rebuilt.requests as u32
-        });
+    fn rebuild(&mut self, key: &Key, elements: &[Element], first: bool, out: &mut Vec<u8>) -> u32 {
+        let rebuilt = rebuild::requests(out, key, elements, first, self.rules.features);
         if rebuilt.field_expiries_lost > 0 {
             let why = format!("the target has no expiry of hash fields: {} were left out", rebuilt.field_expiries_lost);
             self.set_aside(Some(key), "field expiry".to_owned(), why);
@@ -401,15 +398,7 @@ impl Copy {
             let why = format!("the target can't create idle consumers: {} were left out", rebuilt.consumers_lost);
             self.set_aside(Some(key), "consumer".to_owned(), why);
         }
-    }
-
-    fn expire(&mut self, key: &Key) {
-        if let Some(at) = key.expires_at_ms {
-            self.applier.batch().push_own(key.database, |out| {
-                push_command(out, &[b"PEXPIREAT", &*key.name, at.to_string().as_bytes()]);
-                1
-            });
-        }
+        rebuilt.requests as u32
     }
 
     fn function(&mut self, code: &[u8]) {
@@ -427,6 +416,27 @@ impl Copy {
         let (database, key) = key.map_or((0, Vec::new()), |key| (key.database, key.name.to_vec()));
         self.events.push(CopyEvent::SetAside { database, key, what, why });
     }
+}
+
+/// The request that puts a string there.
+fn set(key: &Key, text: &[u8]) -> Vec<u8> {
+    match key.expires_at_ms {
+        None => command(&[b"SET", &*key.name, text]),
+        Some(at) => command(&[b"SET", &*key.name, text, b"PXAT", at.to_string().as_bytes()]),
+    }
+}
+
+/// The request that puts a payload there.
+fn restore(key: &Key, payload: &[u8]) -> Vec<u8> {
+    let ttl = key.expires_at_ms.unwrap_or(0).to_string();
+    command(&[b"RESTORE", &*key.name, ttl.as_bytes(), payload, b"REPLACE", b"ABSTTL"])
+}
+
+/// Appends the request that lets a key expire, where it does. Gives the number of requests.
+fn expire(key: &Key, out: &mut Vec<u8>) -> u32 {
+    let Some(at) = key.expires_at_ms else { return 0 };
+    push_command(out, &[b"PEXPIREAT", &*key.name, at.to_string().as_bytes()]);
+    1
 }
 
 fn unreadable(error: &DumpError) -> Fault {

@@ -9,13 +9,19 @@
 //! * otherwise the value is put there with the writes on top of it, in one transaction.
 //!
 //! A write that is read while a value for its key is on its way was executed before that value arrives, and is
-//! overwritten by it: it is executed once more behind it, by the link that copies.
+//! overwritten by it: the link that copies puts the value there again, with this and all later such writes on top, until
+//! one such arrival has met no write. So the order of writes to a key stays as it was.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
+use crate::wire::resp::command;
+
+/// Values, and their bytes, that may be ahead of what the other link has seen of them.
+const MOST_AHEAD: usize = 100_000;
+const MOST_HELD: usize = 16 * 1024 * 1024;
 /// The most bytes of writes that are kept.
 const MOST_BYTES: usize = 64 * 1024 * 1024;
 
@@ -63,12 +69,25 @@ pub enum Arrival {
 pub struct Onto {
     copy: Option<Written>,
     /// Values on their way, by key; a copy may be done before the last of them is echoed.
-    arriving: HashMap<Key, u64>,
+    arriving: HashMap<Key, Arriving>,
     sent: VecDeque<(u64, Key)>,
-    /// Writes to be executed once more.
-    mail: VecDeque<Write>,
-    /// Those that were given out, with their transaction, until it is echoed.
-    given: VecDeque<(u64, Write)>,
+    /// Bytes of all these values.
+    held: usize,
+    /// Keys whose values met a write and are to be put there again.
+    mail: VecDeque<Key>,
+}
+
+/// A value on its way.
+#[derive(Debug)]
+struct Arriving {
+    /// The last transaction that carries it.
+    id: u64,
+    /// It met a write, and is to be sent again.
+    again: bool,
+    /// What puts it there; nothing where that is too long to be kept.
+    value: Option<Write>,
+    /// What it met.
+    met: Vec<Write>,
 }
 
 /// What was written since the dump was fixed.
@@ -98,7 +117,8 @@ impl Onto {
     pub fn skip(&mut self) {
         self.arriving.clear();
         self.sent.clear();
-        self.given.clear();
+        self.mail.clear();
+        self.held = 0;
     }
 
     /// The copy was given up: it will be made again, from another dump.
@@ -114,18 +134,39 @@ impl Onto {
     /// A client wrote this to `keys`. Tells whether it is to be executed once more.
     pub fn wrote(&mut self, keys: &[(u32, &[u8])], effect: Effect, write: &Write) -> bool {
         let database = write.database;
-        let crossed = match effect {
-            Effect::FlushesAll => !self.arriving.is_empty(),
-            Effect::Flushes => self.arriving.keys().any(|(of, _)| *of == database),
+        let met: Vec<Key> = match effect {
+            Effect::FlushesAll => self.arriving.keys().cloned().collect(),
+            Effect::Flushes => self.arriving.keys().filter(|(of, _)| *of == database).cloned().collect(),
             Effect::Replaces | Effect::Changes => {
-                keys.iter().any(|(database, name)| self.arriving.contains_key(&(*database, name.to_vec())))
+                let keys = keys.iter().map(|(database, name)| (*database, name.to_vec()));
+                keys.filter(|key| self.arriving.contains_key(key)).collect()
             }
         };
         if let Some(copy) = &mut self.copy {
             copy.note(keys, effect, write);
         }
-        if crossed {
-            self.mail.push_back(write.clone());
+        let crossed = !met.is_empty();
+        for key in met {
+            let Some(arriving) = self.arriving.get_mut(&key) else { continue };
+            if effect != Effect::Changes {
+                self.held -= arriving.size();
+            }
+            match effect {
+                // The value is removed: that is all that is to be done again.
+                Effect::Flushes | Effect::FlushesAll => {
+                    let request = command(&[b"UNLINK".as_slice(), &key.1]).into();
+                    arriving.value = None;
+                    arriving.met = vec![Write { database: key.0, request, requests: 1 }];
+                }
+                Effect::Replaces => {
+                    arriving.value = None;
+                    arriving.met = vec![write.clone()];
+                }
+                Effect::Changes => arriving.met.push(write.clone()),
+            }
+            if !std::mem::replace(&mut arriving.again, true) {
+                self.mail.push_back(key);
+            }
         }
         crossed
     }
@@ -145,6 +186,15 @@ impl Onto {
         arrival
     }
 
+    /// What puts the value of this key there, with what is on top of it.
+    pub fn carries(&mut self, database: u32, name: &[u8], value: Write) {
+        if let Some(arriving) = self.arriving.get_mut(&(database, name.to_vec())) {
+            self.held -= arriving.size();
+            arriving.value = Some(value);
+            self.held += arriving.size();
+        }
+    }
+
     /// A key that the source lacks is to be deleted here, with the transaction `id`. Tells whether it may be: not when a
     /// client wrote it since.
     pub fn departs(&mut self, id: u64, database: u32, name: &[u8]) -> bool {
@@ -158,41 +208,54 @@ impl Onto {
 
     /// The region has echoed the transaction `id`, and with it all before.
     pub fn echoed(&mut self, id: u64) {
-        while self.given.front().is_some_and(|(given, _)| *given <= id) {
-            self.given.pop_front();
-        }
         while self.sent.front().is_some_and(|(sent, _)| *sent <= id) {
             if let Some((sent, key)) = self.sent.pop_front()
-                && self.arriving.get(&key) == Some(&sent)
+                && self.arriving.get(&key).is_some_and(|arriving| arriving.id == sent && !arriving.again)
             {
-                self.arriving.remove(&key);
+                self.held -= self.arriving.remove(&key).map_or(0, |arriving| arriving.size());
             }
         }
     }
 
     /// The link that writes here begins a session: what it had sent after the transaction `executed` never arrived.
     pub fn resume(&mut self, executed: u64) {
-        while self.given.back().is_some_and(|(given, _)| *given > executed) {
-            self.mail.extend(self.given.pop_back().map(|(_, write)| write));
-            self.mail.rotate_right(1);
+        while self.sent.back().is_some_and(|(sent, _)| *sent > executed) {
+            let Some((id, key)) = self.sent.pop_back() else { return };
+            let lost = self.arriving.get_mut(&key).filter(|arriving| arriving.id == id);
+            if let Some(arriving) = lost
+                && !std::mem::replace(&mut arriving.again, true)
+            {
+                self.mail.push_front(key);
+            }
         }
     }
 
-    /// The next write to be executed once more, with the transaction `id`.
-    pub fn take_mail(&mut self, id: u64) -> Option<Write> {
-        let write = self.mail.pop_front()?;
-        self.given.push_back((id, write.clone()));
-        Some(write)
+    /// The next value to be put there again, with what it met on top of it, in the transaction `id`.
+    pub fn take_mail(&mut self, id: u64) -> Option<Vec<Write>> {
+        let key = self.mail.pop_front()?;
+        let arriving = self.arriving.get_mut(&key)?;
+        arriving.id = id;
+        arriving.again = false;
+        let writes = arriving.value.iter().chain(&arriving.met).cloned().collect();
+        self.sent.push_back((id, key));
+        Some(writes)
     }
 
-    /// Values on their way.
-    pub fn arriving(&self) -> usize {
-        self.arriving.len()
+    /// Whether as many values are on their way as may be.
+    pub fn is_full(&self) -> bool {
+        self.arriving.len() >= MOST_AHEAD || self.held >= MOST_HELD
     }
 
     fn put(&mut self, id: u64, key: Key) {
         self.sent.push_back((id, key.clone()));
-        self.arriving.insert(key, id);
+        let arriving = Arriving { id, again: false, value: None, met: Vec::new() };
+        self.held -= self.arriving.insert(key, arriving).map_or(0, |before| before.size());
+    }
+}
+
+impl Arriving {
+    fn size(&self) -> usize {
+        self.value.as_ref().map_or(0, |value| value.request.len())
     }
 }
 
@@ -290,8 +353,12 @@ mod tests {
         assert_eq!(onto.arrives(7, 0, b"k"), Arrival::Below(vec![]));
         onto.end();
         assert!(onto.wrote(K, Effect::Changes, &write("INCR k")), "also after the copy's end");
-        assert_eq!(onto.take_mail(8), Some(write("INCR k")));
+        onto.carries(0, b"k", write("SET k 1"));
+        assert_eq!(onto.take_mail(8), Some(vec![write("SET k 1"), write("INCR k")]));
         onto.echoed(7);
+        assert!(onto.wrote(K, Effect::Changes, &write("APPEND k 1")), "before its second arrival was seen");
+        assert_eq!(onto.take_mail(9), Some(vec![write("SET k 1"), write("INCR k"), write("APPEND k 1")]));
+        onto.echoed(9);
         assert!(onto.is_quiet() && !onto.wrote(K, Effect::Changes, &write("INCR k")));
     }
 
@@ -302,7 +369,7 @@ mod tests {
         onto.wrote(K, Effect::Changes, &write("INCR k"));
         assert!(onto.take_mail(9).is_some() && onto.take_mail(9).is_none());
         onto.resume(8);
-        assert_eq!(onto.take_mail(9), Some(write("INCR k")));
+        assert_eq!(onto.take_mail(9), Some(vec![write("INCR k")]));
         onto.resume(9);
         assert_eq!(onto.take_mail(10), None, "it was executed");
     }

@@ -3,10 +3,9 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Copy, CopyEvent, unreadable};
+use super::{Copy, CopyEvent, restore, unreadable};
 use crate::error::Fault;
 use crate::wire::rdb::{Key, Payload};
-use crate::wire::resp::push_command;
 
 /// The value of an unknown type that the dump stands before.
 #[derive(Debug)]
@@ -68,20 +67,10 @@ impl Copy {
     fn restore_unknown(&mut self, key: &Key, type_code: u8, payload: &[u8]) {
         if self.dump.dialect() == self.rules.restorable.dialect {
             let Some(writes) = self.arrival(key) else { return };
-            self.restore(key, payload);
-            self.on_top(&writes);
+            self.put(key, restore(key, payload), 1, &writes);
         } else {
             let why = "Duet does not know this type, and the target is of another family than the source";
             self.set_aside(Some(key), format!("value of type {type_code}"), why.to_owned());
         }
-    }
-
-    /// Has the target take a payload.
-    pub(super) fn restore(&mut self, key: &Key, payload: &[u8]) {
-        let ttl = key.expires_at_ms.unwrap_or(0).to_string();
-        self.applier.batch().push_own(key.database, |out| {
-            push_command(out, &[b"RESTORE", &*key.name, ttl.as_bytes(), payload, b"REPLACE", b"ABSTTL"]);
-            1
-        });
     }
 }

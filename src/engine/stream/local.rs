@@ -77,8 +77,10 @@ impl Flow {
         let onto = self.rules.target_onto.clone();
         let mut onto = hold(&onto);
         while self.may_take_mail() {
-            let Some(write) = onto.take_mail(self.applier.open_id()) else { return };
-            self.push_own(write.database, &write.request, write.requests);
+            let Some(writes) = onto.take_mail(self.applier.open_id()) else { return };
+            for write in writes {
+                self.push_own(write.database, &write.request, write.requests);
+            }
         }
     }
 
