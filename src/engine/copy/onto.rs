@@ -20,8 +20,8 @@ use bytes::Bytes;
 use crate::wire::resp::command;
 
 /// Values, and their bytes, that may be ahead of what the other link has seen of them.
-const MOST_AHEAD: usize = 100_000;
-const MOST_HELD: usize = 16 * 1024 * 1024;
+const MOST_AHEAD: usize = 16_384;
+const MOST_HELD: usize = 8 * 1024 * 1024;
 /// The most bytes of writes that are kept.
 const MOST_BYTES: usize = 64 * 1024 * 1024;
 
