@@ -6,7 +6,8 @@ use duet_chaos::client::Client;
 use duet_chaos::daemon::Daemon;
 use duet_chaos::flavor::Flavor::{self, Redis62, Redis70, Valkey91};
 use duet_chaos::pair::{DEADLINE, More, Regions};
-use duet_chaos::servers::{Ending, free_port};
+use duet_chaos::port::Port;
+use duet_chaos::servers::Ending;
 use duet_chaos::wait::eventually;
 use serde_json::Value;
 
@@ -70,7 +71,8 @@ async fn a_target_that_became_a_read_only_replica() -> Result<()> {
     let mut daemon = regions.daemon(duet()).await?;
     let (west, east) = prepare(&regions).await?;
     // Of a primary that is not there: it keeps its data, and refuses writes.
-    east.run(&format!("REPLICAOF 127.0.0.1 {}", free_port()?)).await?;
+    let nobody = Port::free()?;
+    east.run(&format!("REPLICAOF 127.0.0.1 {}", nobody.number())).await?;
     west.script("INCR n\nRPUSH list a\nXADD stream * f 1").await?;
     says_why(&daemon, &["READONLY", "read-only", "replica"]).await?;
     east.run("REPLICAOF NO ONE").await?;

@@ -7,7 +7,8 @@ use duet_chaos::daemon::Daemon;
 use duet_chaos::flavor::Flavor::Redis70;
 use duet_chaos::load::{Counted, Mixed};
 use duet_chaos::pair::{DEADLINE, More, Regions};
-use duet_chaos::servers::{Ending, free_port};
+use duet_chaos::port::Port;
+use duet_chaos::servers::Ending;
 use duet_chaos::wait::eventually;
 use std::time::{Duration, Instant};
 
@@ -57,8 +58,9 @@ async fn what_was_read_is_applied_before_the_end() -> Result<()> {
 async fn it_ends_in_time_whatever_it_is_doing() -> Result<()> {
     // Nobody there; servers that do not answer any more; a full sync.
     let mut regions = Regions::start(Redis70, Redis70).await?;
-    let nobody =
-        regions.config(&More::default()).replace(&regions.east.address(), &format!("127.0.0.1:{}", free_port()?));
+    let unused = Port::free()?;
+    let address = format!("127.0.0.1:{}", unused.number());
+    let nobody = regions.config(&More::default()).replace(&regions.east.address(), &address);
     let mut connecting = Daemon::start(duet(), &nobody)?;
     eventually("it to try", DEADLINE, async || connecting.status().await.map(Some)).await?;
     ends_in_time(&mut connecting).await?;
