@@ -15,7 +15,9 @@ fn proxies(regions: &Regions) -> Vec<&Proxy> {
 
 /// Writes on both sides while `disturb` is called `times` times, each time after both links stream again.
 async fn ends_exact(flavor: Flavor, times: u32, disturb: impl Fn(u32, &Proxy)) -> Result<()> {
-    let regions = Regions::start(flavor, flavor).await?.behind_proxies().await?;
+    // A backlog that reaches back over every cut: what is promised where it does not is another matter (`overrun`).
+    let backlog = ["--repl-backlog-size", "256mb"];
+    let regions = Regions::start_with((flavor, &backlog), (flavor, &backlog)).await?.behind_proxies().await?;
     let daemon = regions.daemon(duet()).await?;
     let loads = [Mixed::start(&regions.west, "w", 3_000).await?, Mixed::start(&regions.east, "e", 3_000).await?];
     let (west, east) = regions.clients().await?;
