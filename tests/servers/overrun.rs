@@ -7,6 +7,7 @@ use duet_chaos::daemon::Daemon;
 use duet_chaos::flavor::Flavor::{self, Redis62, Redis70, Valkey91};
 use duet_chaos::load::{Counted, Mixed};
 use duet_chaos::pair::{DEADLINE, Regions};
+use duet_chaos::wait::eventually;
 use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -154,6 +155,32 @@ async fn a_full_sync_of_a_live_pair_undoes_nothing_that_the_target_writes_meanwh
             let totals = Counted::new("e").totals(client).await?;
             ensure!([totals.increments, totals.pushes, totals.additions] == [rounds; 3], "{totals:?}, not {rounds}");
         }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_key_that_is_deleted_before_a_full_sync_and_written_again_during_it_keeps_nothing_old() -> Result<()> {
+    for flavor in [Redis62, Redis70, Valkey91] {
+        let regions = Regions::start_with((flavor, &["--repl-backlog-size", "256mb"]), (flavor, SMALL)).await?;
+        let mut daemon = regions.daemon(duet()).await?;
+        let east = regions.east.client().await?;
+        // Lists and sets of the load are emptied and filled again all the time: before the dump, and while it is copied.
+        let loads = [Mixed::start(&regions.west, "w", 3_000).await?, Mixed::start(&regions.east, "e", 3_000).await?];
+        let written = async |wanted| {
+            eventually("writes", DEADLINE, async || Ok((loads[1].written() > wanted).then_some(()))).await
+        };
+        written(6_000).await?;
+        daemon.kill9()?;
+        overrun(&east, "many").await?;
+        daemon.resume()?;
+        daemon.wait_streaming(DEADLINE).await?;
+        written(loads[1].written() + 6_000).await?;
+        for load in loads {
+            load.stop().await?;
+        }
+        let equal = regions.wait_equal().await;
+        ensure!(equal.is_ok(), "{flavor:?}: {:#}\n{}", equal.unwrap_err(), daemon.output());
     }
     Ok(())
 }
