@@ -116,6 +116,11 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
                 return starting.finish(attached, own, None, None).await;
             }
             Plan::Fix => {
+                // The markers are read one after the other, and a copy may end in between: what one look found counts when
+                // a second one finds it too.
+                if !matches!(plan(&starting.look().await?), Plan::Fix) {
+                    continue;
+                }
                 let attached = attach::end_of_stream(source, &mut starting.source_control).await?;
                 hold(&pair.onto[index]).skip();
                 let probe = starting.probe().await?;

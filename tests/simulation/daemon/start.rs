@@ -71,6 +71,9 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
                 return starting.finish(attached, own, None, None).await;
             }
             Plan::Fix => {
+                if !matches!(duet::engine::plan::plan(&starting.look().await?), Plan::Fix) {
+                    continue;
+                }
                 let attached = attach::end_of_stream(world, index, &mut starting.source_control).await?;
                 hold(&pair.onto[index]).skip();
                 let probe = starting.probe().await?;

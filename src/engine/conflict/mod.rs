@@ -1,7 +1,0 @@
-//! Concurrent writes: found from the order of the streams, resolved by the later update.
-
-mod record;
-mod stamp;
-
-pub use record::{Done, MOST_KEPT, Record, Side, Unit};
-pub use stamp::{Stamp, StampClock};
