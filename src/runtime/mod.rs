@@ -2,7 +2,7 @@
 //!
 //! * [`run`]: a pair, until it is told to stop; `link`: one direction, session after session.
 //! * `start` (with `fence`, `attach`, `names`): a session begins; `session`, `pump`: it works; `inquiry`: what a copy
-//!   has to ask; `sweep`: deletions after a copy.
+//!   has to ask; `sweep`: deletions after a copy; `values`: reading values that are made equal.
 //! * `heartbeat`, `clock`: a region's pulse; `shared`: what these tasks know of each other; `client`: requests and replies.
 
 mod attach;
@@ -18,6 +18,7 @@ mod session;
 mod shared;
 mod start;
 mod sweep;
+mod values;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -56,6 +57,10 @@ pub async fn run(
         Some(_) => Some(Ordered::Other),
     };
     let pair = Arc::new(Pair {
+        exchange: Default::default(),
+        seed: fastrand::u64(..),
+        values: tokio::sync::Notify::new(),
+        board: Arc::clone(&board),
         onto: Default::default(),
         reserved: ReservedKeys::new(config.pair.reserved_prefix.as_str(), config.pair.name.as_str()),
         config: Config::clone(&config),
@@ -70,6 +75,7 @@ pub async fn run(
     let mut tasks = JoinSet::new();
     for index in [0, 1] {
         tasks.spawn(link::run(Arc::clone(&pair), index));
+        tasks.spawn(values::run(Arc::clone(&pair), index));
         let pair = Arc::clone(&pair);
         tasks.spawn(async move { heartbeat::run(&pair, index).await });
     }

@@ -9,11 +9,12 @@ use tokio::sync::Notify;
 
 use super::clock::ServerClock;
 use crate::config::{Config, Region};
+use crate::engine::conflict::{Done, Record, SharedExchange};
 use crate::engine::copy::onto::SharedOnto;
 use crate::engine::origin::{Marker, ReservedKeys};
 use crate::engine::plan::Ordered;
 use crate::engine::position::Position;
-use crate::observe::LinkBoard;
+use crate::observe::{Board, LinkBoard};
 
 /// How often a link that waits for the other one to hold looks.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -29,6 +30,14 @@ pub struct Pair {
     pub reserved: ReservedKeys,
     /// What is known of copies onto the two regions.
     pub onto: [SharedOnto; 2],
+    /// What both links know of concurrent writes.
+    pub exchange: SharedExchange,
+    /// Makes the hashes of keys unforeseeable.
+    pub seed: u64,
+    /// The value of a key is to be read at one of the regions.
+    pub values: Notify,
+    /// How conflicts ended.
+    pub board: Arc<Board>,
     /// The source of the forward link, then its target.
     pub regions: [RegionPulse; 2],
     /// The forward link, then the reverse one.
@@ -93,6 +102,17 @@ impl Pair {
     /// The region whose stream the link `index` reads.
     pub fn source(&self, index: usize) -> &Region {
         &self.config.regions[index]
+    }
+
+    /// A conflict was found.
+    pub fn record(&self, record: Record) {
+        let conflicts = &self.board.conflicts;
+        match record.done {
+            Done::Replayed => conflicts.replayed.add(1),
+            Done::Dropped => conflicts.dropped.add(1),
+            Done::Reconciled => conflicts.reconciled.add(1),
+            Done::Held => {}
+        }
     }
 
     /// The region that the link `index` writes.
@@ -241,7 +261,7 @@ impl LinkState {
         let settled = self.settled.lock().map_or(None, |settled| *settled);
         match settled {
             Some(Settled { epoch, id, position }) if (epoch, id) == (marker.epoch, marker.id) => {
-                Marker { high: position, low: position, ..marker }
+                Marker { high: position, ..marker }
             }
             _ => marker,
         }

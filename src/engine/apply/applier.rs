@@ -10,7 +10,7 @@ use super::gate::{Gate, MOST_IN_FLIGHT};
 use super::piece::Piece;
 use super::replies::{Outcome, Replies};
 use crate::engine::checkpoint::Checkpoint;
-use crate::engine::origin::Marker;
+use crate::engine::conflict::Note;
 use crate::error::{Fault, Kind};
 use crate::wire::resp::{Command, FrameReader, push_command};
 
@@ -224,7 +224,7 @@ impl Applier {
                 self.gate.empty();
                 self.gate.pass(id, &mut staged.tail);
             }
-            self.push_marker(id, &checkpoint, &mut staged.tail);
+            self.push_marker(id, &checkpoint, &Note::Writes, &mut staged.tail);
         }
         push_command(&mut staged.tail, &["EXEC"]);
         staged.ends = Some((checkpoint, batch.writes));
@@ -332,16 +332,20 @@ impl Applier {
             guards += self.gate.guard(id, &mut head);
         }
         push_command(&mut head, &["MULTI"]);
-        self.push_marker(id, &checkpoint, &mut head);
+        let note = std::mem::take(&mut self.batch.note);
+        self.push_marker(id, &checkpoint, &note, &mut head);
         let requests = 1 + self.gate.pass(id, &mut head);
         let entry = InFlight { id, checkpoint, guards, head: requests, body: Vec::new(), bytes: 0, kept: 0, writes: 0 };
         Staged { begins: Some(entry), head, ..Staged::part(&mut self.batch) }
     }
 
-    fn push_marker(&self, id: u64, checkpoint: &Checkpoint, out: &mut Vec<u8>) {
-        let Checkpoint { phase, high, low, time_ms } = *checkpoint;
-        let marker = Marker { phase, epoch: self.identity.epoch, id, high, low, time_ms };
-        push_command(out, &[b"SET".as_slice(), &self.identity.marker, marker.to_string().as_bytes()]);
+    fn push_marker(&self, id: u64, checkpoint: &Checkpoint, note: &Note, out: &mut Vec<u8>) {
+        let marker = checkpoint.marker(self.identity.epoch, id);
+        let value = match note {
+            Note::Writes => marker.to_string(),
+            note => format!("{marker} {note}"),
+        };
+        push_command(out, &[b"SET".as_slice(), &self.identity.marker, value.as_bytes()]);
     }
 }
 

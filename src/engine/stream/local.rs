@@ -4,21 +4,26 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::Event;
+use super::crossing::{Written, spec_of};
 use super::flow::{Flow, Reading};
 use super::payload::{Instead, instead};
-use crate::command::{Access, Context, Replay, Spec, Unit, replay};
+use super::{Event, Now};
+use crate::command::{Access, Class, Context, Replay, Spec, Unit, replay};
+use crate::engine::apply::Applied;
+use crate::engine::conflict::{self, Held, Mail, Note, Value};
 use crate::engine::copy::onto::{Effect, Write, hold};
 use crate::wire::resp::{Command, FrameReader, command as request};
 
+/// Writes that one transaction executes again.
+const MOST_AGAIN: usize = 64;
+
 impl Flow {
-    /// A client's write: made unconditional and absolute, it goes to the target. Whether the other region wrote the same key
-    /// at the same time is to be asked here, before the command enters the batch. It stands at `place` of the buffer, or is
-    /// all of it.
+    /// A client's write: made unconditional and absolute, it goes to the target, and is kept until nothing can come that is
+    /// concurrent with it. It stands at `place` of the buffer, or is all of it.
     pub(super) fn local(
         &mut self,
         command: &Command<'_>,
-        spec: &Spec,
+        spec: &'static Spec,
         place: Option<Range<usize>>,
         reading: &mut Reading<'_>,
     ) {
@@ -37,7 +42,11 @@ impl Flow {
                         let bytes = reading.buffer.get(place.clone()).unwrap_or_default();
                         self.tell(command, spec, Bytes::copy_from_slice(bytes), 1, reading);
                     }
-                    return self.applier.push_place(database, place, reading.buffer);
+                    self.keep(spec, Held::Here(place.clone()), 1, written_ms);
+                    if !self.is_past() {
+                        self.applier.push_place(database, place, reading.buffer);
+                    }
+                    return;
                 }
                 (Replay::Verbatim, None) => (Bytes::copy_from_slice(reading.buffer), 1),
                 (Replay::Rewritten(bytes, requests), _) => (bytes.into(), requests as u32),
@@ -51,7 +60,19 @@ impl Flow {
         if !reading.onto.is_quiet() {
             self.tell(command, spec, bytes.clone(), requests, reading);
         }
-        self.push_own(database, &bytes, requests);
+        self.keep(spec_of(&bytes).unwrap_or(spec), Held::Own(bytes.clone()), requests, written_ms);
+        if !self.is_past() {
+            self.push_own(database, &bytes, requests);
+        }
+    }
+
+    /// Keeps a write for what may come that is concurrent with it.
+    fn keep(&mut self, spec: &'static Spec, held: Held, requests: u32, written_ms: i64) {
+        if matches!(spec.class, Class::Write | Class::Database) {
+            let written = Written { spec, held, requests, silent: false };
+            let (sent, database) = (!self.is_past(), self.database);
+            self.crossing.wrote(sent, self.offset, database, written, written_ms);
+        }
     }
 
     /// Tells a copy onto our source what its clients write.
@@ -73,7 +94,8 @@ impl Flow {
     }
 
     /// Executes once more what the link that reads our target has found overwritten there.
-    pub(super) fn take_mail(&mut self) {
+    pub(super) fn take_mail(&mut self, now: Now) {
+        self.take_crossing(now);
         let onto = self.rules.target_onto.clone();
         let mut onto = hold(&onto);
         while self.may_take_mail() {
@@ -82,6 +104,84 @@ impl Flow {
                 self.push_own(write.database, &write.request, write.requests);
             }
         }
+    }
+
+    /// Executes at the target what the link that reads it has found: in transactions of its own, which say so.
+    fn take_crossing(&mut self, now: Now) {
+        let (exchange, target) = (self.crossing.exchange().clone(), self.crossing.target());
+        while self.may_take_mail() && self.applier.may_send() && conflict::hold(&exchange).has_mail(target) {
+            if self.applier.batch().is_due() {
+                self.close(now);
+                if !self.applier.may_send() {
+                    return;
+                }
+            }
+            let mut taken: Vec<Mail> = Vec::new();
+            let mut items = Vec::new();
+            while let Some(mail) = {
+                let room = MOST_AGAIN.saturating_sub(items.len());
+                conflict::hold(&exchange).take(target, room, taken.is_empty())
+            } {
+                let is_value = matches!(mail, Mail::Value(_));
+                match &mail {
+                    Mail::Again(redos) => redos.iter().for_each(|redo| {
+                        items.push((redo.stamp, redo.id));
+                        self.push_own(redo.database, &redo.request, 1);
+                    }),
+                    Mail::Value(value) => self.push_value(value),
+                }
+                taken.push(mail);
+                if is_value {
+                    break;
+                }
+            }
+            self.applier.batch().note = match taken.first() {
+                Some(Mail::Value(value)) => Note::Value { at: value.at, covered: value.covered },
+                Some(Mail::Again(_)) | None => Note::Again(items),
+            };
+            if self.applier.batch().is_due() {
+                let id = self.applier.open_id();
+                self.crossing.mailed(id, taken);
+                self.close(now);
+            } else {
+                self.applier.batch().note = Note::Writes; // there was no form of the value that the target takes
+            }
+        }
+    }
+
+    fn push_value(&mut self, value: &Value) {
+        let (database, name) = (&value.name.0, &value.name.1);
+        let Some(payload) = &value.payload else {
+            return self.push_own(*database, &request(&[b"DEL".as_slice(), name]), 1);
+        };
+        let expires = value.expires_at_ms.unwrap_or(0).to_string();
+        let restore = request(&[b"RESTORE".as_slice(), name, expires.as_bytes(), payload, b"REPLACE", b"ABSTTL"]);
+        let mut reader = FrameReader::new();
+        let Ok(Some(_)) = reader.next(&restore) else { return };
+        let command = Command::new(&restore, reader.arguments());
+        match instead(&command, *database, &self.rules.target) {
+            None => self.push_own(*database, &restore, 1),
+            Some(Ok(Instead { bytes, requests, lost })) => {
+                lost.into_iter().for_each(|why| self.set_aside(&command, why));
+                self.push_own(*database, &bytes, requests);
+            }
+            Some(Err(why)) => self.set_aside(&command, why),
+        }
+    }
+
+    /// What failed inside of a transaction that the target executed: its key has another type there, or the like, so its
+    /// value is taken from this region. What is left in `applied` could not be helped that way.
+    pub(super) fn refused(&mut self, applied: &mut Applied) {
+        let mut exchange = conflict::hold(self.crossing.exchange());
+        applied.refusals.retain(|refusal| {
+            let ours = refusal.key.starts_with(self.rules.reserved.prefix());
+            let by_value =
+                !ours && !refusal.key.is_empty() && refusal.command != "RESTORE" && is_of_the_value(&refusal.error);
+            if by_value {
+                exchange.refused(self.crossing.target(), (refusal.database, refusal.key.clone()));
+            }
+            !by_value
+        });
     }
 
     /// A payload that the target would refuse, in another form that it takes, or why there is none.
@@ -108,6 +208,13 @@ impl Flow {
         let mut reading = Reading { buffer: bytes, now: reading.now, onto: reading.onto };
         self.local(&rest, spec, None, &mut reading);
     }
+}
+
+/// Whether an error is about the value that a key has, and not about the server.
+fn is_of_the_value(error: &str) -> bool {
+    let of_the_server =
+        ["OOM", "NOPERM", "NOAUTH", "MISCONF", "READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS", "CLUSTER"];
+    !of_the_server.iter().any(|code| error.starts_with(code)) && !error.contains("unknown command")
 }
 
 /// What a write does to its keys.

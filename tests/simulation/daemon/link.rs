@@ -98,6 +98,8 @@ impl Session {
     fn new(pair: Rc<Pair>, index: usize, started: Started) -> (Self, Link) {
         let Started { mut source, target, identity, rules, resumed, probe, copy, attached } = started;
         let position = source.position;
+        let high =
+            resumed.map_or(position, |marker| Position { replication_id: position.replication_id, ..marker.high });
         let from = resumed.map_or(attached, |marker| (marker.high.offset, marker.time_ms));
         let clock = StreamClock::new(from, attached, pair.settings.heartbeat_ms);
         let mut bounds = pair.settings.bounds;
@@ -121,7 +123,7 @@ impl Session {
             source_lost: None,
         };
         let link = match copy {
-            None => Link::Streaming(Box::new(Stream::new(rules, applier, clock, position, probe))),
+            None => Link::Streaming(Box::new(Stream::new(rules, applier, clock, (position, high), probe))),
             Some((copy_rules, reason)) => {
                 let sweeps = reason.sweeps() && !session.pair.settings.flaws.no_sweep;
                 session.after_copy = Some((rules, position, sweeps));
@@ -276,7 +278,7 @@ impl Session {
         }
         let clock = self.clock.clone();
         hold(&self.pair.onto[1 - self.index]).end();
-        link.stream_on(|applier| Stream::new(rules, applier, clock, position, None));
+        link.stream_on(|applier| Stream::new(rules, applier, clock, (position, position), None));
         Ok(true)
     }
 
@@ -288,7 +290,11 @@ impl Session {
                     other.moved_to.borrow_mut().extend(moved_to);
                     other.marker_lost.set(true);
                 }
-                Event::Posted => {}
+                Event::Posted | Event::ValueWanted => {}
+                Event::Conflict(record) => crate::trace(|| format!("conflict {record:?}")),
+                Event::Unchecked(writes) => {
+                    self.pair.world.borrow_mut().oracle.fail(format!("bounded: {writes} writes were not checked"));
+                }
                 Event::AckWanted { offset } => self.ack_wanted = Some(offset),
                 Event::SetAside { command, why, .. } => {
                     self.pair.world.borrow_mut().oracle.fail(format!("set aside: {command}: {why}"));

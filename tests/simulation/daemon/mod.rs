@@ -9,6 +9,7 @@ mod heartbeat;
 mod link;
 mod start;
 mod sweep;
+mod values;
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -17,6 +18,7 @@ use std::rc::Rc;
 use std::task::{Context, Waker};
 
 use duet::engine::apply::Bounds;
+use duet::engine::conflict::SharedExchange;
 use duet::engine::copy::onto::SharedOnto;
 use duet::engine::origin::{Marker, ReservedKeys};
 use duet::engine::position::Position;
@@ -67,6 +69,7 @@ pub struct Pair {
     pub superseded: Cell<bool>,
     pub notes: Notes,
     pub onto: [SharedOnto; 2],
+    pub exchange: SharedExchange,
 }
 
 /// What one link lets the other know.
@@ -118,7 +121,7 @@ impl LinkState {
     fn settled(&self, marker: Marker) -> Marker {
         match self.settled.get() {
             Some((epoch, id, position)) if (epoch, id) == (marker.epoch, marker.id) => {
-                Marker { high: position, low: position, ..marker }
+                Marker { high: position, ..marker }
             }
             _ => marker,
         }
@@ -143,20 +146,22 @@ impl Daemon {
             superseded: Cell::new(false),
             notes,
             onto: Default::default(),
+            exchange: Default::default(),
         };
         let pair = Rc::new(pair);
         let mut tasks: Vec<Option<Task>> = Vec::new();
         for index in [0, 1] {
             tasks.push(Some(Box::pin(link::run(Rc::clone(&pair), index))));
             tasks.push(Some(Box::pin(heartbeat::run(Rc::clone(&pair), index))));
+            tasks.push(Some(Box::pin(values::run(Rc::clone(&pair), index))));
         }
         Self { pair, tasks }
     }
 
     /// One of its tasks goes on until it waits. A daemon that was superseded stops.
     pub fn poll(&mut self, which: usize) {
-        // Both links, then both heartbeats, which have less to do.
-        let index = [0, 2, 0, 2, 0, 2, 1, 3][which % 8];
+        // Both links, then heartbeats and values, which have less to do.
+        let index = [0, 3, 0, 3, 0, 3, 1, 4, 0, 3, 2, 5][which % 12];
         let slot = &mut self.tasks[index];
         if let Some(task) = slot
             && task.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()

@@ -9,7 +9,7 @@ use duet::engine::copy::CopyRules;
 use duet::engine::copy::onto::hold;
 use duet::engine::decode::rebuild::TargetFeatures;
 use duet::engine::origin::{Marker, Phase};
-use duet::engine::plan::{CopyReason, End, Plan, View, plan};
+use duet::engine::plan::{CopyReason, End, Plan, View, plan, reads_from};
 use duet::engine::position::Position;
 use duet::engine::source::Info;
 use duet::engine::stream::Rules;
@@ -67,7 +67,8 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
         match plan {
             Plan::Resume(position) => {
                 let noted = pair.notes.borrow()[index].filter(|_| pair.settings.flaws.own_memory);
-                let attached = attach::resume(world, index, noted.unwrap_or(position)).await?;
+                let attached =
+                    attach::resume(world, index, noted.unwrap_or_else(|| reads_from(&view, position))).await?;
                 return starting.finish(attached, own, None, None).await;
             }
             Plan::Fix => {
@@ -170,8 +171,7 @@ impl Starting<'_> {
 
     async fn prepare_copy(&mut self, reason: CopyReason, own: Option<Marker>) -> Result<(), Fault> {
         let id = own.filter(|marker| marker.epoch == self.epoch).map_or(0, |marker| marker.id + 1);
-        let Checkpoint { phase, high, low, time_ms } = Checkpoint::copying(reason.phase(), Position::NONE, 0);
-        let marker = Marker { phase, epoch: self.epoch, id, high, low, time_ms };
+        let marker = Checkpoint::copying(reason.phase(), Position::NONE, 0).marker(self.epoch, id);
         let key = self.pair.settings.reserved.marker(REGIONS[self.index]);
         self.target.call(&[b"SET".as_slice(), &key, marker.to_string().as_bytes()]).await?;
         drained(self.pair, self.index, &mut self.target_control).await
@@ -229,6 +229,9 @@ impl Starting<'_> {
             target: Capabilities::new(names, Dialect::Redis, version),
             heartbeat_expire_ms: EXPIRE_MS,
             reserved: reserved.clone(),
+            exchange: Arc::clone(&self.pair.exchange),
+            region: self.index,
+            seed: 1,
             source_onto: Arc::clone(&self.pair.onto[self.index]),
             target_onto: Arc::clone(&self.pair.onto[1 - self.index]),
             origin: origin.to_owned(),

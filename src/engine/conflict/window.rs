@@ -1,0 +1,483 @@
+//! What one region executed of late: clients' writes, and ours, in the order of its stream.
+//!
+//! The link that reads the region's stream owns it. A write of a client stays in it until it is stable: until nothing can come
+//! any more that was written without having seen it. Our own writes are looked at only where they meet such a one.
+
+use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
+
+use bytes::Bytes;
+use xxhash_rust::xxh3::xxh3_128_with_seed;
+
+use super::exchange::{Exchange, Mail};
+use super::log::{Entry, Finding, KeyLog, Place, Remedy, Waits};
+use super::record::{Done, Record, Side, Unit as Decided};
+use super::stamp::Stamp;
+use crate::command::{Access, Class, Spec, lookup};
+use crate::wire::resp::{Command, FrameReader, command as request};
+
+/// Bytes of writes that are kept at most; beyond it the oldest are forgotten, and that is said.
+const MOST_BYTES: usize = 64 * 1024 * 1024;
+/// Writes that are kept at most.
+const MOST_WRITES: usize = 1 << 20;
+
+/// A key by its hash, 128 bits wide.
+type Key = u128;
+
+/// The request of a write.
+#[derive(Debug, Clone)]
+pub enum Held {
+    /// It stands in the buffer that is being read.
+    Here(Range<usize>),
+    /// Bytes of its own.
+    Own(Bytes),
+}
+
+/// Whose execution it is.
+#[derive(Debug, Clone, Copy)]
+pub enum Origin {
+    /// A client's of this region; `silent` for a deletion by the server itself that is not sent.
+    Local {
+        /// Whether the other region is not told.
+        silent: bool,
+    },
+    /// The other region's, executed by us.
+    Echo {
+        /// Up to where that one had seen this region's writes.
+        saw: u64,
+        /// Its transaction holds that one's writes up to here.
+        high: u64,
+    },
+    /// One of either region that was executed again; its first execution stands at `id`.
+    Redone {
+        /// Where its first execution stands.
+        id: u64,
+    },
+    /// The other region's value of a key.
+    Value {
+        /// Where in its stream the value was taken.
+        at: u64,
+        /// Up to where that region had executed this one's writes then.
+        covered: u64,
+    },
+}
+
+/// One execution, as it was read.
+#[derive(Debug)]
+pub struct Executed {
+    /// Where it stands in the stream, bytes; what follows stands behind it.
+    pub at: u64,
+    /// Its database.
+    pub database: u32,
+    /// What it is.
+    pub spec: &'static Spec,
+    /// The request.
+    pub held: Held,
+    /// How many requests these are.
+    pub requests: u32,
+    /// When it was written; not known for what an earlier session sent.
+    pub stamp: Option<Stamp>,
+    /// Whose it is.
+    pub origin: Origin,
+}
+
+/// What the window found out.
+#[derive(Debug)]
+pub enum Found {
+    /// A conflict was resolved.
+    Conflict(Record),
+    /// Something was posted for one of the links.
+    Posted,
+    /// The value of a key is to be read.
+    Wanted,
+    /// Writes were forgotten before they were stable.
+    Forgotten(u64),
+}
+
+/// The executions of one region.
+#[derive(Debug)]
+pub struct Window {
+    region: usize,
+    seed: u64,
+    /// What was read and is not in the logs yet.
+    raw: VecDeque<Executed>,
+    /// How many of `raw` are not clients' writes.
+    echoes: usize,
+    /// From where in `raw` on the requests stand in the buffer that is being read.
+    unsealed: usize,
+    /// Bytes that `raw` keeps.
+    bytes: usize,
+    logs: HashMap<Key, (KeyLog, u32, Bytes)>,
+    /// Local executions in the logs, oldest first.
+    own: VecDeque<(u64, Key)>,
+    /// Keys whose logs have changed since they were judged.
+    touched: Vec<Key>,
+    /// Clients' FLUSHDB, FLUSHALL and SWAPDB with the database that they concern: they concern every key of it.
+    flushes: VecDeque<(Option<u32>, Entry)>,
+    /// Nothing is judged: the streams are not read up to where they ended when a session began.
+    suspended: bool,
+}
+
+impl Window {
+    /// An empty window of region 0 or 1; `seed` makes the hashes of keys unforeseeable.
+    pub fn new(region: usize, seed: u64) -> Self {
+        Self {
+            region,
+            seed,
+            raw: VecDeque::new(),
+            echoes: 0,
+            unsealed: 0,
+            bytes: 0,
+            logs: HashMap::new(),
+            own: VecDeque::new(),
+            touched: Vec::new(),
+            flushes: VecDeque::new(),
+            suspended: true,
+        }
+    }
+
+    /// Whether our own executions are of interest: whether anything is there that they could meet.
+    pub fn is_watching(&self) -> bool {
+        !self.raw.is_empty() || !self.logs.is_empty() || !self.flushes.is_empty()
+    }
+
+    /// How many executions are kept.
+    pub fn kept(&self) -> usize {
+        self.raw.len() + self.own.len()
+    }
+
+    /// Something was executed.
+    pub fn push(&mut self, executed: Executed) {
+        self.echoes += usize::from(!matches!(executed.origin, Origin::Local { silent: false }));
+        self.bytes += match &executed.held {
+            Held::Here(range) => range.len(),
+            Held::Own(bytes) => bytes.len(),
+        } + size_of::<Executed>();
+        self.raw.push_back(executed);
+    }
+
+    /// The buffer that was read is at its end: requests that stand in it become slices.
+    pub fn seal(&mut self, chunk: &Bytes) {
+        for executed in self.raw.range_mut(self.unsealed..) {
+            if let Held::Here(range) = &executed.held {
+                executed.held = Held::Own(chunk.slice(range.clone()));
+            }
+        }
+        self.unsealed = self.raw.len();
+    }
+
+    /// Judges what was read, unless that has to wait; everything that follows from it goes into `exchange` or to `found`.
+    pub fn settle(&mut self, exchange: &mut Exchange, found: &mut impl FnMut(Found)) {
+        let stable = exchange.stable(self.region);
+        if self.echoes > 0 || !exchange.is_calm() {
+            self.sort_in(exchange);
+        }
+        for (key, at) in exchange.take_taken(self.region) {
+            self.taken(self.key(key.0, &key.1), at);
+        }
+        for (database, name) in exchange.take_refused(self.region) {
+            self.doubt(database, &name, exchange, found);
+        }
+        self.forget(stable, found);
+        if !self.suspended {
+            self.judge(exchange, found);
+        }
+    }
+
+    /// A session begins somewhere: nothing is judged until [`Self::resume`].
+    pub fn suspend(&mut self) {
+        self.suspended = true;
+    }
+
+    /// Whether it waits for [`Self::resume`].
+    pub fn is_suspended(&self) -> bool {
+        self.suspended
+    }
+
+    /// Everything that was on its way when the session began has been read: what was waited for has come, or never will.
+    pub fn resume(&mut self, exchange: &mut Exchange) {
+        self.suspended = false;
+        self.sort_in(exchange);
+        let region = self.region;
+        for (key, (log, ..)) in &mut self.logs {
+            for entry in log.entries.iter_mut().filter(|entry| entry.local && entry.stamp.is_none()) {
+                entry.stamp = Some(exchange.stamp_of(region, entry.at));
+            }
+            log.waits = Waits::Nothing;
+            self.touched.push(*key);
+        }
+        for executed in &mut self.raw {
+            executed.stamp.get_or_insert_with(|| exchange.stamp_of(region, executed.at));
+        }
+    }
+
+    fn key(&self, database: u32, name: &[u8]) -> Key {
+        xxh3_128_with_seed(name, self.seed ^ u64::from(database).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
+    /// Puts what was read into the logs of its keys.
+    fn sort_in(&mut self, exchange: &Exchange) {
+        self.echoes = 0;
+        self.unsealed = 0;
+        self.bytes = 0;
+        for (database, name) in exchange.settling() {
+            let key = self.key(database, name);
+            let fresh = || (KeyLog::default(), database, Bytes::copy_from_slice(name));
+            self.logs.entry(key).or_insert_with(fresh);
+        }
+        for executed in std::mem::take(&mut self.raw) {
+            let Held::Own(bytes) = &executed.held else { continue };
+            let bytes = bytes.clone();
+            let mut reader = FrameReader::new();
+            if !matches!(reader.next(&bytes), Ok(Some(_))) {
+                continue;
+            }
+            let command = Command::new(&bytes, reader.arguments());
+            if executed.spec.class == Class::Database {
+                self.whole_database(&executed, bytes.clone());
+                continue;
+            }
+            for used in executed.spec.keys(&command) {
+                let database = used.database.unwrap_or(executed.database);
+                let replaces = used.access == Access::Write && executed.requests == 1;
+                self.note(&executed, database, used.key, replaces, &bytes);
+            }
+        }
+    }
+
+    fn note(&mut self, executed: &Executed, database: u32, name: &[u8], replaces: bool, bytes: &Bytes) {
+        let key = self.key(database, name);
+        let entry = entry(executed, bytes.clone());
+        let is_local = entry.local;
+        if !is_local && !self.logs.contains_key(&key) && !self.was_flushed(key, database, name, entry.saw) {
+            return;
+        }
+        let fresh = || (KeyLog::default(), database, Bytes::copy_from_slice(name));
+        let (log, ..) = self.logs.entry(key).or_insert_with(fresh);
+        match executed.origin {
+            Origin::Redone { .. } => {
+                log.redone(entry);
+                log.waits = if log.waits == Waits::Again { Waits::Nothing } else { log.waits };
+                self.touched.push(key);
+            }
+            Origin::Value { at, covered } => {
+                log.replaced(at, covered);
+                log.waits = Waits::Nothing;
+                self.touched.push(key);
+            }
+            Origin::Echo { .. } => {
+                log.append(entry, replaces);
+                self.touched.push(key);
+            }
+            Origin::Local { silent } => {
+                log.append(entry, replaces);
+                log.unstable += 1;
+                self.own.push_back((executed.at, key));
+                if silent {
+                    self.touched.push(key);
+                }
+            }
+        }
+    }
+
+    /// Begins a log of what emptied a key that a client here has flushed, if our write, which had not seen that, comes to it.
+    fn was_flushed(&mut self, key: Key, database: u32, name: &[u8], saw: u64) -> bool {
+        let concerns = |of: &Option<u32>| of.is_none_or(|of| of == database);
+        let unseen = self.flushes.iter().filter(|(of, flush)| concerns(of) && flush.at > saw);
+        let entries: Vec<Entry> = unseen.map(|(_, flush)| deletion(flush, name)).collect();
+        if entries.is_empty() {
+            return false;
+        }
+        self.own.extend(entries.iter().map(|entry| (entry.at, key)));
+        let log = KeyLog { unstable: entries.len(), entries, ..KeyLog::default() };
+        self.logs.insert(key, (log, database, Bytes::copy_from_slice(name)));
+        true
+    }
+
+    /// A database, or all of them, was emptied, or two changed places.
+    fn whole_database(&mut self, executed: &Executed, bytes: Bytes) {
+        let database = (executed.spec.name == "FLUSHDB").then_some(executed.database);
+        let flush = entry(executed, bytes);
+        for (key, (log, of, name)) in &mut self.logs {
+            if database.is_some_and(|database| database != *of) {
+                continue;
+            }
+            let of_key = deletion(&flush, name);
+            let replaces = of_key.requests == 1;
+            log.append(of_key, replaces);
+            if flush.local {
+                log.unstable += 1;
+                self.own.push_back((executed.at, *key));
+            }
+            self.touched.push(*key);
+        }
+        if flush.local {
+            self.flushes.push_back((database, flush));
+        }
+    }
+
+    /// Our value was put at the other region.
+    fn taken(&mut self, key: Key, at: u64) {
+        let Some((log, ..)) = self.logs.get_mut(&key) else { return };
+        log.taken(at);
+        log.unstable = log.entries.iter().filter(|entry| entry.local).count();
+        if log.waits == Waits::Value {
+            log.waits = Waits::Nothing;
+        }
+        self.touched.push(key);
+    }
+
+    /// A key must be made equal by its value, whatever its log says.
+    fn doubt(&mut self, database: u32, name: &[u8], exchange: &mut Exchange, found: &mut impl FnMut(Found)) {
+        let key = self.key(database, name);
+        let fresh = || (KeyLog::default(), database, Bytes::copy_from_slice(name));
+        let (log, ..) = self.logs.entry(key).or_insert_with(fresh);
+        if log.waits != Waits::Value {
+            ask(log, self.region, database, name, exchange);
+            found(Found::Wanted);
+        }
+    }
+
+    /// Drops what is stable.
+    fn forget(&mut self, stable: u64, found: &mut impl FnMut(Found)) {
+        while self.raw.front().is_some_and(|executed| executed.at <= stable) {
+            if let Some(executed) = self.raw.pop_front() {
+                self.unsealed = self.unsealed.saturating_sub(1);
+                self.bytes = self.bytes.saturating_sub(size_of::<Executed>() + length(&executed));
+            }
+        }
+        while self.flushes.front().is_some_and(|(_, flush)| flush.at <= stable) {
+            self.flushes.pop_front();
+        }
+        while self.own.front().is_some_and(|(at, _)| *at <= stable) {
+            let Some((_, key)) = self.own.pop_front() else { break };
+            let Some((log, ..)) = self.logs.get_mut(&key) else { continue };
+            log.unstable = log.unstable.saturating_sub(1);
+            log.stable += 1;
+            if log.waits != Waits::Nothing || self.suspended {
+                continue;
+            }
+            if log.unstable == 0 && log.pin.is_none() {
+                self.logs.remove(&key);
+            } else if log.stable * 2 >= log.entries.len() {
+                log.forget(stable);
+            }
+        }
+        if self.raw.len() > MOST_WRITES || self.bytes > MOST_BYTES {
+            found(Found::Forgotten(self.raw.len() as u64));
+            self.raw.clear();
+            self.unsealed = 0;
+            self.bytes = 0;
+            self.echoes = 0;
+        }
+    }
+
+    /// Judges the logs that have changed.
+    fn judge(&mut self, exchange: &mut Exchange, found: &mut impl FnMut(Found)) {
+        let region = self.region;
+        let mut doubts: Vec<(u32, Vec<u8>)> = Vec::new();
+        let mut touched = std::mem::take(&mut self.touched);
+        touched.sort_unstable();
+        touched.dedup();
+        for key in touched {
+            let Some((log, database, name)) = self.logs.get_mut(&key) else { continue };
+            let (database, name) = (*database, name.clone());
+            let place = Place { region, database, key: &name };
+            let remedy = log.judge(place, |finding| match finding {
+                Finding::Lost(record) => found(Found::Conflict(record)),
+                Finding::Doubt { database, key } => doubts.push((database, key.to_vec())),
+            });
+            if log.waits != Waits::Nothing {
+                continue;
+            }
+            let pin = log.pin.take();
+            match remedy {
+                Remedy::None => {
+                    if log.unstable == 0 {
+                        self.logs.remove(&key);
+                    }
+                }
+                Remedy::Again(redos) => {
+                    log.pin = Some(exchange.pin(region));
+                    log.waits = Waits::Again;
+                    exchange.post(region, Mail::Again(redos));
+                    found(Found::Posted);
+                }
+                Remedy::Value => {
+                    ask(log, region, database, &name, exchange);
+                    found(Found::Wanted);
+                }
+            }
+            pin.into_iter().for_each(|pin| exchange.unpin(pin));
+        }
+        for (database, name) in doubts {
+            self.doubt(database, &name, exchange, found);
+        }
+    }
+}
+
+/// Asks for the other region's value.
+fn ask(log: &mut KeyLog, region: usize, database: u32, name: &[u8], exchange: &mut Exchange) {
+    log.pin.get_or_insert_with(|| exchange.pin(region));
+    log.waits = Waits::Value;
+    log.rounds += 1;
+    let latest = log.entries.iter().filter_map(|entry| entry.stamp).max().unwrap_or(Stamp::WEAKEST);
+    exchange.ask(region, (database, name.to_vec()), latest, log.rounds);
+}
+
+/// The record of a key that was made equal by its value.
+pub fn by_value(region: usize, database: u32, key: &[u8], id: u64, stamps: [Stamp; 2]) -> Record {
+    Record {
+        id,
+        found_at: region,
+        database,
+        key: key.to_vec(),
+        unit: Decided::Sequence,
+        winner: Side { region: 1 - region, stamp: stamps[1 - region] },
+        loser: Side { region, stamp: stamps[region] },
+        write: Vec::new(),
+        length: 0,
+        done: Done::Reconciled,
+    }
+}
+
+fn entry(executed: &Executed, bytes: Bytes) -> Entry {
+    let (local, saw, high) = match executed.origin {
+        Origin::Local { .. } => (true, 0, 0),
+        Origin::Echo { saw, high } => (false, saw, high),
+        Origin::Redone { .. } | Origin::Value { .. } => (false, 0, u64::MAX),
+    };
+    Entry {
+        stamp: executed.stamp,
+        id: if let Origin::Redone { id } = executed.origin { id } else { executed.at },
+        at: executed.at,
+        local,
+        saw,
+        high,
+        spec: executed.spec,
+        bytes,
+        requests: executed.requests,
+        wiped: false,
+        silent: matches!(executed.origin, Origin::Local { silent: true }),
+        recorded: local,
+    }
+}
+
+/// What the emptying of its database does to a key. Two databases that change places are no such thing: what a key held
+/// has another name then, and no single write tells it.
+fn deletion(flush: &Entry, name: &[u8]) -> Entry {
+    let swaps = flush.spec.name == "SWAPDB";
+    Entry {
+        spec: lookup(b"DEL").unwrap_or(flush.spec),
+        bytes: request(&[b"DEL".as_slice(), name]).into(),
+        requests: if swaps { 2 } else { 1 },
+        ..flush.clone()
+    }
+}
+
+fn length(executed: &Executed) -> usize {
+    match &executed.held {
+        Held::Here(range) => range.len(),
+        Held::Own(bytes) => bytes.len(),
+    }
+}

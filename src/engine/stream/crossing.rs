@@ -1,0 +1,348 @@
+//! Concurrent writes in one link: what it tells the window of its source, and what it executes at its target on the
+//! other link's account.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::Now;
+use crate::command::{Class, Spec, Unit, lookup};
+use crate::engine::conflict::{
+    Exchange, Executed, Found, Held, Mail, Note, Origin, Redo, SharedExchange, Stamp, StampClock, Window, hold,
+};
+use crate::engine::origin::{Marker, Phase};
+use crate::engine::position::Position;
+use crate::wire::resp::{Command, FrameReader, command as request};
+
+/// How far it is known that everything on its way when the session began was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fence {
+    /// The other link's transactions are not all answered.
+    Waiting,
+    /// A heartbeat that was written after this moment must be read, Unix milliseconds of the source's clock.
+    Armed(i64),
+    /// It was.
+    Passed,
+}
+
+/// A transaction of the other link that is being read.
+#[derive(Debug)]
+struct Echo {
+    marker: Marker,
+    note: Note,
+    /// Its requests, where it holds no new writes.
+    requests: Vec<Executed>,
+}
+
+/// What a link knows of concurrent writes.
+#[derive(Debug)]
+pub(super) struct Crossing {
+    exchange: SharedExchange,
+    /// The region that is read: 0 or 1.
+    region: usize,
+    ranks: [u8; 2],
+    window: Window,
+    clock: StampClock,
+    /// When the writes of the open batch were made; none where it has none.
+    stamp: Option<Stamp>,
+    /// Up to where the source had executed the target's writes when the open batch began, and has now.
+    saw: u64,
+    sees: u64,
+    changes_lifetime: bool,
+    /// The open batch has to go before more is read.
+    pub(super) must_close: bool,
+    echo: Option<Echo>,
+    placing: Option<u64>,
+    fence: Fence,
+    epoch: u64,
+    /// Transactions with mail that were not answered.
+    mailed: VecDeque<u64>,
+    pub(super) found: Vec<Found>,
+}
+
+impl Crossing {
+    /// For a link that begins to read at `position`, having sent everything before `high` already.
+    pub(super) fn new(exchange: SharedExchange, region: usize, names: [&str; 2], seed: u64) -> Self {
+        let first_is_larger = u8::from(names[0] > names[1]);
+        let ranks =
+            if region == 0 { [first_is_larger, 1 - first_is_larger] } else { [1 - first_is_larger, first_is_larger] };
+        Self {
+            exchange,
+            region,
+            ranks,
+            window: Window::new(region, seed),
+            clock: StampClock::new(ranks[region]),
+            stamp: None,
+            saw: 0,
+            sees: 0,
+            changes_lifetime: false,
+            must_close: false,
+            echo: None,
+            placing: None,
+            fence: Fence::Waiting,
+            epoch: 0,
+            mailed: VecDeque::new(),
+            found: Vec::new(),
+        }
+    }
+
+    /// The session begins.
+    pub(super) fn begin(&mut self, position: Position, high: Position) {
+        let mut exchange = hold(&self.exchange);
+        exchange.begin(self.region, position, high.offset);
+        self.epoch = exchange.epoch();
+    }
+
+    /// A client's write was read; `sent` tells whether it goes into the open batch, or went with an earlier session.
+    pub(super) fn wrote(&mut self, sent: bool, at: u64, database: u32, written: Written, written_ms: i64) {
+        let stamp = sent.then(|| {
+            let fresh = || self.clock.stamp(written_ms);
+            if self.stamp.is_none() {
+                self.saw = self.sees;
+            }
+            *self.stamp.get_or_insert_with(fresh)
+        });
+        let Written { spec, held, requests, silent } = written;
+        self.changes_lifetime |= spec.unit == Unit::Lifetime;
+        let origin = Origin::Local { silent };
+        self.window.push(Executed { at, database, spec, held, requests, stamp, origin });
+    }
+
+    /// The marker of the other link was read: an echo begins, or is all there.
+    pub(super) fn echo_begins(&mut self, marker: Marker, note: Note) {
+        if marker.phase != Phase::Streaming {
+            return;
+        }
+        let seen = Stamp { time_us: marker.stamp_us, rank: self.ranks[1 - self.region] };
+        if note == Note::Writes {
+            self.clock.has_seen(seen);
+            self.must_close |=
+                self.stamp.is_some_and(|stamp| stamp <= seen) || self.stamp.is_some() && self.changes_lifetime;
+        }
+        self.echo = Some(Echo { marker, note, requests: Vec::new() });
+    }
+
+    /// The marker again, at the end of a long transaction.
+    pub(super) fn echo_goes_on(&mut self, marker: Marker) {
+        if let Some(echo) = &mut self.echo {
+            echo.marker = marker;
+        }
+    }
+
+    /// Whether the requests of the echo that is being read are of interest.
+    pub(super) fn wants_echo(&self) -> bool {
+        self.echo.as_ref().is_some_and(|echo| echo.note != Note::Writes || self.window.is_watching())
+    }
+
+    /// A request of the other link was read.
+    pub(super) fn echoed(&mut self, spec: &'static Spec, place: Range<usize>, buffer: &[u8], at: u64, database: u32) {
+        let Some(echo) = &mut self.echo else { return };
+        if !matches!(spec.class, Class::Write | Class::Database) {
+            return;
+        }
+        let stamp = Some(Stamp { time_us: echo.marker.stamp_us, rank: self.ranks[1 - self.region] });
+        let origin = Origin::Echo { saw: echo.marker.saw, high: echo.marker.high.offset };
+        let executed = |held| Executed { at, database, spec, held, requests: 1, stamp, origin };
+        if echo.note == Note::Writes {
+            self.window.push(executed(Held::Here(place)));
+        } else {
+            let bytes = Bytes::copy_from_slice(buffer.get(place).unwrap_or_default());
+            echo.requests.push(executed(Held::Own(bytes)));
+        }
+    }
+
+    /// A place outside of any transaction was reached.
+    pub(super) fn boundary(&mut self, place: Position) {
+        if let Some(echo) = self.echo.take() {
+            let Marker { high, stamp_us, .. } = echo.marker;
+            self.mail_came(&echo, place.offset);
+            let stamp = Stamp { time_us: stamp_us, rank: self.ranks[1 - self.region] };
+            self.sees = self.sees.max(high.offset);
+            let mut exchange = hold(&self.exchange);
+            exchange.executed(1 - self.region, high, place, stamp);
+            exchange.has_seen(self.region, high.offset);
+        }
+        if let Some(id) = self.placing.take() {
+            self.must_close |= self.stamp.is_some();
+            let posted = hold(&self.exchange).placed(id, place.offset, self.sees);
+            self.found.extend(posted.map(|_| Found::Posted));
+        }
+    }
+
+    /// A transaction with mail was executed. All of its requests were, also those that changed nothing and are not in the
+    /// stream for that; which they are is known, unless an earlier daemon sent it.
+    fn mail_came(&mut self, echo: &Echo, at: u64) {
+        if echo.note == Note::Writes {
+            return;
+        }
+        let exchange = Arc::clone(&self.exchange);
+        let mut exchange = hold(&exchange);
+        let Some(mail) = exchange.came(self.region, echo.marker.id) else {
+            return self.mail_of_an_earlier_daemon(echo, &mut exchange);
+        };
+        for mail in mail {
+            match mail {
+                Mail::Again(redos) => redos.into_iter().for_each(|redo| {
+                    self.redone(redo, at);
+                }),
+                Mail::Value(value) => {
+                    let record = exchange.arrived(self.region, &value.name, value.at);
+                    self.found.extend(record.map(Found::Conflict));
+                    let request = request(&[b"DEL".as_slice(), &value.name.1]);
+                    self.value_came(value.name.0, request.into(), at, (value.at, value.covered));
+                }
+            }
+        }
+    }
+
+    fn mail_of_an_earlier_daemon(&mut self, echo: &Echo, exchange: &mut Exchange) {
+        for (index, request) in echo.requests.iter().enumerate() {
+            let Held::Own(bytes) = &request.held else { continue };
+            match &echo.note {
+                Note::Value { at, covered } if index == 0 => {
+                    self.value_came(request.database, bytes.clone(), request.at, (*at, *covered));
+                }
+                Note::Again(items) if items.len() == echo.requests.len() => {
+                    let (stamp, id) = items[index];
+                    let redo = Redo { stamp, id, database: request.database, request: bytes.clone() };
+                    self.redone(redo, request.at);
+                }
+                // Which of them changed nothing can't be told: the value decides.
+                Note::Again(_) => exchange.refused(self.region, (request.database, key_of(bytes))),
+                Note::Value { .. } | Note::Writes => {}
+            }
+        }
+    }
+
+    fn redone(&mut self, redo: Redo, at: u64) {
+        let Redo { stamp, id, database, request } = redo;
+        let Some(spec) = spec_of(&request) else { return };
+        let (held, origin) = (Held::Own(request), Origin::Redone { id });
+        self.window.push(Executed { at, database, spec, held, requests: 1, stamp: Some(stamp), origin });
+    }
+
+    /// A value was put there; `request` names its key.
+    fn value_came(&mut self, database: u32, request: Bytes, at: u64, (taken_at, covered): (u64, u64)) {
+        let Some(spec) = spec_of(&request) else { return };
+        let origin = Origin::Value { at: taken_at, covered };
+        let (held, stamp) = (Held::Own(request), Some(Stamp::WEAKEST));
+        self.window.push(Executed { at, database, spec, held, requests: 1, stamp, origin });
+    }
+
+    /// The nonce of a value that is being read was found.
+    pub(super) fn nonce(&mut self, value: &[u8]) {
+        self.placing = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+    }
+
+    /// A heartbeat was read.
+    pub(super) fn heartbeat(&mut self, written_ms: i64) {
+        if matches!(self.fence, Fence::Armed(since) if written_ms > since) {
+            let mut exchange = hold(&self.exchange);
+            if exchange.epoch() == self.epoch {
+                self.fence = Fence::Passed;
+                exchange.set_ready(self.region);
+            }
+        }
+    }
+
+    /// What was read so far is judged. `whole` tells whether it ends outside of any transaction.
+    pub(super) fn settle(&mut self, chunk: &Bytes, whole: bool, now: Now) {
+        self.window.seal(chunk);
+        if !whole {
+            return;
+        }
+        let mut exchange = hold(&self.exchange);
+        if exchange.epoch() != self.epoch {
+            self.epoch = exchange.epoch();
+            self.fence = Fence::Waiting;
+            self.window.suspend();
+        }
+        if self.fence == Fence::Waiting && exchange.is_answered(self.region) {
+            self.fence = Fence::Armed(now.source_ms);
+        }
+        if self.window.is_suspended() && self.fence == Fence::Passed && exchange.is_ready() {
+            self.window.resume(&mut exchange);
+        }
+        let found = &mut self.found;
+        self.window.settle(&mut exchange, &mut |what| found.push(what));
+    }
+
+    /// From where a restart has to read, everything before `high` having been sent.
+    pub(super) fn low(&self, high: Position) -> Position {
+        hold(&self.exchange).low(self.region, high)
+    }
+
+    /// When the writes of the open batch were made, and what their region had seen then.
+    pub(super) fn stamp(&mut self, now_ms: i64) -> (Stamp, u64) {
+        match self.stamp {
+            Some(stamp) => (stamp, self.saw),
+            None => (self.clock.stamp(now_ms), self.sees),
+        }
+    }
+
+    /// The open batch was sent as the transaction `id`; it holds everything before `high`.
+    pub(super) fn closed(&mut self, high: Position) {
+        if let Some(stamp) = self.stamp.take() {
+            hold(&self.exchange).sent(self.region, high.offset, stamp);
+        }
+        self.changes_lifetime = false;
+        self.must_close = false;
+    }
+
+    /// The exchange with the other link.
+    pub(super) fn exchange(&self) -> &SharedExchange {
+        &self.exchange
+    }
+
+    /// The region that is written.
+    pub(super) fn target(&self) -> usize {
+        1 - self.region
+    }
+
+    /// The transaction `id` carries this mail.
+    pub(super) fn mailed(&mut self, id: u64, mail: Vec<Mail>) {
+        self.mailed.push_back(id);
+        hold(&self.exchange).mailed(self.target(), id, mail);
+    }
+
+    /// The target has executed the transaction `id`, and all before.
+    pub(super) fn answered(&mut self, id: u64) {
+        while self.mailed.front().is_some_and(|sent| *sent <= id) {
+            self.mailed.pop_front();
+            hold(&self.exchange).answered(self.target());
+        }
+    }
+
+    /// How many executions are kept.
+    pub(super) fn kept(&self) -> usize {
+        self.window.kept()
+    }
+}
+
+/// A client's write as the window keeps it.
+#[derive(Debug)]
+pub(super) struct Written {
+    pub(super) spec: &'static Spec,
+    pub(super) held: Held,
+    pub(super) requests: u32,
+    /// A deletion by the server itself that the other region is not told.
+    pub(super) silent: bool,
+}
+
+/// What the first request in `bytes` is.
+pub(super) fn spec_of(bytes: &[u8]) -> Option<&'static Spec> {
+    let mut reader = FrameReader::new();
+    reader.next(bytes).ok()??;
+    lookup(Command::new(bytes, reader.arguments()).name())
+}
+
+/// Its first argument.
+fn key_of(bytes: &[u8]) -> Vec<u8> {
+    let mut reader = FrameReader::new();
+    match reader.next(bytes) {
+        Ok(Some(_)) => Command::new(bytes, reader.arguments()).arg(1).to_vec(),
+        Ok(None) | Err(_) => Vec::new(),
+    }
+}

@@ -1,0 +1,61 @@
+//! Values that are made equal, read as `runtime::values` reads them.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use duet::engine::conflict::{Wanted, hold};
+use duet::error::{Fault, Kind};
+use redis_protocol::resp2::types::BytesFrame;
+
+use super::client::{Client, elements, integer, sleep};
+use super::{Pair, REGIONS};
+
+/// Reads values at region `index` for ever.
+pub async fn run(pair: Rc<Pair>, index: usize) {
+    let mut client = None;
+    loop {
+        let now_ms = pair.world.borrow().now_ms;
+        let (wanted, _) = hold(&pair.exchange).wanted(index, now_ms);
+        for wanted in wanted {
+            if let Err(fault) = read(&pair, index, &wanted, &mut client).await {
+                crate::trace(|| format!("value of {:?} could not be read at {index}: {fault}", wanted.name));
+                client = None;
+                hold(&pair.exchange).not_read(wanted.id, now_ms);
+            }
+        }
+        sleep(&pair.world, 3).await;
+    }
+}
+
+async fn read(pair: &Pair, index: usize, wanted: &Wanted, client: &mut Option<Client>) -> Result<(), Fault> {
+    if client.is_none() {
+        *client = Some(Client::connect(&pair.world, index).await?);
+    }
+    let Some(client) = client else { return Ok(()) };
+    let nonce = pair.settings.reserved.nonce(REGIONS[index]);
+    let (id, database, key) = (wanted.id.to_string(), wanted.name.0.to_string(), wanted.name.1.as_slice());
+    let requests: [&[&[u8]]; 7] = [
+        &[b"MULTI"],
+        &[b"SELECT", b"0"],
+        &[b"SET", &nonce, id.as_bytes(), b"PX", b"60000"],
+        &[b"SELECT", database.as_bytes()],
+        &[b"DUMP", key],
+        &[b"PEXPIRETIME", key],
+        &[b"EXEC"],
+    ];
+    let mut reply = None;
+    for request in requests {
+        reply = Some(client.call(request).await?);
+    }
+    let bad = || Fault::new(Kind::Waiting, "the value was not told");
+    let reply = reply.ok_or_else(bad)?;
+    let [_, _, _, dump, expiry] = elements(&reply) else { return Err(bad()) };
+    let payload = match dump {
+        BytesFrame::BulkString(bytes) => Some(Bytes::copy_from_slice(bytes)),
+        BytesFrame::Null => None,
+        _ => return Err(bad()),
+    };
+    let expiry = integer(expiry);
+    hold(&pair.exchange).read(wanted.id, payload, (expiry >= 0).then_some(expiry));
+    Ok(())
+}
