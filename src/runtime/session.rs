@@ -19,7 +19,7 @@ use crate::engine::link::Link;
 use crate::engine::origin::Phase;
 use crate::engine::position::Position;
 use crate::engine::source::StreamClock;
-use crate::engine::stream::{Event, Now, Rules, Stream};
+use crate::engine::stream::{Beginning, Event, Now, Rules, Stream};
 use crate::error::Fault;
 use crate::observe::{SetAside, State};
 
@@ -88,8 +88,7 @@ impl<'a> Session<'a> {
     ) -> (Self, Link, super::attach::Attached, tokio::net::TcpStream) {
         let Started { source, target, identity, bounds, rules, resumed, probe, copy, attached } = started;
         let position = source.position;
-        let high =
-            resumed.map_or(position, |marker| Position { replication_id: position.replication_id, ..marker.high });
+        let beginning = Beginning::after(resumed, position);
         let interval_ms = i64::try_from(pair.config.heartbeat.interval.as_millis()).unwrap_or(i64::MAX);
         let from = resumed.map_or(attached, |marker| (marker.high.offset, marker.time_ms));
         let clock = StreamClock::new(from, attached, interval_ms);
@@ -108,7 +107,7 @@ impl<'a> Session<'a> {
             failed: None,
         };
         let link = match copy {
-            None => Link::Streaming(Box::new(Stream::new(rules, applier, clock, (position, high), probe))),
+            None => Link::Streaming(Box::new(Stream::new(rules, applier, clock, beginning, probe))),
             Some((copy_rules, reason)) => {
                 tracing::info!(link = %session.link().board.direction, reason = ?reason, "full sync begins");
                 session.link().board.begin_full_sync(Instant::now());
@@ -257,7 +256,7 @@ impl<'a> Session<'a> {
         let board = &self.link().board;
         board.end_full_sync(Instant::now());
         hold(&self.pair.onto[1 - self.index]).end();
-        link.stream_on(|applier| Stream::new(rules, applier, self.clock.clone(), (position, position), None));
+        link.stream_on(|applier| Stream::new(rules, applier, self.clock.clone(), Beginning::fresh(position), None));
     }
 
     /// The target has executed a transaction.

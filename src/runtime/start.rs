@@ -14,6 +14,7 @@ use crate::command::Capabilities;
 use crate::config::{ExistingKeys, PositionLost};
 use crate::engine::apply::{Bounds, Identity};
 use crate::engine::checkpoint::Checkpoint;
+use crate::engine::conflict;
 use crate::engine::copy::CopyRules;
 use crate::engine::copy::onto::hold;
 use crate::engine::decode::rebuild::TargetFeatures;
@@ -109,6 +110,9 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
     loop {
         let view = starting.look().await?;
         let own = view.target.marker;
+        for marker in [own, view.source.marker].into_iter().flatten() {
+            conflict::hold(&pair.exchange).has_stamp(marker.stamp_us);
+        }
         match plan(&view) {
             Plan::Resume(high) => {
                 starting.forget_kept(memory).await?;

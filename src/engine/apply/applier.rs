@@ -9,6 +9,7 @@ use super::batch::Batch;
 use super::gate::{Gate, MOST_IN_FLIGHT};
 use super::piece::Piece;
 use super::replies::{Outcome, Replies};
+use crate::command::{Access, lookup};
 use crate::engine::checkpoint::Checkpoint;
 use crate::engine::conflict::Note;
 use crate::error::{Fault, Kind};
@@ -50,6 +51,8 @@ pub struct Refusal {
     pub command: String,
     /// Its first argument, usually the key.
     pub key: Vec<u8>,
+    /// The keys that it would have written.
+    pub written: Vec<Vec<u8>>,
     /// What the target answered.
     pub error: String,
 }
@@ -380,8 +383,13 @@ fn judge(entry: InFlight, outcome: Outcome) -> Result<Applied, Fault> {
 
 /// The request at `index` of a transaction, found again in its bytes.
 fn describe(entry: &InFlight, index: u32, error: String) -> Refusal {
-    let unknown =
-        |command: &str| Refusal { database: 0, command: command.to_owned(), key: Vec::new(), error: error.clone() };
+    let unknown = |command: &str| Refusal {
+        database: 0,
+        command: command.to_owned(),
+        key: Vec::new(),
+        written: Vec::new(),
+        error: error.clone(),
+    };
     let Some(mut skip) = index.checked_sub(entry.head) else { return unknown("the marker") };
     let mut database = 0;
     for part in &entry.body {
@@ -394,7 +402,10 @@ fn describe(entry: &InFlight, index: u32, error: String) -> Refusal {
             }
             if skip == 0 {
                 let name = String::from_utf8_lossy(command.name()).into_owned();
-                return Refusal { database, command: name, key: command.arg(1).to_vec(), error };
+                let written = lookup(command.name()).into_iter().flat_map(|spec| spec.keys(&command));
+                let written =
+                    written.filter(|used| used.access != Access::Read).map(|used| used.key.to_vec()).collect();
+                return Refusal { database, command: name, key: command.arg(1).to_vec(), written, error };
             }
             skip -= 1;
             at += length;

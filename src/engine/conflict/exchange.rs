@@ -113,12 +113,15 @@ pub struct Exchange {
     settles: HashMap<Name, Settle>,
     pins: BTreeMap<u64, (usize, [Option<Position>; 2])>,
     next: u64,
+    /// No write that any region has executed has a later stamp, microseconds.
+    latest_us: i64,
 }
 
 impl Exchange {
     /// A session of the link that reads region `region` begins at `position`; what was sent up to `high` is not sent again.
-    /// What was on its way is given up: both links look again at everything that waits.
-    pub fn begin(&mut self, region: usize, position: Position, high: u64) {
+    /// What was on its way is given up: both links look again at everything that waits. `fresh` tells that it does not go on
+    /// from an earlier session.
+    pub fn begin(&mut self, region: usize, position: Position, high: u64, fresh: bool) {
         self.epoch += 1;
         self.settles.clear();
         for side in &mut self.sides {
@@ -129,13 +132,16 @@ impl Exchange {
         }
         self.pins.retain(|_, (of, _)| *of != region);
         let side = &mut self.sides[region];
-        let continues = side.stable.is_some_and(|stable| stable.offset >= position.offset);
+        let continues = !fresh && side.stable.is_some_and(|stable| stable.offset >= position.offset);
         if !continues {
             side.stable = Some(position);
             side.seen = None;
             side.executed.clear();
             side.stamps.clear();
+            self.sides[1 - region].seen = Some(position);
+            self.sides[1 - region].executed.clear();
         }
+        let side = &mut self.sides[region];
         let _later = side.stamps.split_off(&(high + 1));
         // What this link had sent and was not answered is decided: its connection is gone.
         self.sides[1 - region].unanswered = 0;
@@ -144,6 +150,16 @@ impl Exchange {
                 self.sides[region].seen = self.sides[1 - region].stable;
             }
         }
+    }
+
+    /// A write with this stamp may have been executed at any region, microseconds.
+    pub fn has_stamp(&mut self, time_us: i64) {
+        self.latest_us = self.latest_us.max(time_us);
+    }
+
+    /// No write that any region has executed has a later stamp, microseconds.
+    pub fn latest_us(&self) -> i64 {
+        self.latest_us
     }
 
     /// Changes whenever a session begins.
@@ -173,6 +189,7 @@ impl Exchange {
 
     /// A transaction with writes of `region` up to `high` was sent with this stamp.
     pub fn sent(&mut self, region: usize, high: u64, stamp: Stamp) {
+        self.has_stamp(stamp.time_us);
         let stamps = &mut self.sides[region].stamps;
         stamps.insert(high, stamp);
         if stamps.len() > MOST_STAMPS {
@@ -182,6 +199,7 @@ impl Exchange {
 
     /// The other region has executed the writes of `region` up to `high`; that stands before `place` in its stream.
     pub fn executed(&mut self, region: usize, high: Position, place: Position, stamp: Stamp) {
+        self.has_stamp(stamp.time_us);
         let side = &mut self.sides[region];
         side.stamps.entry(high.offset).or_insert(stamp);
         if side.executed.back().is_none_or(|(last, _)| last.offset < high.offset) {

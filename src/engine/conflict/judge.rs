@@ -156,7 +156,7 @@ fn lifetime(steps: &[Step<'_>], lifetimes: &[usize]) -> Option<usize> {
     let rivals = lifetimes.iter().rev().skip(1).copied();
     let mut best = last;
     if !step.local {
-        let unseen = rivals.filter(|index| steps[*index].local && steps[*index].at > step.saw);
+        let unseen = rivals.filter(|index| steps[*index].local && steps[*index].order.1 > step.saw);
         // Of this region's own changes only the last one stands.
         if let Some(rival) = unseen.max_by_key(|index| steps[*index].order)
             && of(rival) > of(last)

@@ -36,6 +36,8 @@ pub struct Entry {
     pub silent: bool,
     /// A record was made of it, or none is to be made.
     pub recorded: bool,
+    /// It was told that this left other keys in doubt.
+    pub told: bool,
 }
 
 /// A write that is to be executed again.
@@ -129,7 +131,7 @@ impl KeyLog {
     /// The key was replaced by the other region's value, which holds that region's writes before `at` and ours before
     /// `covered`.
     pub fn replaced(&mut self, at: u64, covered: u64) {
-        self.entries.retain(|entry| if entry.local { entry.at > covered } else { entry.high > at });
+        self.entries.retain(|entry| if entry.local { entry.id > covered } else { entry.high > at });
         self.entries.iter_mut().for_each(|entry| entry.wiped = true);
     }
 
@@ -172,7 +174,8 @@ impl KeyLog {
         let steps: Vec<Step<'_>> =
             self.entries.iter().zip(&commands).map(|(entry, command)| step(entry, command, place)).collect();
         let Judgement { verdict, entangled } = judge(&steps);
-        for index in entangled {
+        let entangled: Vec<usize> = entangled.into_iter().filter(|index| !self.entries[*index].told).collect();
+        for &index in &entangled {
             let (entry, command) = (&self.entries[index], &commands[index]);
             for used in entry.spec.keys(command).filter(|used| used.access != Access::Read) {
                 found(Finding::Doubt { database: used.database.unwrap_or(place.database), key: used.key });
@@ -185,6 +188,7 @@ impl KeyLog {
         };
         let records = losers(&self.entries, &steps, place);
         drop(steps);
+        entangled.into_iter().for_each(|index| self.entries[index].told = true);
         for (index, record) in records {
             self.entries[index].recorded = true;
             if let Some(record) = record {

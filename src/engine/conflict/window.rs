@@ -156,6 +156,15 @@ impl Window {
         self.raw.push_back(executed);
     }
 
+    /// A long transaction of the other region ends: what was read of it since `from` holds that one's writes up to `high`.
+    pub fn raise(&mut self, from: u64, high: u64) {
+        for executed in self.raw.iter_mut().rev().take_while(|executed| executed.at > from) {
+            if let Origin::Echo { high: known, .. } = &mut executed.origin {
+                *known = high;
+            }
+        }
+    }
+
     /// The buffer that was read is at its end: requests that stand in it become slices.
     pub fn seal(&mut self, chunk: &Bytes) {
         for executed in self.raw.range_mut(self.unsealed..) {
@@ -460,6 +469,7 @@ fn entry(executed: &Executed, bytes: Bytes) -> Entry {
         wiped: false,
         silent: matches!(executed.origin, Origin::Local { silent: true }),
         recorded: local,
+        told: false,
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::Now;
+use super::{Beginning, Now};
 use crate::command::{Class, Spec, Unit, lookup};
 use crate::engine::conflict::{
     Exchange, Executed, Found, Held, Mail, Note, Origin, Redo, SharedExchange, Stamp, StampClock, Window, hold,
@@ -32,6 +32,8 @@ enum Fence {
 struct Echo {
     marker: Marker,
     note: Note,
+    /// Where it begins.
+    from: u64,
     /// Its requests, where it holds no new writes.
     requests: Vec<Executed>,
 }
@@ -89,10 +91,12 @@ impl Crossing {
     }
 
     /// The session begins.
-    pub(super) fn begin(&mut self, position: Position, high: Position) {
+    pub(super) fn begin(&mut self, beginning: Beginning) {
         let mut exchange = hold(&self.exchange);
-        exchange.begin(self.region, position, high.offset);
+        exchange.begin(self.region, beginning.from, beginning.high.offset, beginning.fresh);
         self.epoch = exchange.epoch();
+        // What a dump holds, or an earlier session sent, may be later than the clock is now.
+        self.clock.has_seen(Stamp { time_us: exchange.latest_us(), rank: 0 });
     }
 
     /// A client's write was read; `sent` tells whether it goes into the open batch, or went with an earlier session.
@@ -111,7 +115,7 @@ impl Crossing {
     }
 
     /// The marker of the other link was read: an echo begins, or is all there.
-    pub(super) fn echo_begins(&mut self, marker: Marker, note: Note) {
+    pub(super) fn echo_begins(&mut self, marker: Marker, note: Note, from: u64) {
         if marker.phase != Phase::Streaming {
             return;
         }
@@ -121,13 +125,14 @@ impl Crossing {
             self.must_close |=
                 self.stamp.is_some_and(|stamp| stamp <= seen) || self.stamp.is_some() && self.changes_lifetime;
         }
-        self.echo = Some(Echo { marker, note, requests: Vec::new() });
+        self.echo = Some(Echo { marker, note, from, requests: Vec::new() });
     }
 
     /// The marker again, at the end of a long transaction.
     pub(super) fn echo_goes_on(&mut self, marker: Marker) {
         if let Some(echo) = &mut self.echo {
             echo.marker = marker;
+            self.window.raise(echo.from, marker.high.offset);
         }
     }
 

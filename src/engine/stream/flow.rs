@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::crossing::Crossing;
-use super::{Event, Now, Rules};
+use super::{Beginning, Event, Now, Rules};
 use crate::command::{Class, Spec, Unreserved, guess_key, lookup, without_reserved};
 use crate::engine::apply::Applier;
 use crate::engine::checkpoint::Checkpoint;
@@ -82,13 +82,13 @@ impl Flow {
         rules: Rules,
         mut applier: Applier,
         clock: StreamClock,
-        position: Position,
-        high: Position,
+        beginning: Beginning,
         seeking: Option<Vec<u8>>,
     ) -> Self {
         let mut crossing =
             Crossing::new(rules.exchange.clone(), rules.region, [&rules.origin, &rules.peer], rules.seed);
-        crossing.begin(position, high);
+        crossing.begin(beginning);
+        let Beginning { from: position, high, .. } = beginning;
         let reserved = &rules.reserved;
         let keys = Keys {
             prefix: reserved.prefix().to_vec(),
@@ -210,6 +210,7 @@ impl Flow {
         self.enter_local();
         match spec.class {
             Class::Publish if command.arg(1) == self.keys.heartbeat => return self.source_heartbeat(command),
+            Class::Publish if command.arg(1) == self.keys.nonce => return self.crossing.nonce(command.arg(2)),
             Class::Publish if !self.rules.publish || command.arg(1).starts_with(b"__sentinel__:") => return,
             Class::Cluster => return,
             Class::Database if !self.takes_whole_database(command, spec) => return,
@@ -280,7 +281,7 @@ impl Flow {
         }
         let Some((marker, note)) = Marker::parse_with_note(command.arg(2)) else { return false };
         onto.echoed(marker.id);
-        self.crossing.echo_begins(marker, note);
+        self.crossing.echo_begins(marker, note, self.offset);
         self.events.push(Event::Echo { id: marker.id });
         if self.scope == Scope::Opening {
             self.scope = Scope::Echo;
@@ -294,9 +295,6 @@ impl Flow {
     fn reserved(&mut self, command: &Command<'_>, spec: &'static Spec, reading: &mut Reading<'_>) {
         if command.arg(1) == self.keys.heartbeat && spec.name == "SET" && self.database == 0 {
             return self.source_heartbeat(command);
-        }
-        if command.arg(1) == self.keys.nonce && spec.name == "SET" {
-            return self.crossing.nonce(command.arg(2));
         }
         for used in spec.keys(command).filter(|used| used.key.starts_with(&self.keys.prefix)) {
             if self.is_past() {

@@ -174,11 +174,13 @@ impl Flow {
     pub(super) fn refused(&mut self, applied: &mut Applied) {
         let mut exchange = conflict::hold(self.crossing.exchange());
         applied.refusals.retain(|refusal| {
-            let ours = refusal.key.starts_with(self.rules.reserved.prefix());
-            let by_value =
-                !ours && !refusal.key.is_empty() && refusal.command != "RESTORE" && is_of_the_value(&refusal.error);
+            let ours = refusal.written.iter().any(|key| key.starts_with(self.rules.reserved.prefix()));
+            let names = !refusal.written.is_empty() && refusal.command != "RESTORE";
+            let by_value = !ours && names && is_of_the_value(&refusal.error);
             if by_value {
-                exchange.refused(self.crossing.target(), (refusal.database, refusal.key.clone()));
+                for key in &refusal.written {
+                    exchange.refused(self.crossing.target(), (refusal.database, key.clone()));
+                }
             }
             !by_value
         });

@@ -16,7 +16,7 @@ use flow::{Flow, Reading, Scope};
 use super::apply::{Applied, Applier};
 use super::conflict::{Found, Record, SharedExchange};
 use super::copy::onto::{SharedOnto, hold};
-use super::origin::ReservedKeys;
+use super::origin::{Marker, ReservedKeys};
 use super::position::Position;
 use super::source::StreamClock;
 use crate::command::Capabilities;
@@ -54,6 +54,35 @@ pub struct Rules {
     pub origin: String,
     /// The region that is written.
     pub peer: String,
+}
+
+/// Where a link begins.
+#[derive(Debug, Clone, Copy)]
+pub struct Beginning {
+    /// From where it reads.
+    pub from: Position,
+    /// Everything before it was sent by an earlier session, and is not sent again.
+    pub high: Position,
+    /// There is no earlier session that it goes on from.
+    pub fresh: bool,
+}
+
+impl Beginning {
+    /// A link that goes on from no earlier session.
+    pub fn fresh(from: Position) -> Self {
+        Self { from, high: from, fresh: true }
+    }
+
+    /// A link that reads from `from` and goes on from what `marker` says, if there is one.
+    pub fn after(marker: Option<Marker>, from: Position) -> Self {
+        match marker {
+            None => Self::fresh(from),
+            Some(marker) => {
+                let high = Position { replication_id: from.replication_id, ..marker.high };
+                Self { from, high, fresh: false }
+            }
+        }
+    }
 }
 
 /// The moment at which something is given to a link.
@@ -126,17 +155,16 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// A link that reads from `position`, or from the probe with the value `seeking` on. What lies before `high` was sent by
-    /// an earlier session.
+    /// A link that begins there, or at the probe with the value `seeking`.
     pub fn new(
         rules: Rules,
         applier: Applier,
         clock: StreamClock,
-        (position, high): (Position, Position),
+        beginning: Beginning,
         seeking: Option<Vec<u8>>,
     ) -> Self {
         hold(&rules.target_onto).resume(applier.last_id());
-        let flow = Flow::new(rules, applier, clock, position, high, seeking);
+        let flow = Flow::new(rules, applier, clock, beginning, seeking);
         Self { reader: FrameReader::new(), flow }
     }
 

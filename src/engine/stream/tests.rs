@@ -51,7 +51,7 @@ impl Bench {
         let position = Position { replication_id, offset: 1000, database: 0 };
         let clock = StreamClock::new((1000, 999_000), (1000, 999_000), 250);
         let applier = Applier::new(identity, bounds);
-        let stream = Stream::new(rules, applier, clock, (position, position), probe.map(<[u8]>::to_vec));
+        let stream = Stream::new(rules, applier, clock, Beginning::fresh(position), probe.map(<[u8]>::to_vec));
         Self { stream, input: BytesMut::new(), events: Vec::new() }
     }
 

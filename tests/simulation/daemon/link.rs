@@ -15,7 +15,7 @@ use duet::engine::link::Link;
 use duet::engine::origin::Phase;
 use duet::engine::position::Position;
 use duet::engine::source::StreamClock;
-use duet::engine::stream::{Event, Now, Rules, Stream};
+use duet::engine::stream::{Beginning, Event, Now, Rules, Stream};
 use duet::error::{Fault, Kind};
 use duet::wire::resp::command;
 
@@ -98,8 +98,7 @@ impl Session {
     fn new(pair: Rc<Pair>, index: usize, started: Started) -> (Self, Link) {
         let Started { mut source, target, identity, rules, resumed, probe, copy, attached } = started;
         let position = source.position;
-        let high =
-            resumed.map_or(position, |marker| Position { replication_id: position.replication_id, ..marker.high });
+        let beginning = Beginning::after(resumed, position);
         let from = resumed.map_or(attached, |marker| (marker.high.offset, marker.time_ms));
         let clock = StreamClock::new(from, attached, pair.settings.heartbeat_ms);
         let mut bounds = pair.settings.bounds;
@@ -123,7 +122,7 @@ impl Session {
             source_lost: None,
         };
         let link = match copy {
-            None => Link::Streaming(Box::new(Stream::new(rules, applier, clock, (position, high), probe))),
+            None => Link::Streaming(Box::new(Stream::new(rules, applier, clock, beginning, probe))),
             Some((copy_rules, reason)) => {
                 let sweeps = reason.sweeps() && !session.pair.settings.flaws.no_sweep;
                 session.after_copy = Some((rules, position, sweeps));
@@ -278,7 +277,7 @@ impl Session {
         }
         let clock = self.clock.clone();
         hold(&self.pair.onto[1 - self.index]).end();
-        link.stream_on(|applier| Stream::new(rules, applier, clock, (position, position), None));
+        link.stream_on(|applier| Stream::new(rules, applier, clock, Beginning::fresh(position), None));
         Ok(true)
     }
 

@@ -9,6 +9,7 @@ use duet::engine::copy::CopyRules;
 use duet::engine::copy::onto::hold;
 use duet::engine::decode::rebuild::TargetFeatures;
 use duet::engine::origin::{Marker, Phase};
+use duet::engine::conflict;
 use duet::engine::plan::{CopyReason, End, Plan, View, plan, reads_from};
 use duet::engine::position::Position;
 use duet::engine::source::Info;
@@ -62,6 +63,9 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
     loop {
         let view = starting.look().await?;
         let own = view.target.marker;
+        for marker in [own, view.source.marker].into_iter().flatten() {
+            conflict::hold(&pair.exchange).has_stamp(marker.stamp_us);
+        }
         let plan = plan(&view);
         crate::trace(|| format!("link {index} epoch {epoch} plans {plan:?}"));
         match plan {

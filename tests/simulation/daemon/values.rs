@@ -34,10 +34,9 @@ async fn read(pair: &Pair, index: usize, wanted: &Wanted, client: &mut Option<Cl
     let Some(client) = client else { return Ok(()) };
     let nonce = pair.settings.reserved.nonce(REGIONS[index]);
     let (id, database, key) = (wanted.id.to_string(), wanted.name.0.to_string(), wanted.name.1.as_slice());
-    let requests: [&[&[u8]]; 7] = [
+    let requests: [&[&[u8]]; 6] = [
         &[b"MULTI"],
-        &[b"SELECT", b"0"],
-        &[b"SET", &nonce, id.as_bytes(), b"PX", b"60000"],
+        &[b"PUBLISH", &nonce, id.as_bytes()],
         &[b"SELECT", database.as_bytes()],
         &[b"DUMP", key],
         &[b"PEXPIRETIME", key],
@@ -49,7 +48,7 @@ async fn read(pair: &Pair, index: usize, wanted: &Wanted, client: &mut Option<Cl
     }
     let bad = || Fault::new(Kind::Waiting, "the value was not told");
     let reply = reply.ok_or_else(bad)?;
-    let [_, _, _, dump, expiry] = elements(&reply) else { return Err(bad()) };
+    let [_, _, dump, expiry] = elements(&reply) else { return Err(bad()) };
     let payload = match dump {
         BytesFrame::BulkString(bytes) => Some(Bytes::copy_from_slice(bytes)),
         BytesFrame::Null => None,
