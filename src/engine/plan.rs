@@ -247,7 +247,7 @@ mod tests {
 
     fn marker(phase: Phase, history: &str) -> Option<Marker> {
         let high = Position { replication_id: id(history), offset: 500, database: 0 };
-        Some(Marker { phase, epoch: 1, id: 1, high, low: high, time_ms: 0, stamp_us: 0, saw: 0 })
+        Some(Marker { phase, epoch: 1, id: 1, high, low: high, time_ms: 0, stamp_us: 0, since: 0, saw: 0 })
     }
 
     /// The link from `source` (history a) to `target` (history b).

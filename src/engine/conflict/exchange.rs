@@ -4,6 +4,7 @@
 //! that writes there ([`Mail`]); what is stable at one region follows from what was read at the other.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -91,8 +92,8 @@ struct Side {
     seen: Option<Position>,
     /// What the other region has executed of this one's writes: up to where, and where in its stream that stands.
     executed: VecDeque<(Position, Position)>,
-    /// The stamps of this region's writes by the end of their transactions.
-    stamps: BTreeMap<u64, Stamp>,
+    /// The stamps of this region's writes by the end of their transactions, with where these begin.
+    stamps: BTreeMap<u64, (u64, Stamp)>,
     /// To be executed at this region.
     mail: VecDeque<Mail>,
     /// Transactions with such mail that were not answered yet.
@@ -187,21 +188,22 @@ impl Exchange {
         self.settles.is_empty()
     }
 
-    /// A transaction with writes of `region` up to `high` was sent with this stamp.
-    pub fn sent(&mut self, region: usize, high: u64, stamp: Stamp) {
+    /// A transaction with these writes of `region` was sent with this stamp.
+    pub fn sent(&mut self, region: usize, writes: Range<u64>, stamp: Stamp) {
         self.has_stamp(stamp.time_us);
         let stamps = &mut self.sides[region].stamps;
-        stamps.insert(high, stamp);
+        stamps.insert(writes.end, (writes.start, stamp));
         if stamps.len() > MOST_STAMPS {
             stamps.pop_first();
         }
     }
 
-    /// The other region has executed the writes of `region` up to `high`; that stands before `place` in its stream.
-    pub fn executed(&mut self, region: usize, high: Position, place: Position, stamp: Stamp) {
+    /// The other region has executed the writes of `region` up to `high`, those from `since` on with this stamp; that stands
+    /// before `place` in its stream.
+    pub fn executed(&mut self, region: usize, (since, high): (u64, Position), place: Position, stamp: Stamp) {
         self.has_stamp(stamp.time_us);
         let side = &mut self.sides[region];
-        side.stamps.entry(high.offset).or_insert(stamp);
+        side.stamps.entry(high.offset).or_insert((since, stamp));
         if side.executed.back().is_none_or(|(last, _)| last.offset < high.offset) {
             side.executed.push_back((high, place));
         }
@@ -235,10 +237,11 @@ impl Exchange {
         Position { replication_id: high.replication_id, ..low.unwrap_or(high) }
     }
 
-    /// The stamp of the write that ends at `at` in the stream of `region`.
-    pub fn stamp_of(&self, region: usize, at: u64) -> Stamp {
-        let side = &self.sides[region];
-        side.stamps.range(at..).next().map_or(Stamp::WEAKEST, |(_, stamp)| *stamp)
+    /// The stamp of the write that ends at `at` in the stream of `region`; nothing for one that was stable when the stream of
+    /// the other region began to be read.
+    pub fn stamp_of(&self, region: usize, at: u64) -> Option<Stamp> {
+        let (_, (since, stamp)) = self.sides[region].stamps.range(at..).next()?;
+        (*since < at).then_some(*stamp)
     }
 
     /// Holds the checkpoints back at what is stable now, on account of `region`.

@@ -209,14 +209,12 @@ impl Window {
         self.sort_in(exchange);
         let region = self.region;
         for (key, (log, ..)) in &mut self.logs {
-            for entry in log.entries.iter_mut().filter(|entry| entry.local && entry.stamp.is_none()) {
-                entry.stamp = Some(exchange.stamp_of(region, entry.at));
-            }
+            log.entries.retain_mut(|entry| {
+                entry.stamp = entry.stamp.or_else(|| exchange.stamp_of(region, entry.at));
+                entry.stamp.is_some()
+            });
             log.waits = Waits::Nothing;
             self.touched.push(*key);
-        }
-        for executed in &mut self.raw {
-            executed.stamp.get_or_insert_with(|| exchange.stamp_of(region, executed.at));
         }
     }
 

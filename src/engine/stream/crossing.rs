@@ -52,6 +52,8 @@ pub(super) struct Crossing {
     /// Up to where the source had executed the target's writes when the open batch began, and has now.
     saw: u64,
     sees: u64,
+    /// Up to where the writes of the source were sent.
+    since: u64,
     changes_lifetime: bool,
     /// The open batch has to go before more is read.
     pub(super) must_close: bool,
@@ -79,6 +81,7 @@ impl Crossing {
             stamp: None,
             saw: 0,
             sees: 0,
+            since: 0,
             changes_lifetime: false,
             must_close: false,
             echo: None,
@@ -92,6 +95,7 @@ impl Crossing {
 
     /// The session begins.
     pub(super) fn begin(&mut self, beginning: Beginning) {
+        self.since = beginning.high.offset;
         let mut exchange = hold(&self.exchange);
         exchange.begin(self.region, beginning.from, beginning.high.offset, beginning.fresh);
         self.epoch = exchange.epoch();
@@ -161,12 +165,12 @@ impl Crossing {
     /// A place outside of any transaction was reached.
     pub(super) fn boundary(&mut self, place: Position) {
         if let Some(echo) = self.echo.take() {
-            let Marker { high, stamp_us, .. } = echo.marker;
+            let Marker { high, stamp_us, since, .. } = echo.marker;
             self.mail_came(&echo, place.offset);
             let stamp = Stamp { time_us: stamp_us, rank: self.ranks[1 - self.region] };
             self.sees = self.sees.max(high.offset);
             let mut exchange = hold(&self.exchange);
-            exchange.executed(1 - self.region, high, place, stamp);
+            exchange.executed(1 - self.region, (since, high), place, stamp);
             exchange.has_seen(self.region, high.offset);
         }
         if let Some(id) = self.placing.take() {
@@ -279,19 +283,20 @@ impl Crossing {
         hold(&self.exchange).low(self.region, high)
     }
 
-    /// When the writes of the open batch were made, and what their region had seen then.
-    pub(super) fn stamp(&mut self, now_ms: i64) -> (Stamp, u64) {
+    /// When the writes of the open batch were made, behind which place, and what their region had seen then.
+    pub(super) fn stamp(&mut self, now_ms: i64) -> (Stamp, u64, u64) {
         match self.stamp {
-            Some(stamp) => (stamp, self.saw),
-            None => (self.clock.stamp(now_ms), self.sees),
+            Some(stamp) => (stamp, self.since, self.saw),
+            None => (self.clock.stamp(now_ms), self.since, self.sees),
         }
     }
 
     /// The open batch was sent as the transaction `id`; it holds everything before `high`.
     pub(super) fn closed(&mut self, high: Position) {
         if let Some(stamp) = self.stamp.take() {
-            hold(&self.exchange).sent(self.region, high.offset, stamp);
+            hold(&self.exchange).sent(self.region, self.since..high.offset, stamp);
         }
+        self.since = high.offset;
         self.changes_lifetime = false;
         self.must_close = false;
     }

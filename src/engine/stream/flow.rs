@@ -370,9 +370,9 @@ impl Flow {
     fn checkpoint(&mut self, now: Now) -> Checkpoint {
         let high = self.sent();
         let time_ms = self.clock.at(high.offset, now.source_ms, now.beating);
-        let (stamp, saw) = self.crossing.stamp(time_ms);
+        let (stamp, since, saw) = self.crossing.stamp(time_ms);
         let low = self.crossing.low(high);
-        Checkpoint { low, stamp_us: stamp.time_us, saw, ..Checkpoint::streaming(high, time_ms) }
+        Checkpoint { low, stamp_us: stamp.time_us, since, saw, ..Checkpoint::streaming(high, time_ms) }
     }
 
     /// Whether nothing more can be brought to an end without more of the stream.
