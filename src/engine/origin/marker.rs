@@ -126,7 +126,8 @@ mod tests {
 
     #[test]
     fn a_marker_is_whole_or_none() {
-        let whole = format!("duet1 streaming 3 17 {} 500 2 400 0 1700000000000 1700000000000000 450 90", "ab".repeat(20));
+        let whole =
+            format!("duet1 streaming 3 17 {} 500 2 400 0 1700000000000 1700000000000000 450 90", "ab".repeat(20));
         assert!(Marker::parse(whole.as_bytes()).is_some());
         for broken in [
             &whole[..whole.len() - 3],

@@ -38,7 +38,7 @@ impl Flow {
             Some(Err(why)) => return self.set_aside(command, why),
             None => match (replay, place) {
                 (Replay::Verbatim, Some(place)) => {
-                    if !reading.onto.is_quiet() {
+                    if !reading.onto.is_quiet() && !self.is_past() {
                         let bytes = reading.buffer.get(place.clone()).unwrap_or_default();
                         self.tell(command, spec, Bytes::copy_from_slice(bytes), 1, reading);
                     }
@@ -57,7 +57,7 @@ impl Flow {
                 (Replay::SetAside(why), _) => return self.set_aside(command, why.to_string()),
             },
         };
-        if !reading.onto.is_quiet() {
+        if !reading.onto.is_quiet() && !self.is_past() {
             self.tell(command, spec, bytes.clone(), requests, reading);
         }
         self.keep(spec_of(&bytes).unwrap_or(spec), Held::Own(bytes.clone()), requests, written_ms);
