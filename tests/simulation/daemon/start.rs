@@ -20,7 +20,7 @@ use super::attach::{self, Attached};
 use super::client::{Client, bytes, integer, sleep, text};
 use super::heartbeat::EXPIRE_MS;
 use super::{Held, Pair, REGIONS};
-use crate::server::{COMMANDS, DATABASES};
+use crate::server::{DATABASES, known};
 
 /// What a link remembers from one session to the next.
 #[derive(Debug, Default)]
@@ -220,7 +220,7 @@ impl Starting<'_> {
         let (major, minor, patch) = self.version();
         let version = Version(major as u16, minor as u16, patch as u16);
         let reserved = &self.pair.settings.reserved;
-        let names = COMMANDS;
+        let names = known(major >= 7);
         let rules = Rules {
             publish: false,
             flush: true,
