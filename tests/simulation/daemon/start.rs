@@ -242,7 +242,7 @@ impl Starting<'_> {
         };
         self.pair.links[self.index].refused.set(None);
         let offset = attach::replication(&mut self.source_control).await?.offset;
-        let attached = (offset, self.pair.world.borrow().now_ms);
+        let attached = (offset, self.pair.world.borrow().believed_ms(self.index));
         let resumed = own.filter(|_| probe.is_none() && copy.is_none());
         Ok(Started { source, target: self.target, identity, rules, resumed, probe, copy, attached })
     }
