@@ -15,6 +15,11 @@ const SALTS: u64 = 12;
 
 /// Runs these seeds; gives those that broke a promise, up to `most`.
 pub fn broken_seeds(mix: Mix, seeds: Range<u64>, broken: Broken, most: usize) -> Vec<(Variant, String)> {
+    broken_variants(&Variant::new(mix, 0), seeds, broken, most)
+}
+
+/// The same for other seeds of a variant.
+pub fn broken_variants(of: &Variant, seeds: Range<u64>, broken: Broken, most: usize) -> Vec<(Variant, String)> {
     let next = AtomicU64::new(seeds.start);
     let found = Mutex::new(Vec::new());
     let total = Mutex::new(Outcome::default());
@@ -23,7 +28,7 @@ pub fn broken_seeds(mix: Mix, seeds: Range<u64>, broken: Broken, most: usize) ->
         if seed >= seeds.end || found.lock().expect("nobody panics with it").len() >= most {
             return;
         }
-        let variant = Variant::new(mix, seed);
+        let variant = Variant { seed, ..of.clone() };
         let outcome = run(&variant, broken);
         total.lock().expect("nobody panics with it").add(&outcome);
         if let Some(what) = outcome.broken {
@@ -36,7 +41,7 @@ pub fn broken_seeds(mix: Mix, seeds: Range<u64>, broken: Broken, most: usize) ->
         }
     });
     let total = total.into_inner().expect("all threads have ended");
-    println!("{} seeds ({mix:?}): {total}", next.into_inner().min(seeds.end) - seeds.start);
+    println!("{} seeds ({:?}): {total}", next.into_inner().min(seeds.end) - seeds.start, of.mix);
     found.into_inner().expect("all threads have ended")
 }
 
@@ -88,6 +93,9 @@ impl Search {
 
     fn leave_out(&mut self, part: &str) {
         let mut without = self.smallest.without.clone();
+        if without.iter().any(|name| name == part) {
+            return;
+        }
         without.push(part.to_owned());
         for salt in 0..SALTS {
             let salt = if salt == 0 { self.smallest.salt } else { salt };

@@ -312,7 +312,7 @@ impl Run {
     fn crossing_client(&mut self) {
         let Some(crossing) = &mut self.crossing else { return };
         let mut world = self.world.borrow_mut();
-        let Some(index) = crossing.next(&mut world.rng) else { return };
+        let Some(index) = crossing.next(&mut world) else { return };
         if self.begun != [true; 2] {
             self.begun = [0, 1].map(|source| world.oracle.high(source, &world.servers).is_some());
             return;

@@ -27,6 +27,8 @@ pub struct Crossing {
     grouped: u8,
     /// Clients empty a database.
     flushes: bool,
+    /// Clients write although what was written before has not arrived everywhere.
+    hasty: bool,
     classes: Vec<(&'static str, u8)>,
     /// Makes every value another one.
     count: u64,
@@ -47,7 +49,8 @@ impl Crossing {
             classes = CLASSES.into_iter().filter(|(name, _)| !off(name)).collect();
         }
         let grouped = if off("transactions") { u8::MAX } else { grouped };
-        Self { pace, keys, first, grouped, flushes: flushes && !off("flush"), classes, count: 0 }
+        let (flushes, hasty) = (flushes && !off("flush"), !off("haste"));
+        Self { pace, keys, first, grouped, flushes, hasty, classes, count: 0 }
     }
 
     /// How many writes make a run: fewer where they are slow, so that it ends.
@@ -56,8 +59,9 @@ impl Crossing {
     }
 
     /// The region of which a client writes now, if one does.
-    pub fn next(&self, rng: &mut fastrand::Rng) -> Option<usize> {
-        (rng.u32(0..self.pace) == 0).then(|| usize::from(rng.u8(0..10) >= self.first))
+    pub fn next(&self, world: &mut World) -> Option<usize> {
+        let due = world.rng.u32(0..self.pace) == 0 && (self.hasty || world.oracle.is_settled(&world.servers));
+        due.then(|| usize::from(world.rng.u8(0..10) >= self.first))
     }
 
     /// One client of region `index` writes.
