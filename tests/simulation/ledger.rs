@@ -133,6 +133,15 @@ impl Ledger {
         }
     }
 
+    /// How many updates there were, and how many of them met a concurrent one.
+    pub fn met(&self) -> (u64, u64) {
+        let all = self.units.values().map(|updates| updates.len() as u64).sum();
+        let meets = |updates: &Vec<Update>| {
+            updates.iter().filter(|update| updates.iter().any(|other| update.is_concurrent(other))).count() as u64
+        };
+        (all, self.units.values().map(meets).sum())
+    }
+
     fn note(&mut self, unit: Unit, by: &Written, seen: (u64, u64), past: &Past, server: &Server, weight: Weight) {
         let held = held(&server.keys, &unit);
         let update = Update { region: by.index, at_ms: by.at_ms, place: past.last, seen, weight, held };

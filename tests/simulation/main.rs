@@ -109,6 +109,17 @@ fn writes_of_both_regions_that_never_meet_keep_every_promise() {
 }
 
 #[test]
+fn concurrent_writes_are_many_in_some_runs_and_few_in_others() {
+    let unjudged = Broken { only: Some("none"), ..Broken::default() };
+    let shares: Vec<u64> = (0..150)
+        .map(|seed| run(&Variant::new(Mix::Crossing, seed), unjudged).met)
+        .filter_map(|(all, met)| (met * 100).checked_div(all))
+        .collect();
+    let between = |range: std::ops::Range<u64>| shares.iter().filter(|share| range.contains(share)).count();
+    assert!(between(0..15) > 10 && between(15..60) > 10 && between(60..101) > 10, "in per cent: {shares:?}");
+}
+
+#[test]
 fn the_same_seed_runs_the_same_way() {
     for mix in [Mix::Apart, Mix::Crossing] {
         let twice = [(); 2].map(|()| run(&Variant::new(mix, 5), Broken::default()));

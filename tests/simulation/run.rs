@@ -49,6 +49,8 @@ pub struct Outcome {
     pub writes: u64,
     /// How the units that both regions wrote ended, by whether the run was undisturbed.
     pub shares: [Share; 2],
+    /// Updates of units, and those that met a concurrent one.
+    pub met: (u64, u64),
 }
 
 /// A pair at work.
@@ -78,6 +80,7 @@ impl Outcome {
         self.steps += other.steps;
         self.kills += other.kills;
         self.writes += other.writes;
+        self.met = (self.met.0 + other.met.0, self.met.1 + other.met.1);
         for (share, other) in self.shares.iter_mut().zip(other.shares) {
             share.add(other);
         }
@@ -86,9 +89,10 @@ impl Outcome {
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { steps, kills, writes, shares: [calm, disturbed], .. } = self;
+        let Self { steps, kills, writes, met: (updates, met), shares: [calm, disturbed], .. } = self;
         write!(f, "{steps} steps, {writes} writes, {kills} kills")?;
         if calm.units + disturbed.units > 0 {
+            write!(f, "; {met} of {updates} updates met another")?;
             write!(f, "; units that both wrote: {calm} when undisturbed, {disturbed} otherwise")?;
         }
         Ok(())
@@ -372,6 +376,7 @@ impl Run {
         }
         let (share, last) = promises::last_update_wins::holds(a, &oracle.ledger, bound_ms, now_ms);
         self.outcome.shares[usize::from(self.disturbed)] = share;
+        self.outcome.met = oracle.ledger.met();
         if !self.disturbed {
             told.push(("last update wins", last));
         }

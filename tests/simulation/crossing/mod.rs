@@ -37,13 +37,14 @@ pub struct Crossing {
 impl Crossing {
     /// Clients who write the kinds of keys that are not `without`; nearly all of their writes meet, or few.
     pub fn new(rng: &mut fastrand::Rng, without: &[String]) -> Self {
-        let pace = [4, 12, 40, 120, 400][rng.usize(0..5)];
-        let (keys, first, grouped) = (rng.u8(1..6), rng.u8(2..9), [3, 6, 20][rng.usize(0..3)]);
+        let pace = [1, 2, 4, 10, 40, 150][rng.usize(0..6)];
+        let keys = [1, 1, 1, 2, 3, 6][rng.usize(0..6)];
+        let (first, grouped) = (rng.u8(3..8), [3, 6, 20][rng.usize(0..3)]);
         let flushes = rng.u8(0..6) == 0;
         // Some runs have a few kinds of keys only, so that these are written all the more.
         let narrow = rng.bool();
         let off = |name: &str| without.iter().any(|off| off == name);
-        let mut classes: Vec<_> = CLASSES.into_iter().filter(|_| !narrow || rng.u8(0..4) == 0).collect();
+        let mut classes: Vec<_> = CLASSES.into_iter().filter(|_| !narrow || rng.u8(0..6) == 0).collect();
         classes.retain(|(name, _)| !off(name));
         if classes.is_empty() {
             classes = CLASSES.into_iter().filter(|(name, _)| !off(name)).collect();
