@@ -83,6 +83,18 @@ fn the_bound_on_what_is_in_flight_is_missed() {
 }
 
 #[test]
+fn what_both_regions_add_to_misses_the_marker_as_checkpoint_too() {
+    let flaws = Flaws { own_memory: true, ..Flaws::default() };
+    missed_in(Mix::Crossing, flaws, Defects::default(), &["sums"]);
+}
+
+#[test]
+fn what_one_region_alone_decides_misses_the_gate_too() {
+    let defects = Defects { watch_ignored: true, ..Defects::default() };
+    missed_in(Mix::Crossing, Flaws::default(), defects, &["nothing lost"]);
+}
+
+#[test]
 fn executing_the_winner_again_is_missed() {
     let unresolved = Unresolved { replay: true, ..Unresolved::default() };
     is_missed_in_conflicts(unresolved, &["regions equal", "last update wins"]);

@@ -55,6 +55,8 @@ pub struct Ledger {
     /// In the order of true time.
     pub units: BTreeMap<Unit, Vec<Update>>,
     pub sums: BTreeMap<Unit, i64>,
+    /// Deletions of whole keys, which count for elements that nobody had written by then, too.
+    deletions: Vec<(u32, Option<Text>, Update)>,
     /// Databases that were emptied: their sums are open.
     pub flushed: BTreeSet<u32>,
 }
@@ -112,6 +114,8 @@ impl Ledger {
         effects: &[bool],
     ) {
         let mut decided: BTreeMap<Unit, Weight> = BTreeMap::new();
+        let update =
+            |held, weight| Update { region: written.index, at_ms: written.at_ms, place: past.last, seen, weight, held };
         for args in commands.iter().zip(effects).filter(|(_, effect)| **effect).map(|(args, _)| args) {
             self.add(written.database, args);
             for unit in self.decided(written.database, args) {
@@ -121,15 +125,31 @@ impl Ledger {
             }
         }
         for (unit, weight) in decided {
-            self.note(unit, written, seen, past, server, weight);
+            let held = held(&server.keys, &unit);
+            self.note(unit, update(held, weight));
         }
+        for args in commands.iter().zip(effects).filter(|(_, effect)| **effect).map(|(args, _)| args) {
+            let gone = |key: Option<&Text>| (written.database, key.cloned(), update(None, Weight::Full));
+            if args[0] == b"FLUSHDB" {
+                self.deletions.push(gone(None));
+            } else if is_removal(args) && args[1].starts_with(b"wipe:") {
+                self.deletions.push(gone(Some(&args[1])));
+            }
+        }
+    }
+
+    /// Whether the key was deleted as a whole at some time, by clients who may not have known all of its elements.
+    pub fn was_deleted(&self, (database, key): &Place) -> bool {
+        self.deletions.iter().any(|(of, name, _)| of == database && name.as_ref().is_none_or(|name| name == key))
     }
 
     /// A server removed a key by itself.
     pub fn evicted(&mut self, written: &Written, seen: (u64, u64), past: &Past, server: &Server, key: &Text) {
         let args = [b"DEL".to_vec(), key.clone()];
         for unit in self.decided(written.database, &args) {
-            self.note(unit, written, seen, past, server, Weight::Server);
+            let held = held(&server.keys, &unit);
+            let Written { index: region, at_ms, .. } = *written;
+            self.note(unit, Update { region, at_ms, place: past.last, seen, weight: Weight::Server, held });
         }
     }
 
@@ -142,10 +162,12 @@ impl Ledger {
         (all, self.units.values().map(meets).sum())
     }
 
-    fn note(&mut self, unit: Unit, by: &Written, seen: (u64, u64), past: &Past, server: &Server, weight: Weight) {
-        let held = held(&server.keys, &unit);
-        let update = Update { region: by.index, at_ms: by.at_ms, place: past.last, seen, weight, held };
-        self.units.entry(unit).or_default().push(update);
+    fn note(&mut self, unit: Unit, update: Update) {
+        let (database, key) = &unit.0;
+        let before =
+            self.deletions.iter().filter(|(of, name, _)| of == database && name.as_ref().is_none_or(|n| n == key));
+        let before: Vec<Update> = before.map(|(_, _, update)| update.clone()).collect();
+        self.units.entry(unit).or_insert(before).push(update);
     }
 
     fn add(&mut self, database: u32, args: &[Text]) {

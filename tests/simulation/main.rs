@@ -2,7 +2,8 @@
 //! a virtual clock, a daemon that is killed anywhere. No sockets, no real time.
 //!
 //! * `DUET_SEED=n cargo test --test simulation -- replay` runs one seed again; `DUET_TRACE=1` tells what happens in it.
-//! * `DUET_SEEDS=100000 cargo test --test simulation` runs so many; `DUET_MIX=crossing` or `apart` says of which kind.
+//! * `DUET_SEEDS=100000 cargo test --test simulation` runs so many; `DUET_MIX=crossing` or `apart` says of which kind,
+//!   `DUET_ONLY="regions equal"` looks at no other promise.
 //!
 //! [`run`] plays one seed with the clients of [`workload`] (each region its own keys) or [`crossing`] (the same keys in
 //! both) and the misfortunes of [`faults`]; [`server`], [`network`], [`clock`] and [`daemon`] are what it plays with;
@@ -55,6 +56,13 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().expect("a number"))
 }
 
+/// Nothing is switched off; all promises are looked at, or the one that was asked for.
+fn whole() -> Broken {
+    static ONLY: OnceLock<Option<String>> = OnceLock::new();
+    let only = ONLY.get_or_init(|| std::env::var("DUET_ONLY").ok());
+    Broken { only: only.as_deref(), ..Broken::default() }
+}
+
 /// The kinds of runs, each with its number of seeds.
 fn mixes() -> Vec<(Mix, u64, u64)> {
     let wanted = std::env::var("DUET_MIX").ok().map(|name| Mix::named(&name).expect("apart or crossing"));
@@ -65,7 +73,7 @@ fn hold(broken: &[(Variant, String)]) {
     let lines = broken.iter().enumerate().map(|(number, (variant, what))| {
         let mut line = format!("{what}\n    replay it: {}\n", variant.command());
         if number < ENOUGH.1 {
-            let (small, what) = shrunk(variant, what, Broken::default());
+            let (small, what) = shrunk(variant, what, whole());
             line += &format!("    the smallest that breaks it too: {what}\n    replay it: {}\n", small.command());
         }
         line
@@ -76,7 +84,7 @@ fn hold(broken: &[(Variant, String)]) {
 #[test]
 fn the_fixed_seeds_keep_every_promise() {
     for (mix, fixed, _) in mixes() {
-        hold(&broken_seeds(mix, 0..number("DUET_SEEDS").unwrap_or(fixed), Broken::default(), ENOUGH.0));
+        hold(&broken_seeds(mix, 0..number("DUET_SEEDS").unwrap_or(fixed), whole(), ENOUGH.0));
     }
 }
 
@@ -86,14 +94,14 @@ fn fresh_seeds_keep_every_promise() {
     let first = since.as_micros() as u64;
     println!("fresh seeds from {first}");
     for (mix, _, fresh) in mixes() {
-        hold(&broken_seeds(mix, first..first + fresh, Broken::default(), ENOUGH.0));
+        hold(&broken_seeds(mix, first..first + fresh, whole(), ENOUGH.0));
     }
 }
 
 #[test]
 fn replay() {
     if let Some(variant) = Variant::of_environment(MIXES[0].0) {
-        let outcome = run(&variant, Broken::default());
+        let outcome = run(&variant, whole());
         println!("{outcome}");
         assert!(outcome.broken.is_none(), "{}", outcome.broken.unwrap_or_default());
     }

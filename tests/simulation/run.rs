@@ -216,7 +216,11 @@ impl Run {
         {
             let mut world = self.world.borrow_mut();
             world.now_ms += SOON_MS;
-            (0..2).for_each(|index| world.expire(index));
+            for index in 0..2 {
+                world.expire(index);
+                let World { oracle, servers, .. } = &mut *world;
+                oracle.wrote(index, &servers[index], &[]); // what expired is on its way as well
+            }
         }
         let until = self.world.borrow().now_ms + REST_MS;
         while !(self.is_silent() && self.are_equal()) && self.world.borrow().now_ms < until {

@@ -76,7 +76,9 @@ impl Crossing {
         let Some(effects) = world.servers[index].client(database, &commands) else { return };
         let server = &world.servers[index];
         let fresh: Vec<_> = commands.iter().filter(|args| args[1].get(1..6) == Some(b":new:")).collect();
-        let owned: Vec<_> = fresh.into_iter().map(|args| (database, args[1].clone())).collect();
+        // The other databases are emptied by clients of both regions.
+        let fresh = fresh.into_iter().filter(|_| database == 0);
+        let owned: Vec<_> = fresh.map(|args| (database, args[1].clone())).collect();
         world.oracle.wrote(index, server, &owned);
         if effects.contains(&true) {
             let written = Written { index, at_ms: world.now_ms, database, before };

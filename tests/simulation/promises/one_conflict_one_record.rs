@@ -22,7 +22,8 @@ pub fn holds(records: &[Record], ledger: &Ledger, repeats: bool) -> Result<(), S
             return Err(format!("the conflict {} has one side only", record.id));
         }
     }
-    for (unit, updates) in &ledger.units {
+    // The record of a deletion that met an element may speak of either.
+    for (unit, updates) in ledger.units.iter().filter(|(unit, _)| !ledger.was_deleted(&unit.0)) {
         let count = recorded.get(unit).copied().unwrap_or_default();
         let met =
             updates.iter().filter(|update| updates.iter().any(|other| update.is_concurrent(other))).count() as u64;
