@@ -137,11 +137,16 @@ impl Session {
     }
 
     fn now(&self) -> Now {
-        Now { source_ms: self.pair.world.borrow().now_ms, beating: true }
+        Now { source_ms: self.pair.world.borrow().believed_ms(self.index), beating: true }
+    }
+
+    /// The daemon's own clock.
+    fn time_ms(&self) -> i64 {
+        self.pair.world.borrow().now_ms
     }
 
     async fn pump(&mut self, link: &mut Link) -> Result<std::convert::Infallible, Fault> {
-        let mut next_ack = self.now().source_ms;
+        let mut next_ack = self.time_ms();
         self.take_in(link)?;
         loop {
             if self.obey(link) | self.follow(link)? {
@@ -150,7 +155,7 @@ impl Session {
             self.write(link)?;
             self.look_at_bounds(link);
             if let Some((fault, until)) = &self.source_lost
-                && (link.is_drained() || self.now().source_ms > *until)
+                && (link.is_drained() || self.time_ms() > *until)
             {
                 return Err(fault.clone());
             }
@@ -163,8 +168,8 @@ impl Session {
                 _ => self.sweep_on(link)?,
             }
             let due = self.ack_wanted.take_if(|offset| link.acknowledged() >= *offset).is_some();
-            if self.now().source_ms >= next_ack || due {
-                next_ack = self.now().source_ms + ACK_EVERY_MS;
+            if self.time_ms() >= next_ack || due {
+                next_ack = self.time_ms() + ACK_EVERY_MS;
                 self.acknowledge(link);
             }
         }
@@ -204,7 +209,7 @@ impl Session {
         let most = self.most();
         let found = self.pair.world.borrow_mut().read(self.source.id, most, &mut self.source_in);
         if found == Found::End {
-            self.source_lost = Some((ended(), self.now().source_ms + LAST_WORDS_MS));
+            self.source_lost = Some((ended(), self.time_ms() + LAST_WORDS_MS));
         }
         self.take_in(link)
     }
@@ -305,7 +310,7 @@ impl Session {
     }
 
     fn applied(&mut self, applied: &Applied, link: &Link) {
-        if let Some(refusal) = applied.refusals.first() {
+        if let Some(refusal) = applied.refusals.first().filter(|_| !self.pair.settings.clashes) {
             self.pair.world.borrow_mut().oracle.fail(format!("refused inside of EXEC: {refusal:?}"));
         }
         if matches!(link, Link::Streaming(_)) && applied.checkpoint.phase == Phase::Streaming {

@@ -43,6 +43,37 @@ pub struct Flaws {
     pub reserved_copied: bool,
     /// More is sent ahead than was allowed.
     pub unbounded: bool,
+    /// What of the resolving of conflicts is switched off.
+    pub unresolved: Unresolved,
+}
+
+/// What of the resolving of conflicts is switched off. Nothing is resolved yet, so nobody but a test's words asks.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unresolved {
+    /// Writes that were executed out of order are not executed again.
+    pub replay: bool,
+    /// The place where a restart reads on does not wait for what is unfinished.
+    pub pins: bool,
+    /// After a restart what was executed before is not judged again.
+    pub recovery: bool,
+    /// A value is not copied where the order of writes can't be mended.
+    pub settling: bool,
+    /// Stamps are not pushed past what the region had seen.
+    pub pushing: bool,
+}
+
+impl Unresolved {
+    /// What is switched off, by name.
+    pub fn names(self) -> Vec<&'static str> {
+        let all = [
+            (self.replay, "replay"),
+            (self.pins, "pins"),
+            (self.recovery, "recovery"),
+            (self.settling, "settling"),
+            (self.pushing, "pushing"),
+        ];
+        all.into_iter().filter_map(|(off, name)| off.then_some(name)).collect()
+    }
 }
 
 /// What a daemon is told.
@@ -55,6 +86,8 @@ pub struct Settings {
     /// A value with a longer encoding is copied in pieces, bytes.
     pub value_bytes: usize,
     pub reserved: ReservedKeys,
+    /// Both regions write the same keys: a write may find another type at the target.
+    pub clashes: bool,
     pub flaws: Flaws,
 }
 

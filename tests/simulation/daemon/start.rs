@@ -21,7 +21,7 @@ use super::attach::{self, Attached};
 use super::client::{Client, bytes, integer, sleep, text};
 use super::heartbeat::EXPIRE_MS;
 use super::{Held, Pair, REGIONS};
-use crate::server::{COMMANDS, DATABASES};
+use crate::server::{DATABASES, known};
 
 /// What a link remembers from one session to the next.
 #[derive(Debug, Default)]
@@ -224,7 +224,7 @@ impl Starting<'_> {
         let (major, minor, patch) = self.version();
         let version = Version(major as u16, minor as u16, patch as u16);
         let reserved = &self.pair.settings.reserved;
-        let names = COMMANDS;
+        let names = known(major >= 7);
         let rules = Rules {
             publish: false,
             flush: true,
@@ -249,7 +249,7 @@ impl Starting<'_> {
         };
         self.pair.links[self.index].refused.set(None);
         let offset = attach::replication(&mut self.source_control).await?.offset;
-        let attached = (offset, self.pair.world.borrow().now_ms);
+        let attached = (offset, self.pair.world.borrow().believed_ms(self.index));
         let resumed = own.filter(|_| probe.is_none() && copy.is_none());
         Ok(Started { source, target: self.target, identity, rules, resumed, probe, copy, attached })
     }
