@@ -6,6 +6,10 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::HttpServer;
+use crate::journal::{
+    Journal,
+    tests::{journal, record},
+};
 use crate::observe::{Board, Reason, SetAside, State, tests::board};
 
 /// A request over a connection of its own: status, head, body.

@@ -6,7 +6,7 @@
 //! * `heartbeat`, `clock`: a region's pulse; `shared`: what these tasks know of each other; `client`: requests and replies.
 
 mod attach;
-mod client;
+pub(crate) mod client;
 mod clock;
 mod fence;
 mod heartbeat;
@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::engine::origin::ReservedKeys;
 use crate::engine::plan::Ordered;
+use crate::journal::Journal;
 use crate::observe::{Board, Direction};
 use shared::{LinkState, Pair, RegionPulse};
 
@@ -38,13 +39,14 @@ pub struct Options {
     pub full_sync: Option<Direction>,
 }
 
-/// Keeps the pair equal until `shutdown`, and drains then.
+/// Keeps the pair equal until `shutdown`, and drains then. Conflicts go to `journal`.
 ///
 /// # Errors
 /// When a task of the daemon itself fails: what happens to servers and connections is shown on the board instead.
 pub async fn run(
     config: Arc<Config>,
     board: Arc<Board>,
+    journal: Journal,
     options: Options,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
@@ -56,6 +58,7 @@ pub async fn run(
         Some(_) => Some(Ordered::Other),
     };
     let pair = Arc::new(Pair {
+        journal,
         onto: Default::default(),
         reserved: ReservedKeys::new(config.pair.reserved_prefix.as_str(), config.pair.name.as_str()),
         config: Config::clone(&config),

@@ -13,6 +13,7 @@ use crate::engine::copy::onto::SharedOnto;
 use crate::engine::origin::{Marker, ReservedKeys};
 use crate::engine::plan::Ordered;
 use crate::engine::position::Position;
+use crate::journal::Journal;
 use crate::observe::LinkBoard;
 
 /// How often a link that waits for the other one to hold looks.
@@ -27,6 +28,8 @@ pub struct Pair {
     pub config: Config,
     /// The keys that are ours.
     pub reserved: ReservedKeys,
+    /// Where conflicts are recorded.
+    pub journal: Journal,
     /// What is known of copies onto the two regions.
     pub onto: [SharedOnto; 2],
     /// The source of the forward link, then its target.
