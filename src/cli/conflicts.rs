@@ -127,6 +127,10 @@ impl Show {
                 text.push('\n');
                 last = Some(entry.id);
             }
+            let more = conflicts.matching.saturating_sub(conflicts.conflicts.len());
+            if more > 0 {
+                eprintln!("duet: {more} older ones that fit are not shown");
+            }
             let mut output = std::io::stdout().lock();
             if output.write_all(text.as_bytes()).and_then(|()| output.flush()).is_err() {
                 return Ok(ExitCode::FAILURE);

@@ -42,7 +42,10 @@ pub(super) fn summary(answer: &http::Conflicts) -> String {
     let mut text = format!("{} conflicts in all: {}", grouped(answer.total), counts(&answer.counts));
     let more = answer.matching.saturating_sub(answer.conflicts.len());
     if more > 0 {
-        text.push_str(&format!("\n{} older ones that fit are not shown: raise --limit", grouped(more as u64)));
+        text.push_str(&format!(
+            "\n{} older ones that fit are not shown: raise --limit, or narrow what is asked for",
+            grouped(more as u64)
+        ));
     }
     if answer.dropped > 0 {
         text.push_str(&format!("\n{} records are no longer kept", grouped(answer.dropped)));

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::inbox::Report;
-use super::text::{bytes, shown, words};
+use super::text::{bytes, encoded, shown, words};
 use crate::engine::conflict::{Done, Side, Unit};
 use crate::observe::{ConflictCounts, UnitCounts};
 
@@ -177,7 +177,7 @@ impl WriteEntry {
         let texts: Vec<_> = words(request).into_iter().map(|word| (word, shown(word))).collect();
         let exact = texts.iter().all(|(_, (_, base64))| base64.is_none());
         let words_base64 = (!exact).then(|| {
-            let encoded = |word: &[u8]| base64::Engine::encode(&base64::prelude::BASE64_STANDARD, word);
+            // A word of which the others have no need is there too, so that both lists go side by side.
             texts.iter().map(|(word, _)| encoded(word)).collect()
         });
         Self {

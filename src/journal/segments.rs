@@ -288,3 +288,23 @@ fn options() -> OpenOptions {
     options.mode(0o600);
     options
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_a_full_disk_it_goes_on_and_nothing_is_written_twice() {
+        let place = tempfile::tempdir().unwrap();
+        let chunk = |text: &str| Chunk { bytes: format!("{text}\n").into_bytes(), ..Chunk::default() };
+        let mut segments = Segments::open(place.path(), "orders", 1 << 20).unwrap().0;
+        segments.append(&chunk("first")).unwrap();
+        segments.open = Some(options().write(true).open("/dev/full").unwrap());
+        let error = segments.append(&chunk("second")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        segments.append(&chunk("second")).unwrap();
+        let written = [1, 2].map(|number| std::fs::read_to_string(segments.path(number)).unwrap());
+        assert!(written[0].ends_with("}\nfirst\n"), "{written:?}");
+        assert!(written[1].ends_with("}\nsecond\n"), "{written:?}");
+    }
+}

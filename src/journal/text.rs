@@ -5,8 +5,13 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 /// Bytes as text, with everything that isn't printable ASCII as `\x..`; and in base64 where that is not the same.
 pub(super) fn shown(bytes: &[u8]) -> (String, Option<String>) {
     let text = bytes.escape_ascii().to_string();
-    let base64 = (text.as_bytes() != bytes).then(|| BASE64_STANDARD.encode(bytes));
+    let base64 = (text.as_bytes() != bytes).then(|| encoded(bytes));
     (text, base64)
+}
+
+/// Bytes in base64.
+pub(super) fn encoded(bytes: &[u8]) -> String {
+    BASE64_STANDARD.encode(bytes)
 }
 
 /// The bytes that were [`shown`]; `None` when the base64 is none.
@@ -21,7 +26,7 @@ pub(super) fn bytes(text: &str, base64: Option<&str>) -> Option<Vec<u8>> {
 pub(super) fn words(request: &[u8]) -> Vec<&[u8]> {
     let mut reader = crate::wire::resp::FrameReader::new();
     match reader.next(request) {
-        Err(_) => return vec![request],
+        Err(_) => vec![request],
         Ok(whole_or_not) => {
             let mut words: Vec<_> = reader.arguments().iter().filter_map(|place| request.get(place.clone())).collect();
             if whole_or_not.is_none() {

@@ -61,6 +61,8 @@ impl Writer {
                 break;
             }
         }
+        // Who waits for the end may want to have the files at once.
+        self.disk = None;
         self.inbox.end();
     }
 

@@ -29,6 +29,7 @@ pub struct Pair {
     /// The keys that are ours.
     pub reserved: ReservedKeys,
     /// Where conflicts are recorded.
+    #[allow(dead_code, reason = "links do not find conflicts yet")]
     pub journal: Journal,
     /// What is known of copies onto the two regions.
     pub onto: [SharedOnto; 2],
