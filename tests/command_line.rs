@@ -134,7 +134,7 @@ fn conflicts_are_listed_as_a_table_and_as_json_and_followed_line_by_line() {
 
     let table = String::from_utf8(duet(&["conflicts", "--url", &url, "--db", "2"]).stdout).unwrap();
     for part in
-        ["00000000000000a1", "element mail", "us-east 12:00:00.002", "eu-west by itself", "HSET user:7 mail \"a b\""]
+        ["00000000000000a1", "element mail", "us-east 12:00:00.002000", "eu-west by itself", "HSET user:7 mail \"a b\""]
     {
         assert!(table.contains(part), "{part} is not in\n{table}");
     }

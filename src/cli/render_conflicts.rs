@@ -20,7 +20,7 @@ pub(super) fn table(conflicts: &[Arc<Entry>]) -> String {
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED);
     table.set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(["found", "id", "db", "key", "unit", "stays", "lost", "done", "losing write"]);
+    table.set_header(["found (UTC)", "id", "db", "key", "unit", "stays", "lost", "done", "losing write"]);
     for entry in conflicts {
         table.add_row([
             day_and_time(entry.time),
@@ -69,9 +69,9 @@ pub(super) fn line(entry: &Entry) -> String {
     )
 }
 
-/// A region and when it wrote.
+/// A region and when it wrote: to the microsecond, which may decide.
 pub(super) fn side(side: &SideEntry) -> String {
-    let time = side.time.map_or_else(|| "by itself".to_owned(), |time| time.strftime("%H:%M:%S%.3f").to_string());
+    let time = side.time.map_or_else(|| "by itself".to_owned(), |time| time.strftime("%H:%M:%S%.6f").to_string());
     format!("{} {time}", plain(&side.region))
 }
 

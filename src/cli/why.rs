@@ -153,7 +153,7 @@ fn values(held: &[Held; 2]) -> String {
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED);
     table.set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(["region", "type", "length", "expires", "value"]);
+    table.set_header(["region", "type", "length", "expires (UTC)", "value"]);
     for held in held {
         table.add_row([
             plain(&held.region),
