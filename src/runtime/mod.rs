@@ -6,7 +6,7 @@
 //! * `heartbeat`, `clock`: a region's pulse; `shared`: what these tasks know of each other; `client`: requests and replies.
 
 mod attach;
-mod client;
+pub(crate) mod client;
 mod clock;
 mod fence;
 mod heartbeat;
@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::engine::origin::ReservedKeys;
 use crate::engine::plan::Ordered;
+use crate::journal::Journal;
 use crate::observe::{Board, Direction};
 use shared::{LinkState, Pair, RegionPulse};
 
@@ -39,13 +40,14 @@ pub struct Options {
     pub full_sync: Option<Direction>,
 }
 
-/// Keeps the pair equal until `shutdown`, and drains then.
+/// Keeps the pair equal until `shutdown`, and drains then. Conflicts go to `journal`.
 ///
 /// # Errors
 /// When a task of the daemon itself fails: what happens to servers and connections is shown on the board instead.
 pub async fn run(
     config: Arc<Config>,
     board: Arc<Board>,
+    journal: Journal,
     options: Options,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
@@ -60,7 +62,7 @@ pub async fn run(
         exchange: Default::default(),
         seed: fastrand::u64(..),
         values: tokio::sync::Notify::new(),
-        board: Arc::clone(&board),
+        journal,
         onto: Default::default(),
         reserved: ReservedKeys::new(config.pair.reserved_prefix.as_str(), config.pair.name.as_str()),
         config: Config::clone(&config),

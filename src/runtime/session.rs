@@ -209,7 +209,7 @@ impl<'a> Session<'a> {
                     other.mail.notify_one();
                 }
                 Event::ValueWanted => self.pair.values.notify_waiters(),
-                Event::Conflict(record) => self.pair.record(record),
+                Event::Conflict(record) => self.pair.journal.record(record),
                 Event::Unchecked(writes) => {
                     let why =
                         format!("{writes} writes were not checked for conflicts: the other link was away too long");

@@ -9,12 +9,13 @@ use tokio::sync::Notify;
 
 use super::clock::ServerClock;
 use crate::config::{Config, Region};
-use crate::engine::conflict::{Done, Record, SharedExchange};
+use crate::engine::conflict::SharedExchange;
 use crate::engine::copy::onto::SharedOnto;
 use crate::engine::origin::{Marker, ReservedKeys};
 use crate::engine::plan::Ordered;
 use crate::engine::position::Position;
-use crate::observe::{Board, LinkBoard};
+use crate::journal::Journal;
+use crate::observe::LinkBoard;
 
 /// How often a link that waits for the other one to hold looks.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -28,6 +29,8 @@ pub struct Pair {
     pub config: Config,
     /// The keys that are ours.
     pub reserved: ReservedKeys,
+    /// Where conflicts are recorded.
+    pub journal: Journal,
     /// What is known of copies onto the two regions.
     pub onto: [SharedOnto; 2],
     /// What both links know of concurrent writes.
@@ -36,8 +39,6 @@ pub struct Pair {
     pub seed: u64,
     /// The value of a key is to be read at one of the regions.
     pub values: Notify,
-    /// How conflicts ended.
-    pub board: Arc<Board>,
     /// The source of the forward link, then its target.
     pub regions: [RegionPulse; 2],
     /// The forward link, then the reverse one.
@@ -102,17 +103,6 @@ impl Pair {
     /// The region whose stream the link `index` reads.
     pub fn source(&self, index: usize) -> &Region {
         &self.config.regions[index]
-    }
-
-    /// A conflict was found.
-    pub fn record(&self, record: Record) {
-        let conflicts = &self.board.conflicts;
-        match record.done {
-            Done::Replayed => conflicts.replayed.add(1),
-            Done::Dropped => conflicts.dropped.add(1),
-            Done::Reconciled => conflicts.reconciled.add(1),
-            Done::Held => {}
-        }
     }
 
     /// The region that the link `index` writes.

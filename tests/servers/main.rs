@@ -4,6 +4,7 @@
 
 mod big;
 mod config_errors;
+mod conflict_record;
 mod cut;
 mod demo;
 mod echo;

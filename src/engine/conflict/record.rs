@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::stamp::Stamp;
 
 /// Bytes of a losing write that are kept; longer ones are cut off.
@@ -55,7 +57,8 @@ pub enum Unit {
 }
 
 /// How a conflict ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Done {
     /// The winning write was executed once more on top of the loser.
     Replayed,
