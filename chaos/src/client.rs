@@ -5,8 +5,10 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Value};
 use std::time::Duration;
 
-/// How long one reply may take: a full sync or a `DEBUG SLEEP` can make a server slow.
-const RESPONSE: Duration = Duration::from_secs(60);
+/// How long one reply may take: a full sync, a long script or a `DEBUG SLEEP` can make a server slow.
+const RESPONSE: Duration = Duration::from_secs(120);
+/// How long a connection may take.
+const CONNECTION: Duration = Duration::from_secs(30);
 
 /// A connection that may be cloned and used from many tasks at once.
 #[derive(Clone)]
@@ -22,9 +24,8 @@ impl Client {
     pub async fn connect(port: u16, database: i64, credentials: Option<(&str, &str)>) -> Result<Self> {
         let login = credentials.map_or(String::new(), |(user, password)| format!("{user}:{password}@"));
         let url = format!("redis://{login}127.0.0.1:{port}/{database}");
-        let config = AsyncConnectionConfig::new()
-            .set_response_timeout(Some(RESPONSE))
-            .set_connection_timeout(Some(Duration::from_secs(5)));
+        let config =
+            AsyncConnectionConfig::new().set_response_timeout(Some(RESPONSE)).set_connection_timeout(Some(CONNECTION));
         let connection = redis::Client::open(url)?
             .get_multiplexed_async_connection_with_config(&config)
             .await

@@ -1,7 +1,7 @@
 //! One `duet` process and what it says about itself.
 
 use crate::children;
-use crate::servers::free_port;
+use crate::port::Port;
 use crate::wait::eventually;
 use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, kill};
@@ -35,7 +35,7 @@ pub struct Answer {
 pub struct Daemon {
     binary: PathBuf,
     dir: TempDir,
-    http: u16,
+    http: Port,
     environment: Vec<(String, String)>,
     child: Option<Child>,
 }
@@ -54,16 +54,16 @@ impl Daemon {
     /// # Errors
     /// As [`Self::start`].
     pub fn start_with(binary: &Path, toml: &str, environment: &[(&str, &str)]) -> Result<Self> {
-        Self::start_at(binary, toml, environment, free_port()?)
+        Self::start_at(binary, toml, environment, Port::free()?)
     }
 
     /// Like [`Self::start_with`], with HTTP on this port.
     ///
     /// # Errors
     /// As [`Self::start`].
-    pub fn start_at(binary: &Path, toml: &str, environment: &[(&str, &str)], http: u16) -> Result<Self> {
+    pub fn start_at(binary: &Path, toml: &str, environment: &[(&str, &str)], http: Port) -> Result<Self> {
         let dir = TempDir::with_prefix("duet-daemon-")?;
-        let config = format!("{toml}\n[http]\nlisten = \"127.0.0.1:{http}\"\n");
+        let config = format!("{toml}\n[http]\nlisten = \"127.0.0.1:{}\"\n", http.number());
         std::fs::write(dir.path().join("pair.toml"), config)?;
         let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let mut daemon = Self { binary: binary.to_owned(), dir, http, environment, child: None };
@@ -106,7 +106,7 @@ impl Daemon {
 
     /// Where it answers over HTTP: `http://127.0.0.1:port`.
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.http)
+        format!("http://127.0.0.1:{}", self.http.number())
     }
 
     /// Its process id, while it runs.
@@ -137,7 +137,7 @@ impl Daemon {
     /// # Errors
     /// When there is no whole answer within 2 seconds.
     pub async fn get(&self, path: &str) -> Result<Answer> {
-        let asked = tokio::time::timeout(HTTP, get(self.http, path));
+        let asked = tokio::time::timeout(HTTP, get(self.http.number(), path));
         asked.await.with_context(|| format!("no answer from {path} within {HTTP:?}"))?
     }
 

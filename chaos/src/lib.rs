@@ -2,6 +2,7 @@
 //!
 //! - [`flavor`]: which server programs there are and where they are found
 //! - [`servers`]: one Redis or Valkey process in a directory of its own
+//! - [`port`]: ports that nobody else takes
 //! - [`client`]: an ordinary client of such a server
 //! - [`proxy`]: a TCP proxy that delays, cuts, freezes and throttles
 //! - [`daemon`]: one `duet` process and what it says about itself
@@ -18,6 +19,7 @@ pub mod daemon;
 pub mod flavor;
 pub mod load;
 pub mod pair;
+pub mod port;
 pub mod proxy;
 pub mod servers;
 pub mod wait;

@@ -6,7 +6,8 @@ use crate::daemon::Daemon;
 use crate::flavor::Flavor;
 use crate::proxy::Proxy;
 use crate::servers::Server;
-use anyhow::Result;
+use crate::wait::eventually;
+use anyhow::{Context, Result};
 use std::path::Path;
 use std::time::Duration;
 
@@ -105,6 +106,31 @@ impl Regions {
     pub async fn wait_equal(&self) -> Result<()> {
         wait_equal(&self.west, &self.east, DEADLINE).await
     }
+
+    /// Waits until the daemon has acknowledged to both servers all that they have written until now. What is at the
+    /// other side may not have been confirmed to the daemon yet; what is acknowledged is in its counts.
+    ///
+    /// # Errors
+    /// When [`DEADLINE`] has passed.
+    pub async fn wait_acknowledged(&self) -> Result<()> {
+        for server in [&self.west, &self.east] {
+            let client = server.client().await?;
+            let written = client.info("replication", "master_repl_offset").await?.context("no offset")?;
+            let written: u64 = written.parse()?;
+            eventually("the daemon's acknowledgement", DEADLINE, async || {
+                let replicas = client.text("INFO replication").await?;
+                let mut offsets = replicas.lines().filter(|line| line.starts_with("slave")).filter_map(acknowledged);
+                Ok(offsets.any(|offset| offset >= written).then_some(()))
+            })
+            .await?;
+        }
+        Ok(())
+    }
+}
+
+/// The offset in a line like `slave0:ip=127.0.0.1,port=0,state=online,offset=4711,lag=0`.
+fn acknowledged(replica: &str) -> Option<u64> {
+    replica.split(',').find_map(|field| field.strip_prefix("offset="))?.trim().parse().ok()
 }
 
 /// TOML to add to a configuration: lines for each table, and whole tables.

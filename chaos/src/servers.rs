@@ -3,9 +3,9 @@
 use crate::children;
 use crate::client::Client;
 use crate::flavor::Flavor;
+use crate::port::Port;
 use crate::wait::eventually;
 use anyhow::{Context, Result, bail};
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -15,8 +15,6 @@ use tempfile::TempDir;
 const DEADLINE: Duration = Duration::from_secs(30);
 /// How many ports are tried before a start is given up.
 const ATTEMPTS: usize = 8;
-/// Ports are taken from below the range that the kernel gives to outgoing connections.
-const PORTS: std::ops::Range<u16> = 12_000..32_000;
 
 /// How a server ends.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +30,7 @@ pub enum Ending {
 /// A running server, or one that was stopped and can be started again on the same port and directory.
 pub struct Server {
     flavor: Flavor,
-    port: u16,
+    port: Port,
     args: Vec<String>,
     credentials: Option<(String, String)>,
     child: Option<Child>,
@@ -48,7 +46,7 @@ impl Server {
     pub async fn start(flavor: Flavor, args: &[&str]) -> Result<Self> {
         let mut last = None;
         for _ in 0..ATTEMPTS {
-            match Self::start_at(flavor, free_port()?, args).await {
+            match Self::start_at(flavor, Port::free()?, args).await {
                 Ok(server) => return Ok(server),
                 Err(error) if format!("{error:#}").contains("in use") => last = Some(error),
                 Err(error) => return Err(error),
@@ -61,7 +59,7 @@ impl Server {
     ///
     /// # Errors
     /// As [`Self::start`], and when the port is taken.
-    pub async fn start_at(flavor: Flavor, port: u16, args: &[&str]) -> Result<Self> {
+    pub async fn start_at(flavor: Flavor, port: Port, args: &[&str]) -> Result<Self> {
         let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
         let credentials = password_in(&args).map(|password| ("default".to_owned(), password));
         let dir = TempDir::with_prefix("duet-server-")?;
@@ -76,10 +74,10 @@ impl Server {
     /// When it runs already, or does not come up; with the end of its log.
     pub async fn resume(&mut self) -> Result<()> {
         if self.child.is_some() {
-            bail!("the server on port {} runs already", self.port);
+            bail!("the server on port {} runs already", self.port());
         }
         let mut command = Command::new(self.flavor.program()?);
-        command.args(["--bind", "127.0.0.1", "--port", &self.port.to_string(), "--save", ""]);
+        command.args(["--bind", "127.0.0.1", "--port", &self.port().to_string(), "--save", ""]);
         command.arg("--dir").arg(self.dir.path()).args(["--logfile", "server.log"]);
         command.args(["--repl-diskless-sync-delay", "0"]);
         if self.flavor.at_least_seven() {
@@ -91,7 +89,7 @@ impl Server {
         let pid = child.id();
         self.child = Some(child);
         let credentials = self.credentials.clone();
-        let port = self.port;
+        let port = self.port();
         let login = credentials.as_ref().map(|(user, password)| (user.as_str(), password.as_str()));
         eventually("the server to answer", DEADLINE, async || {
             if self.child.as_mut().map(Child::try_wait).transpose()?.flatten().is_some() {
@@ -103,7 +101,7 @@ impl Server {
         })
         .await
         .and_then(|running| if running { Ok(()) } else { bail!("the server ended") })
-        .with_context(|| format!("{:?} on port {}: {}", self.flavor, self.port, self.log_end()))
+        .with_context(|| format!("{:?} on port {}: {}", self.flavor, self.port(), self.log_end()))
     }
 
     /// Ends the server and waits until the process is gone.
@@ -152,7 +150,7 @@ impl Server {
     /// When the server does not answer.
     pub async fn client_in(&self, database: i64) -> Result<Client> {
         let login = self.credentials.as_ref().map(|(user, password)| (user.as_str(), password.as_str()));
-        Client::connect(self.port, database, login).await
+        Client::connect(self.port(), database, login).await
     }
 
     /// Changes what [`Self::client`] logs in with, after the server's password was changed.
@@ -167,12 +165,12 @@ impl Server {
 
     /// Its port on 127.0.0.1.
     pub const fn port(&self) -> u16 {
-        self.port
+        self.port.number()
     }
 
     /// `127.0.0.1:port`.
     pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        format!("127.0.0.1:{}", self.port())
     }
 
     /// Its working directory, where the dump is.
@@ -206,18 +204,4 @@ impl Drop for Server {
 fn password_in(args: &[String]) -> Option<String> {
     let at = args.iter().position(|arg| arg == "--requirepass")?;
     args.get(at + 1).cloned()
-}
-
-/// A port that was free a moment ago.
-///
-/// # Errors
-/// When none was found.
-pub fn free_port() -> Result<u16> {
-    for _ in 0..1_000 {
-        let port = fastrand::u16(PORTS);
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return Ok(port);
-        }
-    }
-    bail!("no free port between {} and {}", PORTS.start, PORTS.end)
 }

@@ -44,6 +44,7 @@ async fn stays_idle(flavor: Flavor) -> Result<()> {
         load.stop().await?;
     }
     regions.wait_equal().await?;
+    regions.wait_acknowledged().await?;
     let counts = |status: &serde_json::Value| {
         [0, 1].map(|link| (status["links"][link]["writes_applied"].clone(), status["links"][link]["set_aside"].clone()))
     };
@@ -88,6 +89,7 @@ async fn every_write_is_executed_once_on_each_side_and_its_echo_is_dropped() -> 
             links.is_some_and(|links| links.iter().all(|link| link["echoes_dropped"].as_u64() > Some(0)))
         };
         daemon.wait_for("echoes to be dropped", DEADLINE, dropped).await?;
+        regions.wait_acknowledged().await?;
         let status = daemon.status().await?;
         for link in status["links"].as_array().into_iter().flatten() {
             ensure!(link["writes_applied"] == 6_000, "6,000 writes a side, neither more nor fewer: {link:#}");

@@ -6,7 +6,8 @@ use duet_chaos::client::Client;
 use duet_chaos::daemon::Daemon;
 use duet_chaos::flavor::Flavor::{self, Redis62, Redis70, Valkey91};
 use duet_chaos::pair::{DEADLINE, More, Regions};
-use duet_chaos::servers::{Ending, free_port};
+use duet_chaos::port::Port;
+use duet_chaos::servers::Ending;
 use duet_chaos::wait::eventually;
 use serde_json::Value;
 
@@ -70,7 +71,8 @@ async fn a_target_that_became_a_read_only_replica() -> Result<()> {
     let mut daemon = regions.daemon(duet()).await?;
     let (west, east) = prepare(&regions).await?;
     // Of a primary that is not there: it keeps its data, and refuses writes.
-    east.run(&format!("REPLICAOF 127.0.0.1 {}", free_port()?)).await?;
+    let nobody = Port::free()?;
+    east.run(&format!("REPLICAOF 127.0.0.1 {}", nobody.number())).await?;
     west.script("INCR n\nRPUSH list a\nXADD stream * f 1").await?;
     says_why(&daemon, &["READONLY", "read-only", "replica"]).await?;
     east.run("REPLICAOF NO ONE").await?;
@@ -85,20 +87,21 @@ async fn a_target_that_cannot_save() -> Result<()> {
     // A directory in the place of the dump: the save fails, and the server takes no writes until one succeeds.
     let in_the_way = regions.east.dir().join("dump.rdb");
     std::fs::create_dir(&in_the_way)?;
-    east.script("CONFIG SET save '3600 1'\nBGSAVE").await?;
-    let saved = async |wanted: &str| {
-        let state = async || {
+    east.run("CONFIG SET save '3600 1'").await?;
+    let save = async |outcome: &str| {
+        // It refuses while the child of a dump for a replica is there, given up or not: the reverse link asked for one.
+        eventually("a save to be begun", DEADLINE, async || east.run("BGSAVE").await.map(Some)).await?;
+        let ended = async || {
             let state = east.info("persistence", "rdb_last_bgsave_status").await?;
-            Ok((state.as_deref() == Some(wanted)).then_some(()))
+            Ok((state.as_deref() == Some(outcome)).then_some(()))
         };
-        eventually("the save to end", DEADLINE, state).await
+        eventually(&format!("a save to end with {outcome}"), DEADLINE, ended).await
     };
-    saved("err").await?;
+    save("err").await?;
     west.script("INCR n\nRPUSH list a\nXADD stream * f 1").await?;
     says_why(&daemon, &["MISCONF", "save", "disk"]).await?;
     std::fs::remove_dir(&in_the_way)?;
-    east.run("BGSAVE").await?;
-    saved("ok").await?;
+    save("ok").await?;
     goes_on(&regions, &mut daemon, &east).await
 }
 
@@ -148,16 +151,19 @@ async fn a_target_that_loads_its_data() -> Result<()> {
 #[tokio::test]
 async fn a_write_that_the_target_cannot_take_is_not_passed_over_in_silence() -> Result<()> {
     // A clash of types inside EXEC, which goes on: what did not happen must be seen.
-    let regions = Regions::start(Redis70, Redis70).await?;
+    let regions = Regions::start(Redis70, Redis70).await?.behind_proxies().await?;
     let daemon = regions.daemon(duet()).await?;
     let (west, east) = regions.clients().await?;
-    let pause = "CLIENT PAUSE 400 WRITE";
-    tokio::try_join!(west.run(pause), east.run(pause))?;
+    // Neither write is carried over before both are there.
+    let proxies: Vec<_> = [&regions.west_proxy, &regions.east_proxy].into_iter().flatten().collect();
+    proxies.iter().for_each(|proxy| proxy.blackhole());
     tokio::try_join!(west.run("RPUSH clash a"), east.run("SET clash b"))?;
+    proxies.iter().for_each(|proxy| proxy.thaw());
     let seen = |status: &Value| {
         let links = status["links"].as_array();
         links.is_some_and(|links| {
-            links.iter().any(|link| link["set_aside"].as_u64() > Some(0) || link["reason"].is_string())
+            let refused = |link: &Value| link["reason"].is_string() && link["stalled"] == false;
+            links.iter().any(|link| link["set_aside"].as_u64() > Some(0) || refused(link))
         })
     };
     daemon.wait_for("the clash to be reported", DEADLINE, seen).await.map(drop)

@@ -1,13 +1,15 @@
 //! SIGTERM: what was read is applied, and the process ends with 0 within 10 seconds.
 
 use crate::duet;
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
+use duet_chaos::client::Client;
 use duet_chaos::compare::differences;
 use duet_chaos::daemon::Daemon;
 use duet_chaos::flavor::Flavor::Redis70;
 use duet_chaos::load::{Counted, Mixed};
 use duet_chaos::pair::{DEADLINE, More, Regions};
-use duet_chaos::servers::{Ending, free_port};
+use duet_chaos::port::Port;
+use duet_chaos::servers::Ending;
 use duet_chaos::wait::eventually;
 use std::time::{Duration, Instant};
 
@@ -36,17 +38,41 @@ async fn it_drains_ends_with_0_and_the_next_start_goes_on() -> Result<()> {
     Ok(())
 }
 
+/// By how much the source's offset is ahead of the bytes that the daemon counts as read (it counts the dump too), when it
+/// has read everything.
+async fn ahead(west: &Client, daemon: &Daemon) -> Result<i64> {
+    eventually("a moment with nothing on its way", DEADLINE, async || {
+        let written = offset(west).await?;
+        let acknowledged = west.text("INFO replication").await?.contains(&format!(",offset={written},"));
+        let read = bytes_read(daemon).await?;
+        Ok((acknowledged && offset(west).await? == written).then_some(written - read))
+    })
+    .await
+}
+
+async fn offset(west: &Client) -> Result<i64> {
+    Ok(west.info("replication", "master_repl_offset").await?.context("no offset")?.parse()?)
+}
+
+async fn bytes_read(daemon: &Daemon) -> Result<i64> {
+    daemon.link("forward").await?["bytes_read"].as_i64().context("no bytes_read")
+}
+
 #[tokio::test]
 async fn what_was_read_is_applied_before_the_end() -> Result<()> {
     let regions = Regions::start(Redis70, Redis70).await?.behind_proxies().await?;
+    // Few heartbeats: there are moments between them in which nothing is on its way.
+    let more = More { tables: "[heartbeat]\ninterval = \"2s\"\n".to_owned(), ..More::default() };
+    let mut daemon = regions.daemon_with(duet(), &more).await?;
+    let west = regions.west.client().await?;
+    let ahead = ahead(&west, &daemon).await?;
     if let Some(proxy) = &regions.east_proxy {
-        proxy.delay(Duration::from_millis(100));
+        proxy.delay(Duration::from_secs(1));
     }
-    let mut daemon = regions.daemon(duet()).await?;
-    let (west, east) = regions.clients().await?;
     Counted::new("w").write(&west, 2_000).await?;
-    let some = async || Ok((Counted::new("w").totals(&east).await?.additions > 0).then_some(()));
-    eventually("the first of them at the target", DEADLINE, some).await?;
+    let written = offset(&west).await?;
+    let all = async || Ok((bytes_read(&daemon).await? + ahead >= written).then_some(()));
+    eventually("the daemon to read them", DEADLINE, all).await?;
     ensure!(daemon.terminate().await?.success());
     let found = differences(&regions.west, &regions.east).await?;
     ensure!(found.is_empty(), "{found:?}");
@@ -57,8 +83,9 @@ async fn what_was_read_is_applied_before_the_end() -> Result<()> {
 async fn it_ends_in_time_whatever_it_is_doing() -> Result<()> {
     // Nobody there; servers that do not answer any more; a full sync.
     let mut regions = Regions::start(Redis70, Redis70).await?;
-    let nobody =
-        regions.config(&More::default()).replace(&regions.east.address(), &format!("127.0.0.1:{}", free_port()?));
+    let unused = Port::free()?;
+    let address = format!("127.0.0.1:{}", unused.number());
+    let nobody = regions.config(&More::default()).replace(&regions.east.address(), &address);
     let mut connecting = Daemon::start(duet(), &nobody)?;
     eventually("it to try", DEADLINE, async || connecting.status().await.map(Some)).await?;
     ends_in_time(&mut connecting).await?;

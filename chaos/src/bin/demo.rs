@@ -8,15 +8,15 @@ use duet_chaos::daemon::Daemon;
 use duet_chaos::flavor::Flavor;
 use duet_chaos::load::Mixed;
 use duet_chaos::pair::{More, Regions};
-use duet_chaos::servers::{Server, free_port};
+use duet_chaos::port::Port;
+use duet_chaos::servers::Server;
 use duet_chaos::wait::eventually;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Ports that the servers and the daemon take when they are free.
+/// Ports that the servers and the daemon take where they are free.
 const PORTS: [u16; 3] = [7001, 7002, 8780];
 /// Commands per second and side.
 const RATE: u32 = 400;
@@ -42,14 +42,14 @@ async fn demo() -> Result<bool> {
     let mut end = End::new()?;
     let binary = duet_binary()?;
     println!("Starting two Redis servers and Duet between them ...");
-    let [west, east, http] = ports()?;
+    let [west, east, http] = PORTS.map(Port::free_at_best);
     let regions = Regions {
-        west: Server::start_at(Flavor::Redis70, west, &[]).await?,
-        east: Server::start_at(Flavor::Redis70, east, &[]).await?,
+        west: Server::start_at(Flavor::Redis70, west?, &[]).await?,
+        east: Server::start_at(Flavor::Redis70, east?, &[]).await?,
         west_proxy: None,
         east_proxy: None,
     };
-    let mut daemon = Daemon::start_at(&binary, &regions.config(&More::default()), &[], http)?;
+    let mut daemon = Daemon::start_at(&binary, &regions.config(&More::default()), &[], http?)?;
     daemon.wait_streaming(DEADLINE).await?;
     where_to_look(&binary, &regions, &daemon);
 
@@ -134,17 +134,6 @@ fn duet_binary() -> Result<PathBuf> {
     binary.is_file().then_some(binary.clone()).with_context(|| {
         format!("no {}: run `cargo build --workspace` with the profile of this program first", binary.display())
     })
-}
-
-/// [`PORTS`] where they are free, and others where not.
-fn ports() -> Result<[u16; 3]> {
-    let mut ports = PORTS;
-    for port in &mut ports {
-        if TcpListener::bind(("127.0.0.1", *port)).is_err() {
-            *port = free_port()?;
-        }
-    }
-    Ok(ports)
 }
 
 /// What ends the demo: Ctrl-C, SIGTERM, or `DEMO_SECONDS`.
