@@ -104,7 +104,9 @@ pub fn compare_within(left: &Contents, right: &Contents, expiry_ms: i64) -> Vec<
     for (key, entry) in left {
         match right.get(key) {
             None => found.push(format!("{}: only on the left, {}", name(key), entry.kind)),
-            Some(other) => found.extend(difference(entry, other, expiry_ms).map(|what| format!("{}: {what}", name(key)))),
+            Some(other) => {
+                found.extend(difference(entry, other, expiry_ms).map(|what| format!("{}: {what}", name(key))))
+            }
         }
     }
     let missing = right.iter().filter(|(key, _)| !left.contains_key(*key));

@@ -17,16 +17,19 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Ids of stream entries that are remembered, to be deleted, claimed and acknowledged.
 const IDS: usize = 8;
 /// A list of 1, 2, 3 as `DUMP` of Redis 2.6 gave it (the example in the documentation of `RESTORE`): all versions take it.
-const DUMP: &[u8] = b"\n\x17\x17\x00\x00\x00\x12\x00\x00\x00\x03\x00\x00\xc0\x01\x00\x04\xc0\x02\x00\x04\xc0\x03\x00\xff\
+const DUMP: &[u8] =
+    b"\n\x17\x17\x00\x00\x00\x12\x00\x00\x00\x03\x00\x00\xc0\x01\x00\x04\xc0\x02\x00\x04\xc0\x03\x00\xff\
                       \x04\x00u#<\xc0;.\xe9\xdd";
 /// Beginnings of the errors that a right command may get from what a key holds just then.
-const EXPECTED: [&str; 18] = [
+const EXPECTED: [&str; 20] = [
     "WRONGTYPE",
     "NOGROUP",
     "BUSYGROUP",
     "BUSYKEY",
     "UNBLOCKED",
     "no such key",
+    "does not exist",
+    "source and destination objects are the same",
     "index out of range",
     "value is not an integer",
     "value is not a valid float",

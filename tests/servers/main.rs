@@ -4,6 +4,7 @@
 
 mod big;
 mod config_errors;
+mod conflicts;
 mod cut;
 mod demo;
 mod echo;

@@ -101,13 +101,13 @@ pub(super) const CLASSES: [Class; 9] = [
         name: "stream",
         keys: 4,
         lines: "XADD @ * f %v\nXADD @ * f %v\nXADD @ MAXLEN 20 * f %v\nXADD @ MINID %id * f %v\nXADD @ NOMKSTREAM * f %v\n\
-                XDEL @ %id\nXDEL @ %id %id\nXTRIM @ MAXLEN 9\nXTRIM @ MINID %id\nXSETID @ 9999999999999-%\n\
+                XDEL @ %id\nXDEL @ %id %id\nXTRIM @ MAXLEN 9\nXTRIM @ MINID %id\nXSETID @ %id\n\
                 XGROUP CREATE @ g 0 MKSTREAM\nXGROUP CREATE @ h $ MKSTREAM\nXGROUP CREATECONSUMER @ g %m\nXGROUP SETID @ g 0\n\
                 XGROUP DELCONSUMER @ g %m\nXGROUP DESTROY @ h\nXREADGROUP GROUP g %m COUNT 2 STREAMS @ >\n\
                 XREADGROUP GROUP g %m COUNT 2 NOACK STREAMS @ >\nXREADGROUP GROUP g %m COUNT 2 STREAMS @ >\nXACK @ g %id\n\
                 XACK @ g %id %id\nXCLAIM @ g %m 0 %id\nXCLAIM @ g %m 0 %id JUSTID\nXAUTOCLAIM @ g %m 0 0 COUNT 2\nDEL @",
         since_seven: "",
-        since_nine: "XDELEX @ KEEPREF IDS 1 %id\nXACKDEL @ g KEEPREF IDS 1 %id",
+        since_nine: "",
     },
 ];
 

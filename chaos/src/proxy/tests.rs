@@ -92,7 +92,13 @@ async fn a_hold_keeps_back_what_follows_a_word_and_nothing_else() {
     client.write_all(b"before").await.unwrap();
     assert_eq!(tokio::time::timeout(SOON, server.read(&mut buffer)).await.unwrap().unwrap(), 6);
     client.write_all(b"a word").await.unwrap();
-    tokio::time::timeout(SOON, async { while proxy.holding() == 0 { tokio::task::yield_now().await } }).await.unwrap();
+    tokio::time::timeout(SOON, async {
+        while proxy.holding() == 0 {
+            tokio::task::yield_now().await
+        }
+    })
+    .await
+    .unwrap();
     client.write_all(b" and more").await.unwrap();
     server.write_all(b"word back").await.unwrap();
     assert_eq!(tokio::time::timeout(SOON, client.read(&mut buffer)).await.unwrap().unwrap(), 9);
