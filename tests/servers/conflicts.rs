@@ -9,13 +9,12 @@ mod pairs;
 mod sessions;
 
 use crate::duet;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use duet_chaos::daemon::Daemon;
 use duet_chaos::flavor::Flavor;
 use duet_chaos::paced::{Paced, Writer};
 use duet_chaos::pair::{DEADLINE, Regions};
 use duet_chaos::wait::eventually;
-use serde_json::Value;
 use std::time::{Duration, Instant};
 
 /// How long a link takes one way, between the daemon and each server.
@@ -100,6 +99,17 @@ impl Pair {
         self.settle().await
     }
 
+    /// Like [`Self::at_once`], but the later lines are run when the earlier ones have arrived.
+    async fn in_turn(&self, earlier: &[String], later: &[String], swapped: bool) -> Result<()> {
+        let (west, east) = self.regions.clients().await?;
+        let (first, second) = if swapped { (&east, &west) } else { (&west, &east) };
+        for (client, lines) in [(first, earlier), (second, later)] {
+            run_all(client, lines).await?;
+            self.settle().await?;
+        }
+        Ok(())
+    }
+
     /// How many conflicts the daemon has resolved since it was started.
     async fn conflicts(&self) -> Result<u64> {
         let counts = &self.daemon.status().await?["conflicts"];
@@ -134,12 +144,4 @@ fn seconds() -> Result<u64> {
 fn number_in(variable: &str, otherwise: u64) -> Result<u64> {
     let Ok(text) = std::env::var(variable) else { return Ok(otherwise) };
     text.parse().with_context(|| format!("{variable} is no whole number: {text}"))
-}
-
-/// Whether both links say that nothing was left out.
-fn nothing_set_aside(status: &Value) -> Result<()> {
-    for link in status["links"].as_array().into_iter().flatten() {
-        ensure!(link["set_aside"] == 0, "something was set aside: {:#}", link["set_aside_recent"]);
-    }
-    Ok(())
 }

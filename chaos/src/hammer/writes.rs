@@ -111,6 +111,10 @@ pub(super) const CLASSES: [Class; 9] = [
     },
 ];
 
+/// What Redis 6.2 executes differently from later servers: it keeps a deleted entry that is claimed pending, and knows no
+/// deleted id that a stream's last one must be above.
+const UNEQUAL: [&str; 3] = ["XCLAIM", "XAUTOCLAIM", "XSETID"];
+
 /// What fits keys of every type.
 const ANY_TYPE: &str = "DEL @\nDEL @ @2\nUNLINK @\nEXPIRE @ %s\nEXPIRE @ %s\nPEXPIRE @ %ms\nEXPIREAT @ %t\nPEXPIREAT @ %T\n\
                         PERSIST @\nPERSIST @\nRENAME @ @2\nRENAMENX @ @2\nCOPY @ @2\nCOPY @ @2 REPLACE\n\
@@ -130,6 +134,9 @@ pub(super) fn fitting(class: &Class, origin: Flavor, peer: Flavor) -> Vec<&'stat
     }
     if origin.has_field_expiry() && peer.has_field_expiry() {
         lines.extend(class.since_nine.lines());
+    }
+    if origin.at_least_seven() != peer.at_least_seven() {
+        lines.retain(|line| !UNEQUAL.iter().any(|name| line.starts_with(name)));
     }
     lines
 }

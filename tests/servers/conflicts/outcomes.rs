@@ -49,14 +49,26 @@ const LIVES: [[&str; 5]; 6] = [
 /// Copies of each case: one alone could come out right by luck.
 const COPIES: usize = 8;
 
+/// How two writes meet.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Meeting {
+    /// Neither region had the other's write when it wrote its own.
+    AtOnce,
+    /// The later one was written on top of the earlier one.
+    InTurn,
+}
+
 /// Plays cases in both directions, and looks in both regions.
-async fn come_out_as_told(west: Flavor, east: Flavor, cases: &[[&str; 5]]) -> Result<()> {
+async fn come_out_as_told(west: Flavor, east: Flavor, cases: &[[&str; 5]], meeting: Meeting) -> Result<()> {
     let pair = Pair::start(west, east).await?;
     for swapped in [false, true] {
         let [before, earlier, later, looks, _] = lines(cases, swapped);
         run_all(&pair.regions.west.client().await?, &before).await?;
         pair.settle().await?;
-        pair.at_once(&earlier, &later, swapped).await?;
+        match meeting {
+            Meeting::AtOnce => pair.at_once(&earlier, &later, swapped).await?,
+            Meeting::InTurn => pair.in_turn(&earlier, &later, swapped).await?,
+        }
         for server in [&pair.regions.west, &pair.regions.east] {
             let client = server.client().await?;
             for (number, look) in looks.iter().enumerate() {
@@ -99,18 +111,23 @@ async fn seen(client: &Client, look: &str) -> Result<String> {
 
 #[tokio::test]
 async fn the_later_write_stays_between_redis_70_and_redis_70() -> Result<()> {
-    come_out_as_told(Redis70, Redis70, &OUTCOMES).await
+    come_out_as_told(Redis70, Redis70, &OUTCOMES, Meeting::AtOnce).await
+}
+
+#[tokio::test]
+async fn writes_one_after_the_other_come_out_as_those_at_once() -> Result<()> {
+    come_out_as_told(Redis70, Redis62, &OUTCOMES, Meeting::InTurn).await
 }
 
 #[tokio::test]
 async fn the_later_write_stays_between_redis_62_and_valkey_91() -> Result<()> {
-    come_out_as_told(Redis62, Valkey91, &OUTCOMES).await
+    come_out_as_told(Redis62, Valkey91, &OUTCOMES, Meeting::AtOnce).await
 }
 
 #[tokio::test]
 async fn the_longer_life_stays_unless_the_key_is_written_later() -> Result<()> {
     for (west, east) in [(Redis70, Redis70), (Redis62, Valkey91)] {
-        come_out_as_told(west, east, &LIVES).await?;
+        come_out_as_told(west, east, &LIVES, Meeting::AtOnce).await?;
     }
     Ok(())
 }

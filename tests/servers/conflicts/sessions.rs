@@ -39,8 +39,8 @@ struct Store {
 impl Store {
     /// Writes some sessions anew, each in the region whose turn it is.
     async fn refresh(&mut self, due: &[usize]) -> Result<()> {
-        for (region, client) in self.clients.iter().enumerate() {
-            let mine: Vec<_> = due.iter().copied().filter(|key| self.sessions[*key].round % 2 == region).collect();
+        let (west, east): (Vec<_>, Vec<_>) = due.iter().partition(|key| self.sessions[**key].round.is_multiple_of(2));
+        for (client, mine) in self.clients.iter().zip([west, east]) {
             let line = |key: &usize| format!("SET session:{key} {} EX {}", self.sessions[*key].round, LIFE.as_secs());
             let commands: Vec<Vec<String>> =
                 mine.iter().map(|key| line(key).split(' ').map(str::to_owned).collect()).collect();
