@@ -21,11 +21,12 @@ const DUMP: &[u8] =
     b"\n\x17\x17\x00\x00\x00\x12\x00\x00\x00\x03\x00\x00\xc0\x01\x00\x04\xc0\x02\x00\x04\xc0\x03\x00\xff\
                       \x04\x00u#<\xc0;.\xe9\xdd";
 /// Beginnings of the errors that a right command may get from what a key holds just then.
-const EXPECTED: [&str; 20] = [
+const EXPECTED: [&str; 21] = [
     "WRONGTYPE",
     "NOGROUP",
     "BUSYGROUP",
     "BUSYKEY",
+    "INVALIDOBJ",
     "UNBLOCKED",
     "no such key",
     "does not exist",
