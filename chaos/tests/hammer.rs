@@ -1,6 +1,7 @@
 //! The hammer on real servers: what it strikes. Needs `make setup`.
 
 use duet_chaos::client::{Client, text};
+use duet_chaos::compare::wait_equal;
 use duet_chaos::flavor::Flavor;
 use duet_chaos::hammer::{Hammer, Plan};
 use duet_chaos::paced::Paced;
@@ -14,7 +15,7 @@ use std::time::Duration;
 const LEFT_OUT: [&str; 4] = ["function", "migrate", "pfdebug", "restore-asking"];
 
 /// Enough for the rarest command to find what it needs.
-const LINES: u64 = 10_000;
+const LINES: u64 = 15_000;
 
 fn plan(peer: Flavor, seed: u64) -> Plan {
     Plan { prefix: "h:", seed, peer, expiring: true, whole: true }
@@ -59,5 +60,22 @@ async fn every_write_command_of_every_server_is_struck() {
         let missing: Vec<_> =
             wanted.iter().filter(|name| !done.contains(*name) && !LEFT_OUT.contains(&name.as_str())).collect();
         assert!(missing.is_empty() && wanted.len() > 80, "{flavor:?}: {missing:?} of {}", wanted.len());
+    }
+}
+
+#[tokio::test]
+async fn what_is_struck_comes_out_the_same_at_a_replica_of_the_server() {
+    for flavor in Flavor::ALL {
+        let (primary, replica) = (Server::start(flavor, &[]).await.unwrap(), Server::start(flavor, &[]).await.unwrap());
+        let reader = replica.client().await.unwrap();
+        reader.run(&format!("REPLICAOF 127.0.0.1 {}", primary.port())).await.unwrap();
+        let plan = Plan { expiring: false, whole: false, ..plan(flavor, 2) };
+        let hammer = Paced::start(&primary, 5_000, Hammer::new(flavor, plan)).await.unwrap();
+        let enough = async || Ok((hammer.written() >= LINES || hammer.has_ended()).then_some(()));
+        eventually("enough lines", Duration::from_secs(60), enough).await.unwrap();
+        hammer.stop().await.unwrap();
+        wait_equal(&primary, &replica, Duration::from_secs(10))
+            .await
+            .unwrap_or_else(|error| panic!("{flavor:?}: {error:#}"));
     }
 }

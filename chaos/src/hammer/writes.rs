@@ -20,7 +20,8 @@ pub(super) struct Class {
     since_nine: &'static str,
 }
 
-/// All of them.
+/// All of them. Consumers are created by name before they read or claim: servers tell their replicas nothing of a consumer
+/// that came to be by reading or claiming nothing.
 pub(super) const CLASSES: [Class; 9] = [
     Class {
         name: "string",
@@ -103,9 +104,16 @@ pub(super) const CLASSES: [Class; 9] = [
         lines: "XADD @ * f %v\nXADD @ * f %v\nXADD @ MAXLEN 20 * f %v\nXADD @ MINID %id * f %v\nXADD @ NOMKSTREAM * f %v\n\
                 XDEL @ %id\nXDEL @ %id %id\nXTRIM @ MAXLEN 9\nXTRIM @ MINID %id\nXSETID @ %id\n\
                 XGROUP CREATE @ g 0 MKSTREAM\nXGROUP CREATE @ h $ MKSTREAM\nXGROUP CREATECONSUMER @ g %m\nXGROUP SETID @ g 0\n\
-                XGROUP DELCONSUMER @ g %m\nXGROUP DESTROY @ h\nXREADGROUP GROUP g %m COUNT 2 STREAMS @ >\n\
-                XREADGROUP GROUP g %m COUNT 2 NOACK STREAMS @ >\nXREADGROUP GROUP g %m COUNT 2 STREAMS @ >\nXACK @ g %id\n\
-                XACK @ g %id %id\nXCLAIM @ g %m 0 %id\nXCLAIM @ g %m 0 %id JUSTID\nXAUTOCLAIM @ g %m 0 0 COUNT 2\nDEL @",
+                XGROUP DELCONSUMER @ g %m\nXGROUP DESTROY @ h\nXACK @ g %id\n\
+                XACK @ g %id %id\n\
+                EVAL \"redis.call('XGROUP','CREATECONSUMER',KEYS[1],'g',ARGV[1]) redis.call('XREADGROUP','GROUP','g',ARGV[1],'COUNT',2,'STREAMS',KEYS[1],'>')\" 1 @ %m\n\
+                EVAL \"redis.call('XGROUP','CREATECONSUMER',KEYS[1],'g',ARGV[1]) redis.call('XREADGROUP','GROUP','g',ARGV[1],'COUNT',2,'STREAMS',KEYS[1],'>')\" 1 @ %m\n\
+                EVAL \"redis.call('XGROUP','CREATECONSUMER',KEYS[1],'g',ARGV[1]) redis.call('XREADGROUP','GROUP','g',ARGV[1],'COUNT',2,'NOACK','STREAMS',KEYS[1],'>')\" 1 @ %m\n\
+                EVAL \"redis.call('XGROUP','CREATECONSUMER',KEYS[1],'g',ARGV[1]) redis.call('XCLAIM',KEYS[1],'g',ARGV[1],0,ARGV[2])\" 1 @ %m %id\n\
+                EVAL \"redis.call('XGROUP','CREATECONSUMER',KEYS[1],'g',ARGV[1]) redis.call('XCLAIM',KEYS[1],'g',ARGV[1],0,ARGV[2],'JUSTID')\" 1 @ %m %id\n\
+                EVAL \"redis.call('XGROUP','CREATECONSUMER',KEYS[1],'g',ARGV[1]) redis.call('XAUTOCLAIM',KEYS[1],'g',ARGV[1],0,'0','COUNT',2)\" 1 @ %m\n\
+                EVAL \"redis.call('XGROUP','CREATECONSUMER',KEYS[1],'g',ARGV[1]) redis.call('XAUTOCLAIM',KEYS[1],'g',ARGV[1],0,'0','COUNT',2)\" 1 @ %m\n\
+                DEL @",
         since_seven: "",
         since_nine: "",
     },
@@ -136,7 +144,7 @@ pub(super) fn fitting(class: &Class, origin: Flavor, peer: Flavor) -> Vec<&'stat
         lines.extend(class.since_nine.lines());
     }
     if origin.at_least_seven() != peer.at_least_seven() {
-        lines.retain(|line| !UNEQUAL.iter().any(|name| line.starts_with(name)));
+        lines.retain(|line| !UNEQUAL.iter().any(|name| line.contains(name)));
     }
     lines
 }
