@@ -1,5 +1,6 @@
 //! Concurrent writes: found from the order of the streams, resolved by the later update.
 
+pub mod departed;
 mod record;
 mod stamp;
 
