@@ -65,7 +65,7 @@ fn show(pair: &Pair, index: usize, fault: &Fault) -> Stance {
 
 /// How long to wait before the next try: twice as long as before, less a random part of up to a half, so that daemons
 /// do not come together.
-fn pause(pair: &Pair, tries: u32) -> Duration {
+pub fn pause(pair: &Pair, tries: u32) -> Duration {
     let retry = &pair.config.retry;
     let longest = retry.first.saturating_mul(1u32.checked_shl(tries.min(20)).unwrap_or(u32::MAX)).min(retry.most);
     longest.mul_f64(0.5 + fastrand::f64() / 2.0)

@@ -3,11 +3,12 @@
 //! * [`run`]: a pair, until it is told to stop; `link`: one direction, session after session.
 //! * `start` (with `fence`, `attach`, `names`): a session begins; `session`, `pump`: it works; `inquiry`: what a copy
 //!   has to ask; `sweep`: deletions after a copy.
-//! * `heartbeat`, `clock`: a region's pulse; `shared`: what these tasks know of each other; `client`: requests and replies.
+//! * `heartbeat`, `clock`: a region's pulse; `events`: what its server removes by itself; `shared`: what these tasks know of each other; `client`: requests and replies.
 
 mod attach;
 mod client;
 mod clock;
+mod events;
 mod fence;
 mod heartbeat;
 mod inquiry;
@@ -26,10 +27,14 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::engine::conflict::departed::{DeletePolicy, Deletes};
 use crate::engine::origin::ReservedKeys;
 use crate::engine::plan::Ordered;
 use crate::observe::{Board, Direction};
 use shared::{LinkState, Pair, RegionPulse};
+
+/// How deletes by the servers themselves are told.
+const DELETES: DeletePolicy = DeletePolicy { expiry: Deletes::Events, eviction: Deletes::Events };
 
 /// What the operator says at a start.
 #[derive(Debug, Clone, Copy, Default)]
@@ -59,6 +64,8 @@ pub async fn run(
         onto: Default::default(),
         reserved: ReservedKeys::new(config.pair.reserved_prefix.as_str(), config.pair.name.as_str()),
         config: Config::clone(&config),
+        departed: Default::default(),
+        fences: Default::default(),
         regions: [RegionPulse::new(epoch), RegionPulse::new(epoch)],
         links: [
             LinkState::new(Arc::clone(board.forward()), order(Direction::Forward)),
@@ -70,8 +77,10 @@ pub async fn run(
     let mut tasks = JoinSet::new();
     for index in [0, 1] {
         tasks.spawn(link::run(Arc::clone(&pair), index));
-        let pair = Arc::clone(&pair);
-        tasks.spawn(async move { heartbeat::run(&pair, index).await });
+        let beating = Arc::clone(&pair);
+        tasks.spawn(async move { heartbeat::run(&beating, index).await });
+        let watching = Arc::clone(&pair);
+        tasks.spawn(async move { events::run(&watching, index, DELETES).await });
     }
     let mut running = true;
     while running {

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 
 use super::clock::ServerClock;
 use crate::config::{Config, Region};
+use crate::engine::conflict::departed::SharedDeparted;
 use crate::engine::copy::onto::SharedOnto;
 use crate::engine::origin::{Marker, ReservedKeys};
 use crate::engine::plan::Ordered;
@@ -29,6 +30,10 @@ pub struct Pair {
     pub reserved: ReservedKeys,
     /// What is known of copies onto the two regions.
     pub onto: [SharedOnto; 2],
+    /// What the servers of the two regions have removed by themselves.
+    pub departed: [SharedDeparted; 2],
+    /// The fences between what they tell.
+    pub fences: [Fences; 2],
     /// The source of the forward link, then its target.
     pub regions: [RegionPulse; 2],
     /// The forward link, then the reverse one.
@@ -45,6 +50,15 @@ struct Settled {
     epoch: u64,
     id: u64,
     position: Position,
+}
+
+/// Fences between the events of one region; what they are about is in its [`Departed`](crate::engine::conflict::departed::Departed).
+#[derive(Debug, Default)]
+pub struct Fences {
+    /// Whoever has asked for one tells the task that sends them; one is sent every 100 ms in any case.
+    pub asked: Notify,
+    /// One was answered, or there are none any more.
+    pub answered: Notify,
 }
 
 /// One region's heartbeat and clock.
