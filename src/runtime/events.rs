@@ -4,22 +4,25 @@
 //! between the events and says which place of the stream it stands for. See [`crate::engine::conflict::departed`].
 
 use std::collections::VecDeque;
-use std::sync::PoisonError;
+use std::convert::Infallible;
+use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use redis_protocol::resp3::decode::complete::decode_bytes_mut;
-use redis_protocol::resp3::types::BytesFrame as Frame;
+use redis_protocol::resp3::types::{BytesFrame as Frame, Resp3Frame};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::client::{Client, elements, text};
 use super::link::pause;
-use super::shared::Pair;
-use crate::engine::conflict::departed::{DeletePolicy, Deletes, Departed, Why};
+use crate::config::{Region, Retry};
+use crate::engine::conflict::departed::{DeletePolicy, Deletes, Departed, SharedDeparted, Why};
 use crate::engine::source::Info;
 use crate::error::{Fault, Kind};
+use crate::observe::LinkBoard;
 use crate::wire::resp::push_command;
 
 /// How long a window of the stream may be: a fence is sent at least so often.
@@ -36,33 +39,109 @@ const FLAGS: [char; 3] = ['E', 'x', 'e'];
 const EVENTS: [(&str, Why); 3] =
     [("expired", Why::Expired), ("evicted", Why::Evicted), ("hexpired", Why::FieldsExpired)];
 
-/// Receives the events of region `index` (0 the forward link's source) until the daemon stops, where `policy` wants them.
-pub async fn run(pair: &Pair, index: usize, policy: DeletePolicy) {
-    let show = |deletes| pair.links[index].board.set_deletes(deletes);
-    if policy.expiry != Deletes::Events && policy.eviction != Deletes::Events {
-        return show(policy);
-    }
-    show(without_events(policy));
-    let watching = async {
+/// What receives the events of one region, and where it puts them.
+#[derive(Debug)]
+pub struct Watch<'a> {
+    /// The region.
+    pub region: &'a Region,
+    /// How long to wait between two tries.
+    pub retry: &'a Retry,
+    /// What is wanted.
+    pub policy: DeletePolicy,
+    /// What the server has removed by itself.
+    pub departed: &'a SharedDeparted,
+    /// Who asks for fences and waits for them.
+    pub fences: &'a Fences,
+    /// The link that reads the region: it shows what is in force.
+    pub board: &'a LinkBoard,
+}
+
+/// Fences between the events of one region: what they are about is in its [`Departed`].
+#[derive(Debug, Default)]
+pub struct Fences {
+    /// Whoever has asked for one tells the task that sends them; one is sent every 100 ms in any case.
+    pub asked: Notify,
+    /// One was answered, or there are none any more.
+    pub answered: Notify,
+}
+
+impl Watch<'_> {
+    /// Receives events for ever, where they are wanted; ends at once where they are not.
+    pub async fn run(&self) {
+        let without = without_events(self.policy);
+        self.board.set_deletes(without);
         let (mut tries, mut told) = (0u32, None);
-        loop {
-            let Err(fault) = watch(pair, index, policy).await else { return };
-            let was_in_force = pair.links[index].board.deletes() == policy;
-            departed(pair, index, Departed::lose);
-            pair.fences[index].answered.notify_waiters();
-            show(without_events(policy));
-            tries = if was_in_force { 0 } else { tries.saturating_add(1) };
+        while without != self.policy {
+            let Err(fault) = self.receive().await;
+            let was_in_force = self.board.deletes() == self.policy;
+            self.departed().lose();
+            self.fences.answered.notify_waiters();
+            self.board.set_deletes(without);
             if was_in_force || told != Some(fault.kind) {
-                warn(pair, index, &fault);
+                self.warn(&fault);
                 told = Some(fault.kind);
             }
-            tokio::time::sleep(pause(pair, tries)).await;
+            tries = if was_in_force { 0 } else { tries.saturating_add(1) };
+            tokio::time::sleep(pause(self.retry, tries)).await;
         }
-    };
-    tokio::select! {
-        () = watching => {}
-        () = pair.shutdown.cancelled() => {}
-        () = pair.superseded.cancelled() => {}
+    }
+
+    /// Receives events over one connection, until it fails.
+    async fn receive(&self) -> Result<Infallible, Fault> {
+        let mut client = Client::connect(self.region, self.region.primary()).await?;
+        demand(&mut client).await?;
+        let mut events = Events::new(client);
+        events.subscribe().await?;
+        let mut ticks = interval(FENCE_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let wanted = self.departed().wants_fence();
+            if wanted && events.fence_sent.is_none() {
+                events.send_fence().await?;
+            }
+            tokio::select! {
+                read = events.read() => read?,
+                _ = ticks.tick() => events.tick().await?,
+                () = self.fences.asked.notified() => {}
+            }
+            while let Some(told) = events.next()? {
+                match told {
+                    Told::Nothing => {}
+                    Told::Removed(why, database, key) => self.departed().note(why, database, &key),
+                    Told::Fence(info) => self.fenced(&info, &events.place)?,
+                }
+            }
+        }
+    }
+
+    /// A fence is answered.
+    fn fenced(&self, info: &str, place: &str) -> Result<(), Fault> {
+        let history = Info::parse(info).replication()?;
+        if !history.is_primary {
+            return Err(Fault::new(Kind::ReadOnly, format!("{place} is a replica")));
+        }
+        self.departed().fenced(history.id, history.offset);
+        self.fences.answered.notify_waiters();
+        if self.board.deletes() != self.policy {
+            self.board.set_deletes(self.policy);
+            let region = &self.region.name;
+            tracing::info!(%region, "keyspace events are in force: deletes by the server are told from those of clients");
+        }
+        Ok(())
+    }
+
+    fn departed(&self) -> MutexGuard<'_, Departed> {
+        self.departed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn warn(&self, fault: &Fault) {
+        tracing::warn!(
+            region = %self.region.name,
+            reason = %fault,
+            "keyspace events are not in force: deletes by the server are not told from those of clients, and keys are \
+             compared instead. See whether the server is reached, and allow the user HELLO, PSUBSCRIBE, CONFIG GET and \
+             CONFIG SET"
+        );
     }
 }
 
@@ -70,63 +149,6 @@ pub async fn run(pair: &Pair, index: usize, policy: DeletePolicy) {
 fn without_events(policy: DeletePolicy) -> DeletePolicy {
     let instead = |deletes| if deletes == Deletes::Events { Deletes::Compare } else { deletes };
     DeletePolicy { expiry: instead(policy.expiry), eviction: instead(policy.eviction) }
-}
-
-fn warn(pair: &Pair, index: usize, fault: &Fault) {
-    let region = &pair.source(index).name;
-    tracing::warn!(
-        %region,
-        reason = %fault,
-        "keyspace events are not in force: what this server deletes by itself is not told from what clients delete, \
-         and keys are compared instead. Allow the user HELLO, PSUBSCRIBE, CONFIG GET and CONFIG SET, \
-         or see whether the server is reached"
-    );
-}
-
-fn departed<T>(pair: &Pair, index: usize, act: impl FnOnce(&mut Departed) -> T) -> T {
-    act(&mut pair.departed[index].lock().unwrap_or_else(PoisonError::into_inner))
-}
-
-/// Receives events over one connection, until it fails.
-async fn watch(pair: &Pair, index: usize, policy: DeletePolicy) -> Result<(), Fault> {
-    let region = pair.source(index);
-    let mut client = Client::connect(region, region.primary()).await?;
-    demand(&mut client).await?;
-    let mut events = Events::new(client);
-    events.subscribe().await?;
-    let mut ticks = interval(FENCE_EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        let wanted = departed(pair, index, |departed| departed.wants_fence());
-        if wanted && events.fence_sent.is_none() {
-            events.send_fence().await?;
-        }
-        tokio::select! {
-            read = events.read() => read?,
-            _ = ticks.tick() => events.tick().await?,
-            () = pair.fences[index].asked.notified() => {}
-        }
-        while let Some(told) = events.next()? {
-            match told {
-                Told::Nothing => {}
-                Told::Removed(why, database, key) => {
-                    departed(pair, index, |departed| departed.note(why, database, &key))
-                }
-                Told::Fence(info) => {
-                    let history = Info::parse(&info).replication()?;
-                    if !history.is_primary {
-                        return Err(Fault::new(Kind::ReadOnly, format!("{} is a replica", events.place)));
-                    }
-                    departed(pair, index, |departed| departed.fenced(history.id, history.offset));
-                    pair.fences[index].answered.notify_waiters();
-                    if pair.links[index].board.deletes() != policy {
-                        pair.links[index].board.set_deletes(policy);
-                        tracing::info!(region = %region.name, "deletes by the server are told from those of clients, by keyspace events");
-                    }
-                }
-            }
-        }
-    }
 }
 
 /// Sees to it that the server tells; keeps what it tells already.
@@ -192,27 +214,28 @@ impl Events {
 
     /// Changes to RESP3 and subscribes.
     async fn subscribe(&mut self) -> Result<(), Fault> {
-        let patterns = EVENTS.map(|(event, _)| format!("__keyevent@*__:{event}"));
-        let mut out = Vec::new();
-        push_command(&mut out, &["HELLO", "3"]);
-        self.asked.push_back(Asked::Hello);
-        self.send(&out).await?;
-        let late = || Fault::new(Kind::TimedOut, format!("{} did not subscribe within 10 s", self.place));
-        let deadline = Instant::now() + PATIENCE;
-        let mut requested = false;
-        while self.subscribed < EVENTS.len() {
-            if self.asked.is_empty() && !requested {
-                let mut out = Vec::new();
-                push_command(&mut out, &[&["PSUBSCRIBE"], patterns.each_ref().map(String::as_str).as_slice()].concat());
-                self.send(&out).await?;
-                requested = true;
+        let late = Fault::new(Kind::TimedOut, format!("{} did not subscribe within 10 s", self.place));
+        let subscribing = async {
+            let mut out = Vec::new();
+            push_command(&mut out, &["HELLO", "3"]);
+            self.asked.push_back(Asked::Hello);
+            self.send(&out).await?;
+            while !self.asked.is_empty() {
+                self.read().await?;
+                self.next()?;
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            let late = late();
-            timeout(left, self.read()).await.unwrap_or(Err(late))?;
-            while self.next()?.is_some() {}
-        }
-        Ok(())
+            let patterns = EVENTS.map(|(event, _)| format!("__keyevent@*__:{event}"));
+            let [expired, evicted, fields] = &patterns;
+            out.clear();
+            push_command(&mut out, &["PSUBSCRIBE", expired, evicted, fields]);
+            self.send(&out).await?;
+            while self.subscribed < patterns.len() {
+                self.read().await?;
+                while self.next()?.is_some() {}
+            }
+            Ok(())
+        };
+        timeout(PATIENCE, subscribing).await.unwrap_or(Err(late))
     }
 
     /// Asks where in the stream the server is, and whether it still tells.
@@ -249,7 +272,8 @@ impl Events {
 
     /// The next thing that has arrived whole.
     fn next(&mut self) -> Result<Option<Told>, Fault> {
-        let bad = |what: &str| Fault::new(Kind::Protocol, format!("{} sent {what}", self.place));
+        let place = &self.place;
+        let bad = |what: &str| Fault::new(Kind::Protocol, format!("{place} sent {what}"));
         if self.input.is_empty() {
             return Ok(None);
         }

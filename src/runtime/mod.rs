@@ -8,7 +8,7 @@
 mod attach;
 mod client;
 mod clock;
-mod events;
+pub mod events;
 mod fence;
 mod heartbeat;
 mod inquiry;
@@ -80,7 +80,7 @@ pub async fn run(
         let beating = Arc::clone(&pair);
         tasks.spawn(async move { heartbeat::run(&beating, index).await });
         let watching = Arc::clone(&pair);
-        tasks.spawn(async move { events::run(&watching, index, DELETES).await });
+        tasks.spawn(async move { watch(&watching, index).await });
     }
     let mut running = true;
     while running {
@@ -102,5 +102,22 @@ pub async fn run(
             tracing::warn!("not everything was drained in time; the next start resumes where the targets say");
             Ok(())
         }
+    }
+}
+
+/// Receives the events of region `index` until the daemon stops.
+async fn watch(pair: &Pair, index: usize) {
+    let watch = events::Watch {
+        region: pair.source(index),
+        retry: &pair.config.retry,
+        policy: DELETES,
+        departed: &pair.departed[index],
+        fences: &pair.fences[index],
+        board: &pair.links[index].board,
+    };
+    tokio::select! {
+        () = watch.run() => {}
+        () = pair.shutdown.cancelled() => {}
+        () = pair.superseded.cancelled() => {}
     }
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use super::clock::ServerClock;
+use super::events::Fences;
 use crate::config::{Config, Region};
 use crate::engine::conflict::departed::SharedDeparted;
 use crate::engine::copy::onto::SharedOnto;
@@ -50,15 +51,6 @@ struct Settled {
     epoch: u64,
     id: u64,
     position: Position,
-}
-
-/// Fences between the events of one region; what they are about is in its [`Departed`](crate::engine::conflict::departed::Departed).
-#[derive(Debug, Default)]
-pub struct Fences {
-    /// Whoever has asked for one tells the task that sends them; one is sent every 100 ms in any case.
-    pub asked: Notify,
-    /// One was answered, or there are none any more.
-    pub answered: Notify,
 }
 
 /// One region's heartbeat and clock.

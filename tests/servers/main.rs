@@ -7,6 +7,7 @@ mod config_errors;
 mod cut;
 mod demo;
 mod echo;
+mod events;
 mod exactly_once;
 mod existing_keys;
 mod faults;
