@@ -70,7 +70,7 @@ pub enum Removed {
 }
 
 /// Who removed it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Verdict {
     /// No fence behind it is answered yet: ask for one, and again when it is.
     Pending,
