@@ -37,8 +37,9 @@ impl Replica {
         let stream = TcpStream::connect(("127.0.0.1", port)).await?;
         let nowhere = Position { replication_id: duet::engine::position::ReplicationId::NONE, offset: 0, database: 0 };
         let mut replica = Self { stream, input: Vec::new(), at: nowhere };
-        replica.stream.write_all(b"REPLCONF capa eof capa psync2\r\nPSYNC ? -1\r\n").await?;
+        replica.stream.write_all(b"REPLCONF capa eof capa psync2\r\n").await?;
         ensure!(replica.line().await? == "+OK");
+        replica.stream.write_all(b"PSYNC ? -1\r\n").await?;
         let line = replica.line().await?;
         let words: Vec<&str> = line.split(' ').collect();
         let ["+FULLRESYNC", id, offset] = words[..] else { bail!("PSYNC: {line}") };
