@@ -141,9 +141,11 @@ struct Watched {
 }
 
 impl Watched {
-    async fn start(flavor: Flavor) -> Result<Self> {
+    /// The replica comes first: a server without any begins a new history when it gets one.
+    async fn start(flavor: Flavor) -> Result<(Self, Replica)> {
         let args = ["--hz", "100", "--repl-diskless-sync", "yes"];
         let regions = Regions::start_with((flavor, &args), (flavor, &[])).await?;
+        let replica = Replica::attach(regions.west.port()).await?;
         let dir = tempfile::tempdir()?;
         let file = dir.path().join("pair.toml");
         std::fs::write(&file, regions.config(&More::default()))?;
@@ -159,7 +161,7 @@ impl Watched {
         let in_force = async || Ok((board.forward().deletes() == EVENTS).then_some(()));
         eventually("events to be in force", DEADLINE, in_force).await?;
         let client = regions.west.client().await?;
-        Ok(Self { regions, client, departed, fences, task })
+        Ok((Self { regions, client, departed, fences, task }, replica))
     }
 
     /// Who made it, as soon as it is decided.
@@ -220,7 +222,8 @@ async fn evict(client: &Client) -> Result<()> {
     for n in 0..KEYS {
         client.script(&format!("SET v{n} {value} EX 3600\nSET d{n} 1\nDEL d{n}")).await?;
     }
-    let used: i64 = client.info("memory", "used_memory").await?.context("no used_memory")?.parse()?;
+    let memory = async |field| anyhow::Ok(client.info("memory", field).await?.context("no figure")?.parse::<i64>()?);
+    let used = memory("used_memory").await? - memory("mem_not_counted_for_evict").await?;
     client.run(&format!("CONFIG SET maxmemory {}", used - 200_000)).await?;
     let evicted = async || Ok(client.info("stats", "evicted_keys").await?.filter(|keys| keys != "0"));
     eventually("keys to be evicted", DEADLINE, async || {
@@ -237,10 +240,9 @@ async fn evict(client: &Client) -> Result<()> {
 }
 
 async fn tells_them_apart(flavor: Flavor) -> Result<()> {
-    let server = Watched::start(flavor).await?;
+    let (server, mut replica) = Watched::start(flavor).await?;
     let setting = server.client.run("CONFIG GET notify-keyspace-events").await?;
     ensure!(format!("{setting:?}").contains("xeE"), "what was empty holds what is needed: {setting:?}");
-    let mut replica = Replica::attach(server.regions.west.port()).await?;
     delete_and_expire(&server).await?;
     evict(&server.client).await?;
     server.client.run("SET end 1").await?;
@@ -281,8 +283,7 @@ async fn every_delete_of_valkey_91_is_told() -> Result<()> {
 
 #[tokio::test]
 async fn expired_fields_are_told_from_deleted_ones() -> Result<()> {
-    let server = Watched::start(Valkey91).await?;
-    let mut replica = Replica::attach(server.regions.west.port()).await?;
+    let (server, mut replica) = Watched::start(Valkey91).await?;
     let client = &server.client;
     for n in 0..KEYS {
         client
@@ -331,8 +332,7 @@ async fn without_the_right_to_config_the_pair_streams_and_says_what_is_in_force(
 
 #[tokio::test]
 async fn what_happened_while_no_events_came_is_unknown() -> Result<()> {
-    let server = Watched::start(Redis70).await?;
-    let mut replica = Replica::attach(server.regions.west.port()).await?;
+    let (server, mut replica) = Watched::start(Redis70).await?;
     server.client.run("CONFIG SET notify-keyspace-events ''").await?;
     let lost = async || Ok((!watching(&server.departed)?).then_some(()));
     eventually("the change to be seen", DEADLINE, lost).await?;
