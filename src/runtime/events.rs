@@ -71,7 +71,10 @@ impl Watch<'_> {
         let without = without_events(self.policy);
         self.board.set_deletes(without);
         let (mut tries, mut told) = (0u32, None);
-        while without != self.policy {
+        if without == self.policy {
+            return;
+        }
+        loop {
             let Err(fault) = self.receive().await;
             let was_in_force = self.board.deletes() == self.policy;
             self.departed().lose();
