@@ -187,10 +187,11 @@ impl Window {
         for (database, name) in exchange.take_refused(self.region) {
             self.doubt(database, &name, exchange, found);
         }
-        self.forget(stable, found);
         if !self.suspended {
             self.judge(exchange, found);
         }
+        // Only now: what has become stable meanwhile may have met something in what was read with it.
+        self.forget(stable, found);
     }
 
     /// A session begins somewhere: nothing is judged until [`Self::resume`].

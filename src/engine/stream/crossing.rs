@@ -8,9 +8,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{Beginning, Now};
-use crate::command::{Class, Spec, Unit, lookup};
+use crate::command::{Access, Class, Spec, Unit, lookup};
 use crate::engine::conflict::{
-    Exchange, Executed, Found, Held, Mail, Note, Origin, Redo, SharedExchange, Stamp, StampClock, Window, hold,
+    Exchange, Executed, Found, Held, Mail, Name, Note, Origin, Redo, SharedExchange, Stamp, StampClock, Window, hold,
 };
 use crate::engine::origin::{Marker, Phase};
 use crate::engine::position::Position;
@@ -59,6 +59,8 @@ pub(super) struct Crossing {
     pub(super) must_close: bool,
     echo: Option<Echo>,
     placing: Option<u64>,
+    /// The server has deleted this key in the midst of the echo that is being read.
+    expired: Option<Name>,
     fence: Fence,
     epoch: u64,
     /// Transactions with mail that were not answered.
@@ -86,6 +88,7 @@ impl Crossing {
             must_close: false,
             echo: None,
             placing: None,
+            expired: None,
             fence: Fence::Waiting,
             epoch: 0,
             mailed: VecDeque::new(),
@@ -145,6 +148,20 @@ impl Crossing {
         self.echo.as_ref().is_some_and(|echo| echo.note != Note::Writes || self.window.is_watching())
     }
 
+    /// A request in the midst of an echo is read. A key whose time was over has been deleted by the server when our write came
+    /// to it, so that this met nothing: where it does not replace the value, the other region decides what the key is.
+    pub(super) fn echo_meets(&mut self, command: &Command<'_>, spec: &Spec, database: u32, by_the_server: bool) {
+        if let Some(name) = self.expired.take() {
+            let replaced = spec.keys(command).any(|used| used.key == name.1 && used.access == Access::Write);
+            if !replaced {
+                hold(&self.exchange).refused(self.region, name);
+            }
+        }
+        if by_the_server {
+            self.expired = Some((database, command.arg(1).to_vec()));
+        }
+    }
+
     /// A request of the other link was read.
     pub(super) fn echoed(&mut self, spec: &'static Spec, place: Range<usize>, buffer: &[u8], at: u64, database: u32) {
         let Some(echo) = &mut self.echo else { return };
@@ -164,6 +181,9 @@ impl Crossing {
 
     /// A place outside of any transaction was reached.
     pub(super) fn boundary(&mut self, place: Position) {
+        if let Some(name) = self.expired.take() {
+            hold(&self.exchange).refused(self.region, name);
+        }
         if let Some(echo) = self.echo.take() {
             let Marker { high, stamp_us, since, .. } = echo.marker;
             self.mail_came(&echo, place.offset);

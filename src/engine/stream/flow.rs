@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::crossing::Crossing;
+use super::local::is_deletion;
 use super::{Beginning, Event, Now, Rules};
 use crate::command::{Class, Spec, Unreserved, guess_key, lookup, without_reserved};
 use crate::engine::apply::Applier;
@@ -254,7 +255,12 @@ impl Flow {
             if let Some(marker) = Marker::parse(command.arg(2)) {
                 self.crossing.echo_goes_on(marker);
             }
-        } else if self.crossing.wants_echo() && !command.arg(1).starts_with(&self.keys.prefix) {
+            return;
+        }
+        let ours = command.arg(1).starts_with(&self.keys.prefix);
+        let by_the_server = is_deletion(spec) && !ours && command.name().iter().all(u8::is_ascii_uppercase);
+        self.crossing.echo_meets(command, spec, self.database, by_the_server);
+        if self.crossing.wants_echo() && !ours && !by_the_server {
             self.crossing.echoed(spec, place, reading.buffer, self.offset, self.database);
         }
     }

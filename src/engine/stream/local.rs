@@ -30,6 +30,10 @@ impl Flow {
         let written_ms = self.clock.at(self.offset, reading.now.source_ms, reading.now.beating);
         let replay = replay(command, spec, &Context { now_ms: written_ms, target: &self.rules.target });
         let database = self.database_there();
+        let replay = match replay {
+            Replay::Verbatim if is_deletion(spec) => Replay::Rewritten(told_apart(command), 1),
+            replay => replay,
+        };
         let (bytes, requests): (Bytes, u32) = match self.restored(command, spec, &replay) {
             Some(Ok(Instead { bytes, requests, lost })) => {
                 lost.into_iter().for_each(|why| self.set_aside(command, why));
@@ -152,7 +156,7 @@ impl Flow {
     fn push_value(&mut self, value: &Value) {
         let (database, name) = (&value.name.0, &value.name.1);
         let Some(payload) = &value.payload else {
-            return self.push_own(*database, &request(&[b"DEL".as_slice(), name]), 1);
+            return self.push_own(*database, &request(&[b"del".as_slice(), name]), 1);
         };
         let expires = value.expires_at_ms.unwrap_or(0).to_string();
         let restore = request(&[b"RESTORE".as_slice(), name, expires.as_bytes(), payload, b"REPLACE", b"ABSTTL"]);
@@ -210,6 +214,19 @@ impl Flow {
         let mut reading = Reading { buffer: bytes, now: reading.now, onto: reading.onto };
         self.local(&rest, spec, None, &mut reading);
     }
+}
+
+/// Whether it is the command that servers use for deletions of their own.
+pub(super) fn is_deletion(spec: &Spec) -> bool {
+    matches!(spec.name, "DEL" | "UNLINK")
+}
+
+/// A deletion with its name in small letters. A server that deletes a key by itself, even in the midst of our transaction,
+/// writes it in capitals.
+pub(super) fn told_apart(command: &Command<'_>) -> Vec<u8> {
+    let name = command.name().to_ascii_lowercase();
+    let arguments: Vec<&[u8]> = std::iter::once(name.as_slice()).chain(command.args().skip(1)).collect();
+    request(&arguments)
 }
 
 /// Whether an error is about the value that a key has, and not about the server.

@@ -295,7 +295,10 @@ impl Session {
                     other.marker_lost.set(true);
                 }
                 Event::Posted | Event::ValueWanted => {}
-                Event::Conflict(record) => crate::trace(|| format!("conflict {record:?}")),
+                Event::Conflict(record) => {
+                    crate::trace(|| format!("conflict {record:?}"));
+                    self.pair.world.borrow_mut().oracle.records.push(record);
+                }
                 Event::Unchecked(writes) => {
                     self.pair.world.borrow_mut().oracle.fail(format!("bounded: {writes} writes were not checked"));
                 }

@@ -9,6 +9,7 @@ use redis_protocol::resp2::types::BytesFrame;
 
 use super::client::{Client, elements, integer, sleep};
 use super::{Pair, REGIONS};
+use crate::server::Flavour;
 
 /// Reads values at region `index` for ever.
 pub async fn run(pair: Rc<Pair>, index: usize) {
@@ -34,12 +35,14 @@ async fn read(pair: &Pair, index: usize, wanted: &Wanted, client: &mut Option<Cl
     let Some(client) = client else { return Ok(()) };
     let nonce = pair.settings.reserved.nonce(REGIONS[index]);
     let (id, database, key) = (wanted.id.to_string(), wanted.name.0.to_string(), wanted.name.1.as_slice());
-    let requests: [&[&[u8]]; 6] = [
+    let absolute = pair.world.borrow().servers[index].flavour == Flavour::Redis70;
+    let requests: [&[&[u8]]; 7] = [
         &[b"MULTI"],
         &[b"PUBLISH", &nonce, id.as_bytes()],
         &[b"SELECT", database.as_bytes()],
         &[b"DUMP", key],
-        &[b"PEXPIRETIME", key],
+        &[if absolute { b"PEXPIRETIME".as_slice() } else { b"PTTL" }, key],
+        &[b"TIME"],
         &[b"EXEC"],
     ];
     let mut reply = None;
@@ -48,13 +51,18 @@ async fn read(pair: &Pair, index: usize, wanted: &Wanted, client: &mut Option<Cl
     }
     let bad = || Fault::new(Kind::Waiting, "the value was not told");
     let reply = reply.ok_or_else(bad)?;
-    let [_, _, dump, expiry] = elements(&reply) else { return Err(bad()) };
+    let [_, _, dump, expiry, time] = elements(&reply) else { return Err(bad()) };
     let payload = match dump {
         BytesFrame::BulkString(bytes) => Some(Bytes::copy_from_slice(bytes)),
         BytesFrame::Null => None,
         _ => return Err(bad()),
     };
+    let now_ms = match elements(time) {
+        [seconds, micros] => integer(seconds) * 1000 + integer(micros) / 1000,
+        _ => return Err(bad()),
+    };
     let expiry = integer(expiry);
-    hold(&pair.exchange).read(wanted.id, payload, (expiry >= 0).then_some(expiry));
+    let expires_at_ms = (expiry >= 0).then(|| if absolute { expiry } else { now_ms + expiry });
+    hold(&pair.exchange).read(wanted.id, payload, expires_at_ms);
     Ok(())
 }

@@ -132,6 +132,11 @@ impl Server {
     }
 
     fn run(&mut self, database: u32, args: &[Text], effects: &mut Vec<(u32, Vec<Text>)>) -> Reply {
+        // A name may be typed in any case; the stream has it as it was typed.
+        let typed = args;
+        let mut args = args.to_vec();
+        args[0].make_ascii_uppercase();
+        let args = args.as_slice();
         self.expire_lazily(database, args, effects);
         let context = Context { database, now_ms: self.now_ms, is_7: self.flavour == Flavour::Redis70 };
         let Done { reply, effect, touched } = execute(&mut self.keys, args, &context);
@@ -140,7 +145,7 @@ impl Server {
         self.ran += u64::from(!matches!(effect, Effect::None));
         match effect {
             Effect::None => {}
-            Effect::Verbatim => effects.push((database, args.to_vec())),
+            Effect::Verbatim => effects.push((database, typed.to_vec())),
             Effect::Rewritten(args) => effects.push((database, args)),
         }
         reply

@@ -200,6 +200,11 @@ pub fn execute(keys: &mut Keyspace, args: &[Text], context: &Context) -> Done {
         b"RENAME" | b"COPY" | b"SMOVE" | b"LMOVE" | b"RPOPLPUSH" | b"SUNIONSTORE" => {
             moves::execute(keys, args, context)
         }
+        b"TIME" => {
+            let bulk = |number: i64| Reply::Bulk(Some(number.to_string().into_bytes()));
+            let now = Reply::Array(vec![bulk(context.now_ms / 1000), bulk(context.now_ms % 1000 * 1000)]);
+            Done { reply: now, effect: Effect::None, touched: Vec::new() }
+        }
         b"PUBLISH" => Done { reply: Reply::Integer(0), effect: Effect::Verbatim, touched: Vec::new() },
         _ => keyspace::execute(keys, args, context),
     }
