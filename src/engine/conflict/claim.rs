@@ -51,8 +51,7 @@ pub enum Part {
 
 /// What `command` decides of the key that `used` names.
 pub fn claim<'a>(command: &Command<'a>, spec: &Spec, used: &KeyUse<'a>) -> Claimed<'a> {
-    let several = spec.keys(command).nth(1).is_some();
-    let alone = !several || is_a_list_of_keys(spec);
+    let alone = !is_of_several(spec, command);
     let family = spec.family();
     let claim = match used.access {
         Access::Read => Claim::Read,
@@ -113,9 +112,9 @@ fn whole(command: &Command<'_>) -> Vec<u8> {
     request(&arguments)
 }
 
-/// Commands whose keys have nothing to do with each other.
-pub fn is_a_list_of_keys(spec: &Spec) -> bool {
-    matches!(spec.name, "DEL" | "UNLINK" | "MSET")
+/// Whether what `command` does to one key depends on another one: not where it is a mere list of keys.
+pub fn is_of_several(spec: &Spec, command: &Command<'_>) -> bool {
+    spec.keys(command).nth(1).is_some() && !matches!(spec.name, "DEL" | "UNLINK" | "MSET")
 }
 
 fn keeps_lifetime(command: &Command<'_>, spec: &Spec) -> bool {

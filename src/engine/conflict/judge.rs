@@ -70,8 +70,11 @@ fn entangled(steps: &[Step<'_>]) -> Vec<usize> {
     }
     let mut latest_before: Option<Order> = None;
     let mut found = vec![false; steps.len()];
+    let mut out_of_order = false;
     for (index, step) in steps.iter().enumerate() {
-        found[index] = step.wiped || latest_before.is_some_and(|latest| latest > step.order);
+        // What comes to a value that is not as it should be takes that on.
+        out_of_order |= step.wiped || latest_before.is_some_and(|latest| latest > step.order);
+        found[index] = out_of_order;
         latest_before = latest_before.max(Some(step.order));
     }
     let mut earliest_after: Option<Order> = None;

@@ -344,6 +344,11 @@ impl Window {
             ask(log, self.region, database, name, exchange);
             found(Found::Wanted);
         }
+        let mut others = Vec::new();
+        log.spread(database, |database, key| others.push((database, key.to_vec())));
+        for (database, name) in others {
+            self.doubt(database, &name, exchange, found);
+        }
     }
 
     /// Drops what is stable.
@@ -395,6 +400,9 @@ impl Window {
                 Finding::Lost(record) => found(Found::Conflict(record)),
                 Finding::Doubt { database, key } => doubts.push((database, key.to_vec())),
             });
+            if log.waits != Waits::Nothing || !matches!(remedy, Remedy::None) {
+                log.spread(database, |database, key| doubts.push((database, key.to_vec())));
+            }
             if log.waits != Waits::Nothing {
                 continue;
             }

@@ -8,7 +8,7 @@ use super::crossing::{Written, spec_of};
 use super::flow::{Flow, Reading};
 use super::payload::{Instead, instead};
 use super::{Event, Now};
-use crate::command::{Access, Class, Context, Replay, Spec, Unit, replay};
+use crate::command::{Access, Class, Context, Replay, Spec, Unit, lookup, replay};
 use crate::engine::apply::Applied;
 use crate::engine::conflict::{self, Held, Mail, Note, Value};
 use crate::engine::copy::onto::{Effect, Write, hold};
@@ -30,10 +30,6 @@ impl Flow {
         let written_ms = self.clock.at(self.offset, reading.now.source_ms, reading.now.beating);
         let replay = replay(command, spec, &Context { now_ms: written_ms, target: &self.rules.target });
         let database = self.database_there();
-        let replay = match replay {
-            Replay::Verbatim if is_deletion(spec) => Replay::Rewritten(told_apart(command), 1),
-            replay => replay,
-        };
         let (bytes, requests): (Bytes, u32) = match self.restored(command, spec, &replay) {
             Some(Ok(Instead { bytes, requests, lost })) => {
                 lost.into_iter().for_each(|why| self.set_aside(command, why));
@@ -41,7 +37,7 @@ impl Flow {
             }
             Some(Err(why)) => return self.set_aside(command, why),
             None => match (replay, place) {
-                (Replay::Verbatim, Some(place)) => {
+                (Replay::Verbatim, Some(place)) if !is_deletion(spec) => {
                     if !reading.onto.is_quiet() && !self.is_past() {
                         let bytes = reading.buffer.get(place.clone()).unwrap_or_default();
                         self.tell(command, spec, Bytes::copy_from_slice(bytes), 1, reading);
@@ -52,7 +48,10 @@ impl Flow {
                     }
                     return;
                 }
-                (Replay::Verbatim, None) => (Bytes::copy_from_slice(reading.buffer), 1),
+                (Replay::Verbatim, place) => {
+                    let bytes = place.map_or(Some(reading.buffer), |place| reading.buffer.get(place));
+                    (Bytes::copy_from_slice(bytes.unwrap_or_default()), 1)
+                }
                 (Replay::Rewritten(bytes, requests), _) => (bytes.into(), requests as u32),
                 (Replay::Partial(bytes, requests, why), _) => {
                     self.set_aside(command, why.to_string());
@@ -61,6 +60,7 @@ impl Flow {
                 (Replay::SetAside(why), _) => return self.set_aside(command, why.to_string()),
             },
         };
+        let bytes = in_small_letters(bytes);
         if !reading.onto.is_quiet() && !self.is_past() {
             self.tell(command, spec, bytes.clone(), requests, reading);
         }
@@ -221,12 +221,19 @@ pub(super) fn is_deletion(spec: &Spec) -> bool {
     matches!(spec.name, "DEL" | "UNLINK")
 }
 
-/// A deletion with its name in small letters. A server that deletes a key by itself, even in the midst of our transaction,
-/// writes it in capitals.
-pub(super) fn told_apart(command: &Command<'_>) -> Vec<u8> {
+/// A request as it is, or a deletion with its name in small letters: a server that deletes a key by itself, even in the midst
+/// of our transaction, writes it in capitals.
+fn in_small_letters(bytes: Bytes) -> Bytes {
+    let mut reader = FrameReader::new();
+    let Ok(Some(length)) = reader.next(&bytes) else { return bytes };
+    let command = Command::new(&bytes, reader.arguments());
+    let capital = command.name().iter().any(u8::is_ascii_uppercase);
+    if length != bytes.len() || !capital || !lookup(command.name()).is_some_and(is_deletion) {
+        return bytes;
+    }
     let name = command.name().to_ascii_lowercase();
     let arguments: Vec<&[u8]> = std::iter::once(name.as_slice()).chain(command.args().skip(1)).collect();
-    request(&arguments)
+    request(&arguments).into()
 }
 
 /// Whether an error is about the value that a key has, and not about the server.
