@@ -100,6 +100,8 @@ struct Side {
     unanswered: usize,
     /// Everything that was on its way when the last session began has been read.
     ready: bool,
+    /// It has been judged, too. Until it is in both regions, nothing is stable.
+    judged: bool,
     refused: Vec<Name>,
     taken: Vec<(Name, u64)>,
     /// Mail that was sent, by its transaction, until that is seen in this region's stream.
@@ -130,6 +132,7 @@ impl Exchange {
             side.refused.clear();
             side.taken.clear();
             side.ready = false;
+            side.judged = false;
         }
         self.pins.retain(|_, (of, _)| *of != region);
         let side = &mut self.sides[region];
@@ -178,6 +181,11 @@ impl Exchange {
         self.sides[region].ready = true;
     }
 
+    /// What was on its way at `region` when the session began is judged.
+    pub fn set_judged(&mut self, region: usize) {
+        self.sides[region].judged = true;
+    }
+
     /// Whether both streams were.
     pub fn is_ready(&self) -> bool {
         self.sides.iter().all(|side| side.ready)
@@ -211,6 +219,9 @@ impl Exchange {
 
     /// `region` has executed the other region's writes up to `high`: what had been executed there before is stable.
     pub fn has_seen(&mut self, region: usize, high: u64) {
+        if !self.sides.iter().all(|side| side.judged) {
+            return;
+        }
         let side = &mut self.sides[region];
         while side.executed.front().is_some_and(|(_, place)| place.offset <= high) {
             if let Some((stable, place)) = side.executed.pop_front()

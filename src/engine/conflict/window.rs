@@ -189,6 +189,7 @@ impl Window {
         }
         if !self.suspended {
             self.judge(exchange, found);
+            exchange.set_judged(self.region);
         }
         // Only now: what has become stable meanwhile may have met something in what was read with it.
         self.forget(stable, found);
