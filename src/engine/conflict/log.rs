@@ -82,6 +82,15 @@ pub struct KeyLog {
     pub stable: usize,
 }
 
+/// From where on writes are meant.
+#[derive(Debug, Clone, Copy)]
+pub enum Since {
+    /// Later than this.
+    Stamp(Stamp),
+    /// Behind this place of the region's stream.
+    Place(u64),
+}
+
 /// What is to be done about one key.
 #[derive(Debug)]
 pub enum Remedy {
@@ -170,6 +179,30 @@ impl KeyLog {
                 doubt(used.database.unwrap_or(database), used.key);
             }
         }
+    }
+
+    /// The local writes since then that set or remove something whatever was there, as they may be executed again.
+    pub fn resets(&self, place: Place<'_>, since: Since) -> Vec<Redo> {
+        let mut redos = Vec::new();
+        for entry in self.entries.iter().filter(|entry| entry.local && entry.requests == 1) {
+            let Some(stamp) = entry.stamp else { continue };
+            let is_since = match since {
+                Since::Stamp(since) => stamp > since,
+                Since::Place(at) => entry.id > at,
+            };
+            let mut reader = FrameReader::new();
+            if !is_since || !matches!(reader.next(&entry.bytes), Ok(Some(_))) {
+                continue;
+            }
+            let command = Command::new(&entry.bytes, reader.arguments());
+            let claimed = step(entry, &command, place).claimed;
+            let resets = matches!(claimed.claim, Claim::Whole | Claim::Elements { .. } | Claim::Lifetime(_));
+            let request = narrow(&command, entry.spec, place.key, &Part::Key);
+            if let (true, Some(request)) = (resets && claimed.alone, request) {
+                redos.push(Redo { stamp, id: entry.id, database: place.database, request: request.into() });
+            }
+        }
+        redos
     }
 
     /// Judges what was executed; tells what to do, which other keys are in doubt, and which writes lost.

@@ -18,7 +18,7 @@ mod stamp;
 mod window;
 
 pub use exchange::{Exchange, MOST_VALUES, Mail, Name, SharedExchange, Value, Wanted, hold};
-pub use log::Redo;
+pub use log::{Redo, Since};
 pub use note::Note;
 pub use record::{Done, MOST_KEPT, Record, Side, Unit};
 pub use stamp::{Stamp, StampClock};

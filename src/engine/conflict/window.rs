@@ -9,8 +9,8 @@ use std::ops::Range;
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
-use super::exchange::{Exchange, Mail};
-use super::log::{Entry, Finding, KeyLog, Place, Remedy, Waits};
+use super::exchange::{Exchange, Mail, Name};
+use super::log::{Entry, Finding, KeyLog, Place, Redo, Remedy, Since, Waits};
 use super::record::{Done, Record, Side, Unit as Decided};
 use super::stamp::Stamp;
 use crate::command::{Access, Class, Spec, lookup};
@@ -193,6 +193,24 @@ impl Window {
         }
         // Only now: what has become stable meanwhile may have met something in what was read with it.
         self.forget(stable, found);
+    }
+
+    /// Clients' writes to a key that were sent and may have changed nothing at the other region, so that its stream does not
+    /// hold them: those later than `order` that may be executed twice.
+    pub fn unseen(&mut self, exchange: &Exchange, (database, name): (u32, &[u8]), since: Since) -> Vec<Redo> {
+        self.sort_in(exchange);
+        match self.logs.get(&self.key(database, name)) {
+            Some((log, ..)) => log.resets(Place { region: self.region, database, key: name }, since),
+            None => Vec::new(),
+        }
+    }
+
+    /// The keys that clients wrote in this part of the stream.
+    pub fn written(&mut self, exchange: &Exchange, part: Range<u64>) -> Vec<Name> {
+        self.sort_in(exchange);
+        let of_part = self.own.iter().filter(|(at, _)| part.start < *at && *at <= part.end);
+        let names = of_part.filter_map(|(_, key)| self.logs.get(key));
+        names.map(|(_, database, name)| (*database, name.to_vec())).collect()
     }
 
     /// A session begins somewhere: nothing is judged until [`Self::resume`].
@@ -462,7 +480,7 @@ fn entry(executed: &Executed, bytes: Bytes) -> Entry {
     let (local, saw, high) = match executed.origin {
         Origin::Local { .. } => (true, 0, 0),
         Origin::Echo { saw, high } => (false, saw, high),
-        Origin::Redone { .. } | Origin::Value { .. } => (false, 0, u64::MAX),
+        Origin::Redone { .. } | Origin::Value { .. } => (false, u64::MAX, u64::MAX),
     };
     Entry {
         stamp: executed.stamp,

@@ -10,7 +10,8 @@ use bytes::Bytes;
 use super::{Beginning, Now};
 use crate::command::{Access, Class, Spec, Unit, lookup};
 use crate::engine::conflict::{
-    Exchange, Executed, Found, Held, Mail, Name, Note, Origin, Redo, SharedExchange, Stamp, StampClock, Window, hold,
+    Exchange, Executed, Found, Held, Mail, Name, Note, Origin, Redo, SharedExchange, Since, Stamp, StampClock, Window,
+    hold,
 };
 use crate::engine::origin::{Marker, Phase};
 use crate::engine::position::Position;
@@ -329,6 +330,43 @@ impl Crossing {
     /// The region that is written.
     pub(super) fn target(&self) -> usize {
         1 - self.region
+    }
+
+    /// Something that was sent from this part of the stream failed at the target, and it is not known what.
+    pub(super) fn some_refused(&mut self, part: Range<u64>) {
+        let exchange = Arc::clone(&self.exchange);
+        let mut exchange = hold(&exchange);
+        for name in self.window.written(&exchange, part) {
+            exchange.refused(1 - self.region, name);
+        }
+    }
+
+    /// Mail for the target with what the source's clients wrote later to the same key and was sent already: what of that
+    /// changed nothing there is not known there, and would have changed something behind this.
+    pub(super) fn complete(&mut self, mail: Mail) -> Vec<Mail> {
+        let exchange = Arc::clone(&self.exchange);
+        let exchange = hold(&exchange);
+        match mail {
+            Mail::Again(mut redos) => {
+                let first = redos.iter().map(|redo| redo.stamp).min();
+                let key = redos.first().map(|redo| (redo.database, key_of(&redo.request)));
+                if let Some(((database, name), first)) = key.zip(first) {
+                    let unseen = self.window.unseen(&exchange, (database, &name), Since::Stamp(first));
+                    redos.extend(unseen);
+                    redos.sort_by_key(|redo| redo.stamp);
+                }
+                vec![Mail::Again(redos)]
+            }
+            Mail::Value(value) => {
+                let (database, name) = &value.name;
+                let unseen = self.window.unseen(&exchange, (*database, name), Since::Place(value.at));
+                let mut mail = vec![Mail::Value(value)];
+                if !unseen.is_empty() {
+                    mail.push(Mail::Again(unseen));
+                }
+                mail
+            }
+        }
     }
 
     /// The transaction `id` carries this mail.

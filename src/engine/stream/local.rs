@@ -121,35 +121,44 @@ impl Flow {
                 }
             }
             let mut taken: Vec<Mail> = Vec::new();
-            let mut items = Vec::new();
+            let mut items = 0;
             while let Some(mail) = {
-                let room = MOST_AGAIN.saturating_sub(items.len());
+                let room = MOST_AGAIN.saturating_sub(items);
                 conflict::hold(&exchange).take(target, room, taken.is_empty())
             } {
-                let is_value = matches!(mail, Mail::Value(_));
-                match &mail {
-                    Mail::Again(redos) => redos.iter().for_each(|redo| {
-                        items.push((redo.stamp, redo.id));
-                        self.push_own(redo.database, &redo.request, 1);
-                    }),
-                    Mail::Value(value) => self.push_value(value),
+                if let Mail::Again(redos) = &mail {
+                    items += redos.len();
                 }
-                taken.push(mail);
-                if is_value {
+                taken.extend(self.crossing.complete(mail));
+                if matches!(taken.first(), Some(Mail::Value(_))) {
                     break;
                 }
             }
-            self.applier.batch().note = match taken.first() {
-                Some(Mail::Value(value)) => Note::Value { at: value.at, covered: value.covered },
-                Some(Mail::Again(_)) | None => Note::Again(items),
-            };
-            if self.applier.batch().is_due() {
-                let id = self.applier.open_id();
-                self.crossing.mailed(id, taken);
-                self.close(now);
-            } else {
-                self.applier.batch().note = Note::Writes; // there was no form of the value that the target takes
+            self.send_mail(taken, now);
+        }
+    }
+
+    /// Sends mail in one transaction.
+    fn send_mail(&mut self, mail: Vec<Mail>, now: Now) {
+        let mut items = Vec::new();
+        let mut note = None;
+        for mail in &mail {
+            match mail {
+                Mail::Again(redos) => redos.iter().for_each(|redo| {
+                    items.push((redo.stamp, redo.id));
+                    self.push_own(redo.database, &redo.request, 1);
+                }),
+                Mail::Value(value) => {
+                    self.push_value(value);
+                    note = Some(Note::Value { at: value.at, covered: value.covered });
+                }
             }
+        }
+        if self.applier.batch().is_due() {
+            self.applier.batch().note = note.unwrap_or(Note::Again(items));
+            let id = self.applier.open_id();
+            self.crossing.mailed(id, mail);
+            self.close(now);
         }
     }
 
@@ -176,17 +185,20 @@ impl Flow {
     /// What failed inside of a transaction that the target executed: its key has another type there, or the like, so its
     /// value is taken from this region. What is left in `applied` could not be helped that way.
     pub(super) fn refused(&mut self, applied: &mut Applied) {
-        let mut exchange = conflict::hold(self.crossing.exchange());
+        let part = applied.checkpoint.since..applied.checkpoint.high.offset;
         applied.refusals.retain(|refusal| {
             let ours = refusal.written.iter().any(|key| key.starts_with(self.rules.reserved.prefix()));
-            let names = !refusal.written.is_empty() && refusal.command != "RESTORE";
-            let by_value = !ours && names && is_of_the_value(&refusal.error);
-            if by_value {
-                for key in &refusal.written {
-                    exchange.refused(self.crossing.target(), (refusal.database, key.clone()));
-                }
+            if ours || refusal.command == "RESTORE" || !is_of_the_value(&refusal.error) {
+                return true;
             }
-            !by_value
+            if refusal.written.is_empty() {
+                self.crossing.some_refused(part.clone());
+            }
+            for key in &refusal.written {
+                let name = (refusal.database, key.clone());
+                conflict::hold(self.crossing.exchange()).refused(self.crossing.target(), name);
+            }
+            false
         });
     }
 
