@@ -214,7 +214,7 @@ impl KeyLog {
     /// Judges what was executed; tells what to do, which other keys are in doubt, and which writes lost.
     pub fn judge(&mut self, place: Place<'_>, mut found: impl FnMut(Finding<'_>)) -> Remedy {
         // A region's own writes alone are in order, unless some were executed again.
-        if !self.entries.iter().any(|entry| !entry.local || entry.silent || entry.at != entry.id) {
+        if !self.entries.iter().any(|entry| !entry.local || entry.silent || entry.wiped || entry.at != entry.id) {
             return Remedy::None;
         }
         let mut readers: Vec<FrameReader> = Vec::with_capacity(self.entries.len());
