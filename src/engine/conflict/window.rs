@@ -263,7 +263,8 @@ impl Window {
             self.touched.push(*key);
         }
         let of_log = |(log, database, name): &(KeyLog, u32, Bytes)| {
-            let family = log.entries.iter().rev().find(|entry| entry.local)?.spec.family();
+            let families = log.entries.iter().rev().filter(|entry| entry.local).map(|entry| entry.spec.family());
+            let family = families.into_iter().find(|family| *family != 0)?;
             Some(((*database, name.to_vec()), family))
         };
         exchange.compare(region, self.logs.values().filter_map(of_log).collect());
