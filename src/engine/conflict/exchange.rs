@@ -105,6 +105,8 @@ struct Side {
     seen: Option<Position>,
     /// What the other region has executed of this one's writes: up to where, and where in its stream that stands.
     executed: VecDeque<(Position, Position)>,
+    /// Up to where the other region's writes were seen here.
+    sees: u64,
     /// The stamps of this region's writes by the end of their transactions, with where these begin.
     stamps: BTreeMap<u64, (u64, Stamp)>,
     /// To be executed at this region.
@@ -152,6 +154,7 @@ impl Exchange {
             side.families.clear();
             side.ready = false;
             side.judged = false;
+            side.sees = 0;
         }
         self.pins.retain(|_, (of, _)| *of != region);
         let side = &mut self.sides[region];
@@ -201,11 +204,6 @@ impl Exchange {
         self.sides[region].ready = true;
     }
 
-    /// What was on its way at `region` when the session began is judged.
-    pub fn set_judged(&mut self, region: usize) {
-        self.sides[region].judged = true;
-    }
-
     /// Whether both streams were.
     pub fn is_ready(&self) -> bool {
         self.sides.iter().all(|side| side.ready)
@@ -237,13 +235,21 @@ impl Exchange {
         }
     }
 
-    /// `region` has executed the other region's writes up to `high`: what had been executed there before is stable.
+    /// `region` has executed the other region's writes up to `high`.
     pub fn has_seen(&mut self, region: usize, high: u64) {
+        let side = &mut self.sides[region];
+        side.sees = side.sees.max(high);
+    }
+
+    /// Everything that was read of `region` is judged, and what follows from it pinned: what had been executed at the other
+    /// region before what was seen is stable.
+    pub fn advance(&mut self, region: usize) {
+        self.sides[region].judged = true;
         if !self.sides.iter().all(|side| side.judged) {
             return;
         }
         let side = &mut self.sides[region];
-        while side.executed.front().is_some_and(|(_, place)| place.offset <= high) {
+        while side.executed.front().is_some_and(|(_, place)| place.offset <= side.sees) {
             if let Some((stable, place)) = side.executed.pop_front()
                 && side.stable.is_none_or(|before| before.offset < stable.offset)
             {

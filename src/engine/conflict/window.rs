@@ -195,7 +195,6 @@ impl Window {
 
     /// Judges what was read, unless that has to wait; everything that follows from it goes into `exchange` or to `found`.
     pub fn settle(&mut self, exchange: &mut Exchange, found: &mut impl FnMut(Found)) {
-        let stable = exchange.stable(self.region);
         if self.echoes > 0 || !exchange.is_calm() {
             self.sort_in(exchange);
         }
@@ -209,10 +208,10 @@ impl Window {
                 self.doubt(database, &name, exchange, found);
             }
             self.judge(exchange, found);
-            exchange.set_judged(self.region);
+            exchange.advance(self.region);
         }
         // Only now: what has become stable meanwhile may have met something in what was read with it.
-        self.forget(stable, found);
+        self.forget(exchange.stable(self.region), found);
     }
 
     /// Clients' writes to a key that were sent and may have changed nothing at the other region, so that its stream does not
@@ -486,15 +485,15 @@ impl Window {
             if log.waits != Waits::Nothing || exchange.is_settling(database, &name) {
                 continue;
             }
-            let pin = log.pin.take();
             match remedy {
                 Remedy::None => {
+                    log.pin.take().into_iter().for_each(|pin| exchange.unpin(pin));
                     if log.unstable == 0 {
                         self.logs.remove(&key);
                     }
                 }
                 Remedy::Again(redos) => {
-                    log.pin = Some(exchange.pin(region));
+                    log.pin.get_or_insert_with(|| exchange.pin(region));
                     log.waits = Waits::Again;
                     exchange.post(region, Mail::Again(redos));
                     found(Found::Posted);
@@ -504,7 +503,6 @@ impl Window {
                     found(Found::Wanted);
                 }
             }
-            pin.into_iter().for_each(|pin| exchange.unpin(pin));
         }
         doubts.extend(tied.into_iter().flat_map(|key| self.tied(key)));
         for (database, name) in doubts {
