@@ -340,6 +340,11 @@ impl Exchange {
         self.settles.keys().map(|(database, name)| (*database, name.as_slice()))
     }
 
+    /// Whether the value of this key is being taken: until it has arrived, neither region repairs it.
+    pub fn is_settling(&self, database: u32, name: &[u8]) -> bool {
+        !self.settles.is_empty() && self.settles.contains_key(&(database, name.to_vec()))
+    }
+
     /// Values that are to be read at `region` now; `now_ms` counts from anywhere, and never back. And whether more are to be
     /// read later.
     pub fn wanted(&mut self, region: usize, now_ms: i64) -> (Vec<Wanted>, bool) {

@@ -47,6 +47,8 @@ pub struct Redo {
     pub stamp: Stamp,
     /// Its name at the region, see [`Entry::id`].
     pub id: u64,
+    /// For a write of the other region: its transaction holds that one's writes up to here.
+    pub high: u64,
     /// Its database.
     pub database: u32,
     /// One request.
@@ -145,8 +147,11 @@ impl KeyLog {
     }
 
     /// The other region has taken our value as it was at `at`.
-    pub fn taken(&mut self, at: u64) {
+    /// Tells whether it is not the same any more: whether something was executed again here since, which the other region did
+    /// not see.
+    pub fn taken(&mut self, at: u64) -> bool {
         self.entries.retain(|entry| entry.at > at);
+        self.entries.iter().any(|entry| entry.at != entry.id)
     }
 
     /// Drops the oldest executions, up to `stable` of this region's stream, that stand in order before all others.
@@ -199,7 +204,8 @@ impl KeyLog {
             let resets = matches!(claimed.claim, Claim::Whole | Claim::Elements { .. } | Claim::Lifetime(_));
             let request = narrow(&command, entry.spec, place.key, &Part::Key);
             if let (true, Some(request)) = (resets && claimed.alone, request) {
-                redos.push(Redo { stamp, id: entry.id, database: place.database, request: request.into() });
+                let (id, database) = (entry.id, place.database);
+                redos.push(Redo { stamp, id, high: id, database, request: request.into() });
             }
         }
         redos
@@ -207,7 +213,8 @@ impl KeyLog {
 
     /// Judges what was executed; tells what to do, which other keys are in doubt, and which writes lost.
     pub fn judge(&mut self, place: Place<'_>, mut found: impl FnMut(Finding<'_>)) -> Remedy {
-        if !self.entries.iter().any(|entry| !entry.local || entry.silent) {
+        // A region's own writes alone are in order, unless some were executed again.
+        if !self.entries.iter().any(|entry| !entry.local || entry.silent || entry.wiped || entry.at != entry.id) {
             return Remedy::None;
         }
         let mut readers: Vec<FrameReader> = Vec::with_capacity(self.entries.len());
@@ -296,7 +303,8 @@ fn redos(entries: &[Entry], commands: &[Command<'_>], parts: &[(usize, Part)], p
     let redo = |(index, part): &(usize, Part)| {
         let (entry, command) = (&entries[*index], &commands[*index]);
         let request = narrow(command, entry.spec, place.key, part)?;
-        Some(Redo { stamp: entry.stamp?, id: entry.id, database: place.database, request: request.into() })
+        let (stamp, id, high) = (entry.stamp?, entry.id, entry.high);
+        Some(Redo { stamp, id, high, database: place.database, request: request.into() })
     };
     match parts.iter().map(redo).collect::<Option<Vec<Redo>>>() {
         Some(redos) => Remedy::Again(redos),

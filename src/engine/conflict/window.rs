@@ -48,10 +48,14 @@ pub enum Origin {
         /// Its transaction holds that one's writes up to here.
         high: u64,
     },
-    /// One of either region that was executed again; its first execution stands at `id`.
+    /// One of either region that was executed again.
     Redone {
         /// Where its first execution stands.
         id: u64,
+        /// Whether a client of this region wrote it.
+        local: bool,
+        /// Where not: its first transaction held that region's writes up to here.
+        high: u64,
     },
     /// The other region's value of a key.
     Value {
@@ -181,8 +185,10 @@ impl Window {
         if self.echoes > 0 || !exchange.is_calm() {
             self.sort_in(exchange);
         }
-        for (key, at) in exchange.take_taken(self.region) {
-            self.taken(self.key(key.0, &key.1), at);
+        for ((database, name), at) in exchange.take_taken(self.region) {
+            if self.taken(self.key(database, &name), at) {
+                self.doubt(database, &name, exchange, found);
+            }
         }
         for (database, name) in exchange.take_refused(self.region) {
             self.doubt(database, &name, exchange, found);
@@ -275,7 +281,7 @@ impl Window {
     fn note(&mut self, executed: &Executed, database: u32, name: &[u8], replaces: bool, bytes: &Bytes) {
         let key = self.key(database, name);
         let entry = entry(executed, bytes.clone());
-        let is_local = entry.local;
+        let is_local = matches!(executed.origin, Origin::Local { .. });
         if !is_local && !self.logs.contains_key(&key) && !self.was_flushed(key, database, name, entry.saw) {
             return;
         }
@@ -343,15 +349,15 @@ impl Window {
         }
     }
 
-    /// Our value was put at the other region.
-    fn taken(&mut self, key: Key, at: u64) {
-        let Some((log, ..)) = self.logs.get_mut(&key) else { return };
-        log.taken(at);
-        log.unstable = log.entries.iter().filter(|entry| entry.local).count();
+    /// Our value was put at the other region. Tells whether ours is another one by now.
+    fn taken(&mut self, key: Key, at: u64) -> bool {
+        let Some((log, ..)) = self.logs.get_mut(&key) else { return false };
+        let changed = log.taken(at);
         if log.waits == Waits::Value {
             log.waits = Waits::Nothing;
         }
         self.touched.push(key);
+        changed
     }
 
     /// A key must be made equal by its value, whatever its log says.
@@ -422,7 +428,7 @@ impl Window {
             if log.waits != Waits::Nothing || !matches!(remedy, Remedy::None) {
                 log.spread(database, |database, key| doubts.push((database, key.to_vec())));
             }
-            if log.waits != Waits::Nothing {
+            if log.waits != Waits::Nothing || exchange.is_settling(database, &name) {
                 continue;
             }
             let pin = log.pin.take();
@@ -480,11 +486,12 @@ fn entry(executed: &Executed, bytes: Bytes) -> Entry {
     let (local, saw, high) = match executed.origin {
         Origin::Local { .. } => (true, 0, 0),
         Origin::Echo { saw, high } => (false, saw, high),
-        Origin::Redone { .. } | Origin::Value { .. } => (false, u64::MAX, u64::MAX),
+        Origin::Redone { local, high, .. } => (local, u64::MAX, high),
+        Origin::Value { .. } => (false, u64::MAX, u64::MAX),
     };
     Entry {
         stamp: executed.stamp,
-        id: if let Origin::Redone { id } = executed.origin { id } else { executed.at },
+        id: if let Origin::Redone { id, .. } = executed.origin { id } else { executed.at },
         at: executed.at,
         local,
         saw,

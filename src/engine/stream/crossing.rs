@@ -236,7 +236,8 @@ impl Crossing {
                 }
                 Note::Again(items) if items.len() == echo.requests.len() => {
                     let (stamp, id) = items[index];
-                    let redo = Redo { stamp, id, database: request.database, request: bytes.clone() };
+                    let (high, database) = (u64::MAX, request.database);
+                    let redo = Redo { stamp, id, high, database, request: bytes.clone() };
                     self.redone(redo, request.at);
                 }
                 // Which of them changed nothing can't be told: the value decides.
@@ -247,9 +248,10 @@ impl Crossing {
     }
 
     fn redone(&mut self, redo: Redo, at: u64) {
-        let Redo { stamp, id, database, request } = redo;
+        let Redo { stamp, id, high, database, request } = redo;
         let Some(spec) = spec_of(&request) else { return };
-        let (held, origin) = (Held::Own(request), Origin::Redone { id });
+        let local = stamp.rank == self.ranks[self.region];
+        let (held, origin) = (Held::Own(request), Origin::Redone { id, local, high });
         self.window.push(Executed { at, database, spec, held, requests: 1, stamp: Some(stamp), origin });
     }
 
