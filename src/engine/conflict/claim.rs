@@ -55,12 +55,17 @@ pub fn claim<'a>(command: &Command<'a>, spec: &Spec, used: &KeyUse<'a>) -> Claim
     let family = spec.family();
     let claim = match used.access {
         Access::Read => Claim::Read,
-        Access::Write if keeps_lifetime(command, spec) => Claim::Sequence,
-        Access::Write => Claim::Whole,
+        Access::Write if replaces(command, spec, used) => Claim::Whole,
+        Access::Write => Claim::Sequence,
         Access::ReadWrite if depends(command, spec) => Claim::Sequence,
         Access::ReadWrite => of_unit(command, spec),
     };
     Claimed { claim, alone, family: if matches!(spec.name, "DEL" | "UNLINK" | "RESTORE") { 0 } else { family } }
+}
+
+/// Whether `command` sets or removes the whole value of the key that `used` names.
+pub fn replaces(command: &Command<'_>, spec: &Spec, used: &KeyUse<'_>) -> bool {
+    used.access == Access::Write && !keeps_lifetime(command, spec)
 }
 
 /// `command` as it concerns only `key`, and only `part` of it; `None` where there is no such form.

@@ -136,14 +136,15 @@ impl Exchange {
         }
         self.pins.retain(|_, (of, _)| *of != region);
         let side = &mut self.sides[region];
-        let continues = !fresh && side.stable.is_some_and(|stable| stable.offset >= position.offset);
-        if !continues {
+        if fresh {
             side.stable = Some(position);
             side.seen = None;
             side.executed.clear();
             side.stamps.clear();
             self.sides[1 - region].seen = Some(position);
             self.sides[1 - region].executed.clear();
+        } else if side.stable.is_none_or(|stable| stable.offset < position.offset) {
+            side.stable = Some(position);
         }
         let side = &mut self.sides[region];
         let _later = side.stamps.split_off(&(high + 1));

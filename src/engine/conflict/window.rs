@@ -9,11 +9,12 @@ use std::ops::Range;
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
+use super::claim::replaces;
 use super::exchange::{Exchange, Mail, Name};
 use super::log::{Entry, Finding, KeyLog, Place, Redo, Remedy, Since, Waits};
 use super::record::{Done, Record, Side, Unit as Decided};
 use super::stamp::Stamp;
-use crate::command::{Access, Class, Spec, lookup};
+use crate::command::{Class, Spec, lookup};
 use crate::wire::resp::{Command, FrameReader, command as request};
 
 /// Bytes of writes that are kept at most; beyond it the oldest are forgotten, and that is said.
@@ -272,7 +273,7 @@ impl Window {
             }
             for used in executed.spec.keys(&command) {
                 let database = used.database.unwrap_or(executed.database);
-                let replaces = used.access == Access::Write && executed.requests == 1;
+                let replaces = executed.requests == 1 && replaces(&command, executed.spec, &used);
                 self.note(&executed, database, used.key, replaces, &bytes);
             }
         }
