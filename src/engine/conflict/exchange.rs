@@ -103,6 +103,8 @@ struct Side {
     /// It has been judged, too. Until it is in both regions, nothing is stable.
     judged: bool,
     refused: Vec<Name>,
+    /// What clients here have written when the streams were read up to their ends, by the type of value; nothing after that.
+    families: HashMap<Name, u8>,
     taken: Vec<(Name, u64)>,
     /// Mail that was sent, by its transaction, until that is seen in this region's stream.
     on_its_way: BTreeMap<u64, Vec<Mail>>,
@@ -126,11 +128,15 @@ impl Exchange {
     /// from an earlier session.
     pub fn begin(&mut self, region: usize, position: Position, high: u64, fresh: bool) {
         self.epoch += 1;
-        self.settles.clear();
+        for (name, settle) in self.settles.drain() {
+            for (side, _) in self.sides.iter_mut().zip(settle.doubted).filter(|(_, doubted)| doubted.is_some()) {
+                side.refused.push(name.clone());
+            }
+        }
         for side in &mut self.sides {
             side.mail.clear();
-            side.refused.clear();
             side.taken.clear();
+            side.families.clear();
             side.ready = false;
             side.judged = false;
         }
@@ -321,6 +327,20 @@ impl Exchange {
     /// `region` refused a write to this key inside of a transaction that it executed.
     pub fn refused(&mut self, region: usize, name: Name) {
         self.sides[region].refused.push(name);
+    }
+
+    /// Clients of `region` had written these keys, as values of these types, when its stream was read up to where it ended when
+    /// the session began. A write to a value of another type fails, and leaves no trace in the stream: whoever knew of it may
+    /// be gone. So both are compared.
+    pub fn compare(&mut self, region: usize, families: HashMap<Name, u8>) {
+        let other = std::mem::take(&mut self.sides[1 - region].families);
+        if other.is_empty() {
+            self.sides[region].families = families;
+            return;
+        }
+        let clash = |name: &Name, family: u8| other.get(name).is_some_and(|theirs| *theirs != family);
+        let clashes = families.into_iter().filter(|(name, family)| clash(name, *family)).map(|(name, _)| name);
+        self.sides[region].refused.extend(clashes);
     }
 
     /// What [`Self::refused`] was told.

@@ -45,7 +45,7 @@ pub struct Entry {
 pub struct Redo {
     /// When it was written.
     pub stamp: Stamp,
-    /// Its name at the region, see [`Entry::id`].
+    /// Its name at the region, see [`Entry::id`]; [`UNSEEN`] where that is not known.
     pub id: u64,
     /// For a write of the other region: its transaction holds that one's writes up to here.
     pub high: u64,
@@ -83,6 +83,10 @@ pub struct KeyLog {
     /// Local entries that became stable since entries were last dropped.
     pub stable: usize,
 }
+
+/// The name of a write of the other region that may have changed nothing here, so that the stream does not hold it. Of
+/// what was written with it, nothing before it can have made what it removes.
+pub const UNSEEN: u64 = 0;
 
 /// From where on writes are meant.
 #[derive(Debug, Clone, Copy)]
@@ -127,16 +131,20 @@ impl KeyLog {
 
     /// A write was executed again, whole or in part: it counts from here on.
     pub fn redone(&mut self, again: Entry) {
-        let of_same = |before: &Entry| before.id == again.id && before.stamp == again.stamp;
+        let of_same = |before: &Entry| {
+            let known = before.stamp.is_none() || before.stamp == again.stamp;
+            let seen = again.id == UNSEEN && !before.local && before.bytes == again.bytes;
+            known && (before.id == again.id || seen)
+        };
         let Some(index) = self.entries.iter().position(of_same) else { return self.entries.push(again) };
-        let Entry { local, saw, high, spec, .. } = self.entries[index];
+        let Entry { id, local, saw, high, spec, .. } = self.entries[index];
         // A part stands beside the rest of it, unless the rest adds to numbers: these have one element each.
         let is_all =
             self.entries[index].bytes == again.bytes || matches!(spec.unit, crate::command::Unit::ElementCounter(_));
         if is_all {
             self.entries.remove(index);
         }
-        self.entries.push(Entry { local, saw, high, recorded: true, ..again });
+        self.entries.push(Entry { id, local, saw, high, recorded: true, ..again });
     }
 
     /// The key was replaced by the other region's value, which holds that region's writes before `at` and ours before
@@ -204,8 +212,8 @@ impl KeyLog {
             let resets = matches!(claimed.claim, Claim::Whole | Claim::Elements { .. } | Claim::Lifetime(_));
             let request = narrow(&command, entry.spec, place.key, &Part::Key);
             if let (true, Some(request)) = (resets && claimed.alone, request) {
-                let (id, database) = (entry.id, place.database);
-                redos.push(Redo { stamp, id, high: id, database, request: request.into() });
+                let (high, database) = (entry.id, place.database);
+                redos.push(Redo { stamp, id: UNSEEN, high, database, request: request.into() });
             }
         }
         redos

@@ -191,10 +191,10 @@ impl Window {
                 self.doubt(database, &name, exchange, found);
             }
         }
-        for (database, name) in exchange.take_refused(self.region) {
-            self.doubt(database, &name, exchange, found);
-        }
         if !self.suspended {
+            for (database, name) in exchange.take_refused(self.region) {
+                self.doubt(database, &name, exchange, found);
+            }
             self.judge(exchange, found);
             exchange.set_judged(self.region);
         }
@@ -243,6 +243,11 @@ impl Window {
             log.waits = Waits::Nothing;
             self.touched.push(*key);
         }
+        let of_log = |(log, database, name): &(KeyLog, u32, Bytes)| {
+            let family = log.entries.iter().rev().find(|entry| entry.local)?.spec.family();
+            Some(((*database, name.to_vec()), family))
+        };
+        exchange.compare(region, self.logs.values().filter_map(of_log).collect());
     }
 
     fn key(&self, database: u32, name: &[u8]) -> Key {

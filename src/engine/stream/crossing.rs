@@ -354,7 +354,7 @@ impl Crossing {
                 let key = redos.first().map(|redo| (redo.database, key_of(&redo.request)));
                 if let Some(((database, name), first)) = key.zip(first) {
                     let unseen = self.window.unseen(&exchange, (database, &name), Since::Stamp(first));
-                    redos.extend(unseen);
+                    redos.splice(0..0, unseen);
                     redos.sort_by_key(|redo| redo.stamp);
                 }
                 vec![Mail::Again(redos)]
