@@ -68,6 +68,18 @@ pub fn replaces(command: &Command<'_>, spec: &Spec, used: &KeyUse<'_>) -> bool {
     used.access == Access::Write && !keeps_lifetime(command, spec)
 }
 
+/// Whether `command` sets a time to live; nothing where it leaves that as it is. One that replaces the value and sets none
+/// counts as leaving it.
+pub fn lifetime_of(spec: &Spec, command: &Command<'_>) -> Option<bool> {
+    match spec.unit_of(command) {
+        Unit::Lifetime => Some(spec.name != "PERSIST"),
+        Unit::Whole if spec.name == "SET" && command.len() > 4 => Some(true),
+        Unit::Whole if spec.name == "RESTORE" => Some(true),
+        _ if keeps_lifetime(command, spec) => Some(false),
+        _ => None,
+    }
+}
+
 /// `command` as it concerns only `key`, and only `part` of it; `None` where there is no such form.
 pub fn narrow(command: &Command<'_>, spec: &Spec, key: &[u8], part: &Part) -> Option<Vec<u8>> {
     match part {

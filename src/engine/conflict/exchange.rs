@@ -52,6 +52,8 @@ pub struct Value {
     pub at: u64,
     /// Up to where that region had executed this one's writes then.
     pub covered: u64,
+    /// It is later than anything before this.
+    pub floor: Option<Stamp>,
 }
 
 /// A key whose value is to be made equal.
@@ -70,8 +72,19 @@ struct Taking {
     id: u64,
     from: usize,
     read: Option<(Option<Bytes>, Option<i64>)>,
-    placed: Option<(u64, u64)>,
+    placed: Option<Placed>,
     posted: bool,
+}
+
+/// Where a value was taken.
+#[derive(Debug, Clone, Copy)]
+pub struct Placed {
+    /// In the stream of its region.
+    pub at: u64,
+    /// Up to where that region had executed the other one's writes then.
+    pub covered: u64,
+    /// It is later than anything before this.
+    pub floor: Option<Stamp>,
 }
 
 /// A value that somebody has to read at a region.
@@ -415,11 +428,10 @@ impl Exchange {
         self.post_value(id)
     }
 
-    /// The nonce `id` stands before `at` in the stream of its region, which had executed the other region's writes up to
-    /// `covered`. Tells the region that the value is posted for.
-    pub fn placed(&mut self, id: u64, at: u64, covered: u64) -> Option<usize> {
+    /// The nonce `id` was found. Tells the region that the value is posted for.
+    pub fn placed(&mut self, id: u64, placed: Placed) -> Option<usize> {
         let (_, settle) = self.by_id(id)?;
-        settle.taking.as_mut()?.placed = Some((at, covered));
+        settle.taking.as_mut()?.placed = Some(placed);
         self.post_value(id)
     }
 
@@ -429,7 +441,7 @@ impl Exchange {
             settle
                 .taking
                 .as_ref()
-                .is_some_and(|taking| taking.posted && taking.placed.is_some_and(|placed| placed.0 == at))
+                .is_some_and(|taking| taking.posted && taking.placed.is_some_and(|placed| placed.at == at))
         };
         if !self.settles.get(name).is_some_and(of_it) {
             return None;
@@ -447,6 +459,11 @@ impl Exchange {
         std::mem::take(&mut self.sides[region].taken)
     }
 
+    /// The key whose value is taken under this number.
+    pub fn name_of(&mut self, id: u64) -> Option<Name> {
+        self.by_id(id).map(|(name, _)| name.clone())
+    }
+
     fn by_id(&mut self, id: u64) -> Option<(&Name, &mut Settle)> {
         self.settles.iter_mut().find(|(_, settle)| settle.taking.as_ref().is_some_and(|taking| taking.id == id))
     }
@@ -455,11 +472,11 @@ impl Exchange {
         let (name, settle) = self.by_id(id)?;
         let name = name.clone();
         let taking = settle.taking.as_mut()?;
-        let (at, covered) = taking.placed?;
+        let Placed { at, covered, floor } = taking.placed?;
         let (payload, expires_at_ms) = taking.read.take()?;
         taking.posted = true;
         let region = 1 - taking.from;
-        self.post(region, Mail::Value(Value { name, payload, expires_at_ms, at, covered }));
+        self.post(region, Mail::Value(Value { name, payload, expires_at_ms, at, covered, floor }));
         Some(region)
     }
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::claim::{Claim, Claimed, Part, claim, is_of_several, narrow};
+use super::claim::{Claim, Claimed, Part, claim, is_of_several, lifetime_of, narrow};
 use super::judge::{Judgement, Order, Step, Verdict, judge};
 use super::record::{Done, MOST_KEPT, Record, Side, Unit};
 use super::stamp::Stamp;
@@ -38,6 +38,8 @@ pub struct Entry {
     pub recorded: bool,
     /// It was told that this left other keys in doubt.
     pub told: bool,
+    /// It sets or removes the whole value.
+    pub replaces: bool,
 }
 
 /// A write that is to be executed again.
@@ -78,6 +80,8 @@ pub struct KeyLog {
     pub waits: Waits,
     /// Holds the checkpoints back while it waits.
     pub pin: Option<u64>,
+    /// The other region has taken its value, so that it must not be made another one by executing writes before that again.
+    pub based: bool,
     /// How often its value was taken from the other region in one go.
     pub rounds: u32,
     /// Local entries that became stable since entries were last dropped.
@@ -120,10 +124,10 @@ pub struct Place<'a> {
 }
 
 impl KeyLog {
-    /// Appends an execution. One that `replaces` the value makes those before it forgotten that are not later, and of which
+    /// Appends an execution. One that replaces the value makes those before it forgotten that are not later, and of which
     /// nothing is left to record.
-    pub fn append(&mut self, entry: Entry, replaces: bool) {
-        if replaces && entry.stamp.is_some() {
+    pub fn append(&mut self, entry: Entry) {
+        if entry.replaces && entry.stamp.is_some() {
             self.entries.retain(|before| !covers(&entry, before));
         }
         self.entries.push(entry);
@@ -148,9 +152,11 @@ impl KeyLog {
     }
 
     /// The key was replaced by the other region's value, which holds that region's writes before `at` and ours before
-    /// `covered`.
-    pub fn replaced(&mut self, at: u64, covered: u64) {
-        self.entries.retain(|entry| if entry.local { entry.id > covered } else { entry.high > at });
+    /// `covered`, and is later than anything before `floor`.
+    pub fn replaced(&mut self, at: u64, covered: u64, floor: Option<Stamp>) {
+        let above = |entry: &Entry| entry.stamp.is_none_or(|stamp| floor.is_none_or(|floor| stamp > floor));
+        self.entries.retain(|entry| above(entry) && if entry.local { entry.id > covered } else { entry.high > at });
+        self.based = false;
         self.entries.iter_mut().for_each(|entry| entry.wiped = true);
     }
 
@@ -158,8 +164,16 @@ impl KeyLog {
     /// Tells whether it is not the same any more: whether something was executed again here since, which the other region did
     /// not see.
     pub fn taken(&mut self, at: u64) -> bool {
-        self.entries.retain(|entry| entry.at > at);
-        self.entries.iter().any(|entry| entry.at != entry.id)
+        let floor = self.floor(at);
+        self.entries.retain(|entry| entry.at > at || entry.stamp.is_some_and(|stamp| Some(stamp) >= floor));
+        self.based = true;
+        self.entries.iter().any(|entry| entry.at > at && entry.at != entry.id)
+    }
+
+    /// The stamp of the latest execution before `at` that set or removed the whole value: what is earlier and comes later
+    /// changes nothing of it.
+    pub fn floor(&self, at: u64) -> Option<Stamp> {
+        self.entries.iter().filter(|entry| entry.at <= at && entry.replaces).filter_map(|entry| entry.stamp).max()
     }
 
     /// Drops the oldest executions, up to `stable` of this region's stream, that stand in order before all others.
@@ -250,6 +264,7 @@ impl KeyLog {
         }
         let remedy = match verdict {
             Verdict::Right => Remedy::None,
+            Verdict::Again(_) if self.based => Remedy::Value,
             Verdict::Value => Remedy::Value,
             Verdict::Again(parts) => redos(&self.entries, &commands, &parts, place),
         };
@@ -314,9 +329,13 @@ fn redos(entries: &[Entry], commands: &[Command<'_>], parts: &[(usize, Part)], p
         let (stamp, id, high) = (entry.stamp?, entry.id, entry.high);
         Some(Redo { stamp, id, high, database: place.database, request: request.into() })
     };
+    // A time to live may be over when it is set again, although it was made longer before that.
+    let lives = |(index, _): &(usize, Part)| lifetime_of(entries[*index].spec, &commands[*index]);
+    let first = parts.iter().position(|part| lives(part) == Some(true));
+    let prolonged = first.is_some_and(|first| parts.iter().skip(first + 1).any(|part| lives(part).is_some()));
     match parts.iter().map(redo).collect::<Option<Vec<Redo>>>() {
-        Some(redos) => Remedy::Again(redos),
-        None => Remedy::Value,
+        Some(redos) if !prolonged => Remedy::Again(redos),
+        Some(_) | None => Remedy::Value,
     }
 }
 

@@ -17,7 +17,7 @@ mod record;
 mod stamp;
 mod window;
 
-pub use exchange::{Exchange, MOST_VALUES, Mail, Name, SharedExchange, Value, Wanted, hold};
+pub use exchange::{Exchange, MOST_VALUES, Mail, Name, Placed, SharedExchange, Value, Wanted, hold};
 pub use log::{Redo, Since};
 pub use note::Note;
 pub use record::{Done, MOST_KEPT, Record, Side, Unit};

@@ -2,8 +2,8 @@
 //!
 //! `again:STAMP.RANK.ID,STAMP.RANK.ID,...`: the requests of the transaction are executed again; each was written at STAMP
 //! (microseconds) in the region with this RANK, and executed first at ID (bytes of the region's stream).
-//! `value:AT.COVERED`: the transaction puts a value there that was taken at AT of the other region's stream, when that region
-//! had executed this one's writes up to COVERED.
+//! `value:AT.COVERED[.STAMP.RANK]`: the transaction puts a value there that was taken at AT of the other region's stream, when that region
+//! had executed this one's writes up to COVERED; it is later than anything up to the stamp.
 
 use std::fmt;
 
@@ -23,6 +23,8 @@ pub enum Note {
         at: u64,
         /// What of this region's writes it contains.
         covered: u64,
+        /// It is later than anything before this.
+        floor: Option<Stamp>,
     },
 }
 
@@ -38,8 +40,13 @@ impl Note {
             };
             return list.split(',').map(one).collect::<Option<Vec<_>>>().map(Self::Again);
         }
-        let (at, covered) = word.strip_prefix("value:")?.split_once('.')?;
-        Some(Self::Value { at: at.parse().ok()?, covered: covered.parse().ok()? })
+        let mut numbers = word.strip_prefix("value:")?.split('.');
+        let (at, covered) = (numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?);
+        let floor = match (numbers.next(), numbers.next()) {
+            (None, _) => None,
+            (Some(time_us), rank) => Some(Stamp { time_us: time_us.parse().ok()?, rank: rank?.parse().ok()? }),
+        };
+        numbers.next().is_none().then_some(Self::Value { at, covered, floor })
     }
 }
 
@@ -55,7 +62,10 @@ impl fmt::Display for Note {
                 }
                 Ok(())
             }
-            Self::Value { at, covered } => write!(f, "value:{at}.{covered}"),
+            Self::Value { at, covered, floor: None } => write!(f, "value:{at}.{covered}"),
+            Self::Value { at, covered, floor: Some(Stamp { time_us, rank }) } => {
+                write!(f, "value:{at}.{covered}.{time_us}.{rank}")
+            }
         }
     }
 }
@@ -67,9 +77,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_written_is_read(items in prop::collection::vec((any::<i64>(), any::<u8>(), any::<u64>()), 1..5), at: u64, covered: u64) {
+        fn what_was_written_is_read(items in prop::collection::vec((any::<i64>(), any::<u8>(), any::<u64>()), 1..5), at: u64, covered: u64, floor: Option<(i64, u8)>) {
             let items = items.into_iter().map(|(time_us, rank, id)| (Stamp { time_us, rank }, id)).collect();
-            for note in [Note::Again(items), Note::Value { at, covered }] {
+            let floor = floor.map(|(time_us, rank)| Stamp { time_us, rank });
+            for note in [Note::Again(items), Note::Value { at, covered, floor }] {
                 prop_assert_eq!(Note::parse(&note.to_string()), Some(note));
             }
         }

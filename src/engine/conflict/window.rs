@@ -64,6 +64,8 @@ pub enum Origin {
         at: u64,
         /// Up to where that region had executed this one's writes then.
         covered: u64,
+        /// It is later than anything before this.
+        floor: Option<Stamp>,
     },
 }
 
@@ -220,6 +222,12 @@ impl Window {
         names.map(|(_, database, name)| (*database, name.to_vec())).collect()
     }
 
+    /// The stamp of the latest write of the whole key that was executed here.
+    pub fn floor(&mut self, exchange: &Exchange, (database, name): (u32, &[u8]), at: u64) -> Option<Stamp> {
+        self.sort_in(exchange);
+        self.logs.get(&self.key(database, name)).and_then(|(log, ..)| log.floor(at))
+    }
+
     /// A session begins somewhere: nothing is judged until [`Self::resume`].
     pub fn suspend(&mut self) {
         self.suspended = true;
@@ -286,7 +294,7 @@ impl Window {
 
     fn note(&mut self, executed: &Executed, database: u32, name: &[u8], replaces: bool, bytes: &Bytes) {
         let key = self.key(database, name);
-        let entry = entry(executed, bytes.clone());
+        let entry = Entry { replaces, ..entry(executed, bytes.clone()) };
         let is_local = matches!(executed.origin, Origin::Local { .. });
         if !is_local && !self.logs.contains_key(&key) && !self.was_flushed(key, database, name, entry.saw) {
             return;
@@ -299,17 +307,17 @@ impl Window {
                 log.waits = if log.waits == Waits::Again { Waits::Nothing } else { log.waits };
                 self.touched.push(key);
             }
-            Origin::Value { at, covered } => {
-                log.replaced(at, covered);
+            Origin::Value { at, covered, floor } => {
+                log.replaced(at, covered, floor);
                 log.waits = Waits::Nothing;
                 self.touched.push(key);
             }
             Origin::Echo { .. } => {
-                log.append(entry, replaces);
+                log.append(entry);
                 self.touched.push(key);
             }
             Origin::Local { silent } => {
-                log.append(entry, replaces);
+                log.append(entry);
                 log.unstable += 1;
                 self.own.push_back((executed.at, key));
                 if silent {
@@ -342,8 +350,7 @@ impl Window {
                 continue;
             }
             let of_key = deletion(&flush, name);
-            let replaces = of_key.requests == 1;
-            log.append(of_key, replaces);
+            log.append(of_key);
             if flush.local {
                 log.unstable += 1;
                 self.own.push_back((executed.at, *key));
@@ -509,6 +516,7 @@ fn entry(executed: &Executed, bytes: Bytes) -> Entry {
         silent: matches!(executed.origin, Origin::Local { silent: true }),
         recorded: local,
         told: false,
+        replaces: false,
     }
 }
 
@@ -520,6 +528,7 @@ fn deletion(flush: &Entry, name: &[u8]) -> Entry {
         spec: lookup(b"DEL").unwrap_or(flush.spec),
         bytes: request(&[b"DEL".as_slice(), name]).into(),
         requests: if swaps { 2 } else { 1 },
+        replaces: !swaps,
         ..flush.clone()
     }
 }

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use super::{Beginning, Now};
 use crate::command::{Access, Class, Spec, Unit, lookup};
 use crate::engine::conflict::{
-    Exchange, Executed, Found, Held, Mail, Name, Note, Origin, Redo, SharedExchange, Since, Stamp, StampClock, Window,
-    hold,
+    Exchange, Executed, Found, Held, Mail, Name, Note, Origin, Placed, Redo, SharedExchange, Since, Stamp, StampClock,
+    Window, hold,
 };
 use crate::engine::origin::{Marker, Phase};
 use crate::engine::position::Position;
@@ -60,6 +60,8 @@ pub(super) struct Crossing {
     pub(super) must_close: bool,
     echo: Option<Echo>,
     placing: Option<u64>,
+    /// Nonces that were found, where they stand, and what had been seen there.
+    unplaced: Vec<(u64, u64, u64)>,
     /// The server has deleted this key in the midst of the echo that is being read.
     expired: Option<Name>,
     fence: Fence,
@@ -89,6 +91,7 @@ impl Crossing {
             must_close: false,
             echo: None,
             placing: None,
+            unplaced: Vec::new(),
             expired: None,
             fence: Fence::Waiting,
             epoch: 0,
@@ -196,8 +199,7 @@ impl Crossing {
         }
         if let Some(id) = self.placing.take() {
             self.must_close |= self.stamp.is_some();
-            let posted = hold(&self.exchange).placed(id, place.offset, self.sees);
-            self.found.extend(posted.map(|_| Found::Posted));
+            self.unplaced.push((id, place.offset, self.sees));
         }
     }
 
@@ -221,7 +223,7 @@ impl Crossing {
                     let record = exchange.arrived(self.region, &value.name, value.at);
                     self.found.extend(record.map(Found::Conflict));
                     let request = request(&[b"DEL".as_slice(), &value.name.1]);
-                    self.value_came(value.name.0, request.into(), at, (value.at, value.covered));
+                    self.value_came(value.name.0, request.into(), at, (value.at, value.covered, value.floor));
                 }
             }
         }
@@ -231,8 +233,8 @@ impl Crossing {
         for (index, request) in echo.requests.iter().enumerate() {
             let Held::Own(bytes) = &request.held else { continue };
             match &echo.note {
-                Note::Value { at, covered } if index == 0 => {
-                    self.value_came(request.database, bytes.clone(), request.at, (*at, *covered));
+                Note::Value { at, covered, floor } if index == 0 => {
+                    self.value_came(request.database, bytes.clone(), request.at, (*at, *covered, *floor));
                 }
                 Note::Again(items) if items.len() == echo.requests.len() => {
                     let (stamp, id) = items[index];
@@ -256,9 +258,15 @@ impl Crossing {
     }
 
     /// A value was put there; `request` names its key.
-    fn value_came(&mut self, database: u32, request: Bytes, at: u64, (taken_at, covered): (u64, u64)) {
+    fn value_came(
+        &mut self,
+        database: u32,
+        request: Bytes,
+        at: u64,
+        (taken_at, covered, floor): (u64, u64, Option<Stamp>),
+    ) {
         let Some(spec) = spec_of(&request) else { return };
-        let origin = Origin::Value { at: taken_at, covered };
+        let origin = Origin::Value { at: taken_at, covered, floor };
         let (held, stamp) = (Held::Own(request), Some(Stamp::WEAKEST));
         self.window.push(Executed { at, database, spec, held, requests: 1, stamp, origin });
     }
@@ -296,6 +304,12 @@ impl Crossing {
         }
         if self.window.is_suspended() && self.fence == Fence::Passed && exchange.is_ready() {
             self.window.resume(&mut exchange);
+        }
+        for (id, at, covered) in self.unplaced.drain(..) {
+            let Some((database, name)) = exchange.name_of(id) else { continue };
+            let floor = self.window.floor(&exchange, (database, &name), at);
+            let posted = exchange.placed(id, Placed { at, covered, floor });
+            self.found.extend(posted.map(|_| Found::Posted));
         }
         let found = &mut self.found;
         self.window.settle(&mut exchange, &mut |what| found.push(what));

@@ -150,7 +150,8 @@ impl Flow {
                 }),
                 Mail::Value(value) => {
                     self.push_value(value);
-                    note = Some(Note::Value { at: value.at, covered: value.covered });
+                    let Value { at, covered, floor, .. } = *value;
+                    note = Some(Note::Value { at, covered, floor });
                 }
             }
         }
