@@ -24,7 +24,7 @@ const OUTCOMES: [[&str; 5]; 25] = [
     ["HSET @ g 1", "HSET @ f a", "DEL @", "EXISTS @", "0"],
     ["HSET @ n 1", "HSET @ n 10", "HINCRBY @ n 1", "HGET @ n", "11"],
     ["SADD @ o m", "SADD @ m n", "SREM @ m", "SISMEMBER @ m", "0"],
-    ["SADD @ o m", "SREM @ m", "SADD @ m", "SISMEMBER @ m", "1"],
+    ["SADD @ o m", "SREM @ m", "SADD @ m n", "SISMEMBER @ m", "1"],
     ["SADD @ o", "DEL @", "SADD @ m", "SCARD @", "1"],
     ["", "ZADD @ 1 m", "ZADD @ 2 m", "ZRANGEBYSCORE @ 2 2", "m"],
     ["ZADD @ 1 m", "ZADD @ 5 m", "ZINCRBY @ 2 m", "ZRANGEBYSCORE @ 7 7", "m"],
