@@ -296,8 +296,11 @@ impl Window {
         let key = self.key(database, name);
         let entry = Entry { replaces, ..entry(executed, bytes.clone()) };
         let is_local = matches!(executed.origin, Origin::Local { .. });
-        if !is_local && !self.logs.contains_key(&key) && !self.was_flushed(key, database, name, entry.saw) {
-            return;
+        if !self.logs.contains_key(&key) {
+            let flushed = self.was_flushed(key, database, name, if is_local { 0 } else { entry.saw });
+            if !is_local && !flushed {
+                return;
+            }
         }
         let fresh = || (KeyLog::default(), database, Bytes::copy_from_slice(name));
         let (log, ..) = self.logs.entry(key).or_insert_with(fresh);
@@ -327,7 +330,8 @@ impl Window {
         }
     }
 
-    /// Begins a log of what emptied a key that a client here has flushed, if our write, which had not seen that, comes to it.
+    /// Begins the log of a key with the flushes by clients of this region that came before, but for what `saw` had seen.
+    /// Tells whether there were any.
     fn was_flushed(&mut self, key: Key, database: u32, name: &[u8], saw: u64) -> bool {
         let concerns = |of: &Option<u32>| of.is_none_or(|of| of == database);
         let unseen = self.flushes.iter().filter(|(of, flush)| concerns(of) && flush.at > saw);
