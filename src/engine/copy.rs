@@ -4,6 +4,7 @@
 //! element commands otherwise, and in pieces when it is big. The marker says `copying` all the while: a restart copies
 //! again.
 
+pub mod dumped;
 pub mod onto;
 mod unknown;
 
@@ -21,6 +22,7 @@ use super::source::{Announcement, DumpLength};
 use crate::error::{Fault, Kind};
 use crate::wire::rdb::{DumpError, DumpReader, Element, Event as DumpEvent, Key, Limits, Record, Restorable};
 use crate::wire::resp::{command, push_command};
+use dumped::Dumped;
 use onto::{Arrival, SharedOnto, Write, hold};
 use unknown::Unknown;
 
@@ -47,6 +49,8 @@ pub struct CopyRules {
     pub building: Vec<u8>,
     /// Names that the target keeps, as `database:name`.
     pub keep: Arc<HashSet<Vec<u8>>>,
+    /// A random number where what the target holds beside the dump is deleted in the end.
+    pub sweep_seed: Option<u64>,
 }
 
 /// Something that others have to know.
@@ -98,6 +102,8 @@ pub struct Copy {
     big: Option<(Key, bool)>,
     /// The value of an unknown type that has been reached and not passed yet.
     unknown: Option<Unknown>,
+    /// The names read so far, where they are asked for in the end.
+    dumped: Option<Dumped>,
     events: Vec<CopyEvent>,
     keys: u64,
 }
@@ -115,6 +121,7 @@ impl Copy {
             now_ms,
             big: None,
             unknown: None,
+            dumped: rules.sweep_seed.map(Dumped::new),
             events: Vec::new(),
             keys: 0,
             rules,
@@ -180,7 +187,13 @@ impl Copy {
         }
     }
 
-    /// Deletes keys at the target that the source no longer has.
+    /// The names of the dump, once it has been read: what the target holds beside them is to be deleted, see
+    /// [`Self::delete`]. `None` where nothing is, or when they have been taken.
+    pub fn take_dumped(&mut self) -> Option<Dumped> {
+        self.dumped.take_if(|_| matches!(self.stage, Stage::Done))
+    }
+
+    /// Deletes keys at the target that were not in the dump, but for those that a client has written there since.
     pub fn delete(&mut self, database: u32, keys: &[Vec<u8>]) {
         let mut onto = hold(&self.rules.onto);
         let id = self.applier.open_id();
@@ -248,13 +261,13 @@ impl Copy {
             DumpEvent::Sizes { keys, .. } => self.events.push(CopyEvent::Total(keys)),
             DumpEvent::Function(code) => self.function(&code),
             DumpEvent::Record(record) => {
-                self.keys += 1;
+                self.count(&record.key);
                 if self.is_wanted(&record.key) && self.has_room_for(&record.key) {
                     self.record(&record)?;
                 }
             }
             DumpEvent::Begin(key) => {
-                self.keys += 1;
+                self.count(&key);
                 let wanted = self.is_wanted(&key) && self.has_room_for(&key);
                 self.big = wanted.then_some((key, true));
             }
@@ -265,11 +278,13 @@ impl Copy {
                 }
             }
             DumpEvent::SetAside { key, what } => {
-                self.keys += u64::from(key.is_some());
+                if let Some(key) = &key {
+                    self.count(key);
+                }
                 self.set_aside(key.as_ref(), what, "Duet can't copy it".to_owned());
             }
             DumpEvent::Unknown { key, type_code } => {
-                self.keys += 1;
+                self.count(&key);
                 self.ask(key, type_code);
             }
             DumpEvent::End => {
@@ -280,6 +295,14 @@ impl Copy {
             }
         }
         Ok(())
+    }
+
+    /// A key of the dump, whatever becomes of its value: also one that is set aside leaves the target what it has.
+    fn count(&mut self, key: &Key) {
+        self.keys += 1;
+        if let Some(dumped) = &mut self.dumped {
+            dumped.add(key.database, &key.name);
+        }
     }
 
     /// Whether a key of the dump is to be copied: ours are not, nor what has expired, nor what the target keeps.

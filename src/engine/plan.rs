@@ -78,7 +78,7 @@ pub enum CopyReason {
 }
 
 impl CopyReason {
-    /// Whether what the source no longer holds is deleted at the target in the end.
+    /// Whether what the target holds beside the dump is deleted in the end.
     pub fn sweeps(self) -> bool {
         match self {
             Self::Initial { .. } | Self::Refill => false,

@@ -1,4 +1,4 @@
-//! Which names both regions hold, and which the source no longer holds: both data sets by their names, in batches.
+//! Which names a region holds, and which both hold: data sets by their names, in batches.
 
 use std::collections::HashSet;
 
@@ -64,10 +64,7 @@ impl Walk {
 }
 
 /// Which of `names` the server behind `client` holds.
-///
-/// # Errors
-/// A [`Fault`] when the server does not answer.
-pub async fn held(client: &mut Client, names: &Names) -> Result<Vec<bool>, Fault> {
+async fn held(client: &mut Client, names: &Names) -> Result<Vec<bool>, Fault> {
     if names.names.is_empty() {
         return Ok(Vec::new());
     }

@@ -14,6 +14,7 @@ use super::start::{Memory, Started, start};
 use super::sweep::sweep;
 use crate::engine::apply::{Applied, Applier};
 use crate::engine::conflict;
+use crate::engine::copy::dumped::Dumped;
 use crate::engine::copy::onto::hold;
 use crate::engine::copy::{Copy, CopyEvent};
 use crate::engine::link::Link;
@@ -31,7 +32,6 @@ const SWEPT_AHEAD: usize = 4;
 struct AfterCopy {
     rules: Rules,
     position: Position,
-    sweeps: bool,
 }
 
 /// One session of a link.
@@ -113,7 +113,7 @@ impl<'a> Session<'a> {
                 tracing::info!(link = %session.link().board.direction, reason = ?reason, "full sync begins");
                 session.link().board.begin_full_sync(Instant::now());
                 session.link().board.enter(State::FullSync, None);
-                session.after_copy = Some(AfterCopy { rules, position, sweeps: reason.sweeps() });
+                session.after_copy = Some(AfterCopy { rules, position });
                 let copy = Copy::new(copy_rules, applier, position, attached.1, reason.phase());
                 Link::Copying(Box::new(copy))
             }
@@ -155,15 +155,15 @@ impl<'a> Session<'a> {
                 if !copy.is_applied() || self.sweeping.is_some() {
                     return Ok(false);
                 }
+                if let Some(dumped) = copy.take_dumped() {
+                    self.begin_sweep(dumped);
+                    return Ok(false);
+                }
             }
             Link::Streaming(stream) => {
                 self.follow_stream(stream);
                 return Ok(false);
             }
-        }
-        if self.after_copy.as_ref().is_some_and(|after| after.sweeps) {
-            self.begin_sweep();
-            return Ok(false);
         }
         self.end_copy(link);
         Ok(true)
@@ -238,13 +238,13 @@ impl<'a> Session<'a> {
         link.set_applied(stream.acknowledged());
     }
 
-    fn begin_sweep(&mut self) {
-        tracing::info!(link = %self.link().board.direction, "looking for keys that the source no longer holds");
+    fn begin_sweep(&mut self, dumped: Dumped) {
+        tracing::info!(link = %self.link().board.direction, "looking for keys that are gone at the source");
         let (found, swept) = mpsc::channel(SWEPT_AHEAD);
         self.swept = Mutex::new(Some(swept));
         let (pair, index) = (Arc::clone(self.pair), self.index);
         let sweeping = tokio::spawn(async move {
-            if let Err(fault) = sweep(&pair, index, &found).await {
+            if let Err(fault) = sweep(&pair, index, &dumped, &found).await {
                 // Nobody waits for it when the session has ended: then its fault is of no interest.
                 let _ = found.send(Err(fault)).await;
             }
@@ -254,7 +254,7 @@ impl<'a> Session<'a> {
 
     /// The increments begin where the dump stood.
     fn end_copy(&mut self, link: &mut Link) {
-        let Some(AfterCopy { rules, position, .. }) = self.after_copy.take() else { return };
+        let Some(AfterCopy { rules, position }) = self.after_copy.take() else { return };
         self.inquiry = None;
         let board = &self.link().board;
         board.end_full_sync(Instant::now());
@@ -372,9 +372,6 @@ impl<'a> Session<'a> {
             (Some(Ok(_)) | None, _) => {
                 self.swept = Mutex::new(None);
                 self.sweeping = None;
-                if let Some(after) = &mut self.after_copy {
-                    after.sweeps = false;
-                }
             }
         }
     }

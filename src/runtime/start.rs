@@ -137,7 +137,7 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
                 hold(&pair.onto[index]).skip();
                 hold(&pair.onto[1 - index]).begin(reason.phase() == Phase::Recopying);
                 drop(held);
-                let rules = starting.copy_rules(keep);
+                let rules = starting.copy_rules(keep, reason);
                 let own = starting.marker().await?;
                 return starting.finish(attached, own, None, Some((rules, reason))).await;
             }
@@ -302,7 +302,7 @@ impl Starting<'_> {
         Ok(value)
     }
 
-    fn copy_rules(&self, keep: Arc<HashSet<Vec<u8>>>) -> CopyRules {
+    fn copy_rules(&self, keep: Arc<HashSet<Vec<u8>>>, reason: CopyReason) -> CopyRules {
         let Server { dialect, version } = self.target_server;
         let (major, minor, patch) = (u32::from(version.0), u32::from(version.1), u32::from(version.2));
         CopyRules {
@@ -316,6 +316,7 @@ impl Starting<'_> {
             onto: Arc::clone(&self.pair.onto[1 - self.index]),
             building: self.pair.reserved.building(self.pair.source(self.index).name.as_str()),
             keep,
+            sweep_seed: reason.sweeps().then(|| fastrand::u64(..)),
         }
     }
 

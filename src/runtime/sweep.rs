@@ -1,41 +1,50 @@
-//! Deletions that a lost position has hidden: what the source no longer holds is found by comparing names.
+//! Deletions that a lost position has hidden: what was not in the dump is found by going through the target's names.
 
 use tokio::sync::mpsc;
 
 use super::client::Client;
-use super::names::{Names, Walk, held};
+use super::names::{Names, Walk};
 use super::shared::Pair;
 use super::start::drained;
+use crate::engine::copy::dumped::Dumped;
+use crate::engine::copy::onto::hold;
 use crate::error::Fault;
 
-/// Finds the names of the link's target that its source does not hold, and hands them over in batches.
+/// Finds the names of the link's target that were not in the dump, and hands them over in batches.
 ///
-/// A name that a client of the target wrote in the meantime is on its way to the source: so a name counts only if the
-/// source still lacks it after all that was written when it was first seen has arrived there.
+/// A name that a client of the target wrote since the dump was fixed is not one of them. The other link may yet have to
+/// read that write: so a batch is handed over only when it has brought over all that was written when the names were
+/// seen. What the source holds by now does not matter: what was written there since follows in the increments.
 ///
 /// # Errors
-/// A [`Fault`] when a server does not answer.
-pub async fn sweep(pair: &Pair, index: usize, found: &mpsc::Sender<Result<Names, Fault>>) -> Result<(), Fault> {
-    let (source, target) = (pair.source(index), pair.target(index));
-    let mut source = Client::connect(source, source.primary()).await?;
+/// A [`Fault`] when the target does not answer.
+pub async fn sweep(
+    pair: &Pair,
+    index: usize,
+    dumped: &Dumped,
+    found: &mpsc::Sender<Result<Names, Fault>>,
+) -> Result<(), Fault> {
+    let target = pair.target(index);
     let mut target = Client::connect(target, target.primary()).await?;
     let mut walk = Walk::new(&mut target, pair.reserved.prefix()).await?;
-    while let Some(names) = walk.next(&mut target).await? {
-        let missing = lacking(&mut source, names).await?;
-        if missing.names.is_empty() {
+    while let Some(mut batch) = walk.next(&mut target).await? {
+        let database = batch.database;
+        batch.names.retain(|name| !dumped.holds(database, name));
+        drop_written(pair, index, &mut batch);
+        if batch.names.is_empty() {
             continue;
         }
         drained(pair, index, &mut target).await?;
-        let missing = lacking(&mut source, missing).await?;
-        if !missing.names.is_empty() && found.send(Ok(missing)).await.is_err() {
+        drop_written(pair, index, &mut batch);
+        if !batch.names.is_empty() && found.send(Ok(batch)).await.is_err() {
             return Ok(());
         }
     }
     Ok(())
 }
 
-async fn lacking(source: &mut Client, mut names: Names) -> Result<Names, Fault> {
-    let mut held = held(source, &names).await?.into_iter();
-    names.names.retain(|_| held.next() == Some(false));
-    Ok(names)
+/// Drops the names that the target's clients are known to have written since the dump was fixed.
+fn drop_written(pair: &Pair, index: usize, batch: &mut Names) {
+    let onto = hold(&pair.onto[1 - index]);
+    batch.names.retain(|name| !onto.has_written(batch.database, name));
 }

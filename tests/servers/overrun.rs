@@ -7,6 +7,7 @@ use duet_chaos::daemon::Daemon;
 use duet_chaos::flavor::Flavor::{self, Redis62, Redis70, Valkey91};
 use duet_chaos::load::{Counted, Mixed};
 use duet_chaos::pair::{DEADLINE, Regions};
+use duet_chaos::wait::eventually;
 use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -154,6 +155,38 @@ async fn a_full_sync_of_a_live_pair_undoes_nothing_that_the_target_writes_meanwh
             let totals = Counted::new("e").totals(client).await?;
             ensure!([totals.increments, totals.pushes, totals.additions] == [rounds; 3], "{totals:?}, not {rounds}");
         }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_key_that_is_deleted_before_a_full_sync_and_written_again_during_it_keeps_nothing_old() -> Result<()> {
+    for flavor in [Redis62, Redis70, Valkey91] {
+        let regions = Regions::start_with((flavor, SMALL), (flavor, SMALL)).await?;
+        let mut daemon = regions.daemon(duet()).await?;
+        let (west, east) = regions.clients().await?;
+        east.script("RPUSH list old\nSADD set old\nHSET hash old 1\nZADD ranks 1 old\nAPPEND text old\nINCR sum")
+            .await?;
+        east.run("RPUSH kept old").await?;
+        regions.wait_equal().await?;
+        daemon.kill9()?;
+        east.run("DEL list set hash ranks text sum").await?;
+        overrun(&east, "many").await?;
+        // The dump takes its time, so that the keys are there again long before the copy has come to its end.
+        east.run("CONFIG SET rdb-key-save-delay 1000").await?;
+        daemon.resume()?;
+        let begun = async || Ok((daemon.output().matches("full sync begins").count() == 2).then_some(()));
+        eventually("the second full sync", DEADLINE, begun).await?;
+        east.script("RPUSH list new\nSADD set new\nHSET hash new 1\nZADD ranks 1 new\nAPPEND text new\nINCR sum")
+            .await?;
+        east.run("RPUSH kept new").await?;
+        ensure!(daemon.output().matches("full sync ended").count() == 1, "{flavor:?}: the copy was too quick");
+        daemon.wait_streaming(DEADLINE).await?;
+        regions.wait_equal().await?;
+        for (question, length) in [("LLEN list", 1), ("SCARD set", 1), ("HLEN hash", 1), ("ZCARD ranks", 1)] {
+            ensure!(west.int(question).await? == length, "{flavor:?}: {question}");
+        }
+        ensure!(west.int("STRLEN text").await? == 3 && west.int("LLEN kept").await? == 2, "{flavor:?}");
     }
     Ok(())
 }

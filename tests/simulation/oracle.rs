@@ -41,9 +41,6 @@ pub struct Oracle {
     pub markers: [Text; 2],
     /// The position up to which each link was found in order, to look only at what came after it.
     checked: [Option<(u64, u64)>; 2],
-    /// What a copy ends with deletes what the source lacks *by then*: until a link has come as far as the source was when
-    /// its copy ended, the target may lack what it will lose anyway.
-    floor: [(u64, u64); 2],
     copying: [bool; 2],
     /// Clients have emptied or swapped whole databases.
     pub flushed: bool,
@@ -84,7 +81,6 @@ impl Oracle {
             past: [Past::default(), Past::default()],
             markers,
             checked: [None; 2],
-            floor: [(0, 0); 2],
             copying: [false; 2],
             flushed: false,
             beats: [0; 2],
@@ -121,16 +117,11 @@ impl Oracle {
             return;
         }
         if std::mem::take(&mut self.copying[source]) {
-            let history = &servers[source].history;
             self.checked[source] = None;
-            self.floor[source] = (self.past[source].number(&history.id).unwrap_or(0), history.offset);
         }
         let past = &self.past[source];
         let Some(number) = past.number(marker.high.replication_id.as_str()) else { return };
         let high = (number, marker.high.offset);
-        if high < self.floor[source] {
-            return;
-        }
         let since = self.checked[source].filter(|since| *since <= high);
         let told = promises::checkpoint::holds(past, since, high, &target.keys);
         self.checked[source] = Some(high);

@@ -304,13 +304,7 @@ impl Run {
         }
         self.workload.copied = self.begun[0];
         // What the links that write to the region, and read it, are about to do.
-        let care = if (index == 1 || self.begun[1]) && !ahead[1 - index] {
-            Care::FreshKeys
-        } else if !ahead[index] {
-            Care::NoMerging
-        } else {
-            Care::None
-        };
+        let care = if (index == 1 || self.begun[1]) && !ahead[1 - index] { Care::FreshKeys } else { Care::None };
         self.workload.write(&mut world, index, care);
         self.writes = self.writes.saturating_sub(1);
         self.outcome.writes += 1;

@@ -9,13 +9,10 @@ use crate::server::{Entry, Flavour, Keyspace, Server, Text, Value};
 /// The ending of reserved names that clients write themselves.
 pub const CLIENTS_OWN: &[u8] = b"of-a-client";
 
-/// What clients have to refrain from, for it would be a conflict, or what a copy does not promise yet.
+/// What clients have to refrain from, for it would be a conflict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Care {
     None,
-    /// The region is copied from, and deletions follow: a name that comes back before they are looked for keeps at the
-    /// target what it held there, so it may only come back with a value that replaces that.
-    NoMerging,
     /// The region is copied onto: new keys only.
     FreshKeys,
 }
@@ -56,7 +53,7 @@ impl Workload {
     pub fn write(&mut self, world: &mut World, index: usize, care: Care) {
         let database = if world.rng.bool() { 0 } else { world.rng.u32(0..self.databases) };
         let count = if world.rng.u8(0..5) == 0 { world.rng.usize(2..6) } else { 1 };
-        let one = |_| self.careful(world, index, database, care);
+        let one = |_| self.careful(world, index, care);
         let writes: Vec<Write> = (0..count).map(one).collect();
         let commands: Vec<Vec<Text>> = writes.iter().map(|write| write.args.clone()).collect();
         world.tick(index);
@@ -84,17 +81,14 @@ impl Workload {
         world.collect(index);
     }
 
-    fn careful(&mut self, world: &mut World, index: usize, database: u32, care: Care) -> Write {
+    fn careful(&mut self, world: &mut World, index: usize, care: Care) -> Write {
         self.count += 1;
         let region = ["a", "b"][index];
         let value = format!("{region}{}", self.count);
-        let fresh = Write { args: words(&["SET", &format!("{region}:new:{value}"), &value]), owned: true };
-        if care == Care::FreshKeys {
-            return fresh;
+        match care {
+            Care::None => self.one(&mut world.rng, &world.servers, index, region, &value),
+            Care::FreshKeys => Write { args: words(&["SET", &format!("{region}:new:{value}"), &value]), owned: true },
         }
-        let write = self.one(&mut world.rng, &world.servers, index, region, &value);
-        let missing = !world.servers[index].keys.0[database as usize].contains_key(&write.args[1]);
-        if care == Care::NoMerging && missing && write.args[0] != b"SET" { fresh } else { write }
     }
 
     fn one(&mut self, rng: &mut Rng, servers: &[Server; 2], index: usize, region: &str, value: &str) -> Write {

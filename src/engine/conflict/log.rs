@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::claim::{Claim, Claimed, Part, claim, is_of_several, lifetime_of, narrow};
+use super::claim::{Claim, Claimed, Part, claim, lifetime_of, narrow};
 use super::judge::{Judgement, Order, Step, Verdict, judge};
 use super::record::{Done, MOST_KEPT, Record, Side, Unit};
 use super::stamp::Stamp;
@@ -186,25 +186,6 @@ impl KeyLog {
         if latest.zip(earliest).is_none_or(|(latest, earliest)| latest < earliest) {
             self.entries.drain(..prefix);
             self.stable = 0;
-        }
-    }
-
-    /// Tells the other keys that writes of several keys have put in doubt, since this one was not as it should be. Each write
-    /// is told once.
-    pub fn spread(&mut self, database: u32, mut doubt: impl FnMut(u32, &[u8])) {
-        for entry in self.entries.iter_mut().filter(|entry| !entry.told) {
-            let mut reader = FrameReader::new();
-            if !matches!(reader.next(&entry.bytes), Ok(Some(_))) {
-                continue;
-            }
-            let command = Command::new(&entry.bytes, reader.arguments());
-            if !is_of_several(entry.spec, &command) {
-                continue;
-            }
-            entry.told = true;
-            for used in entry.spec.keys(&command).filter(|used| used.access != Access::Read) {
-                doubt(used.database.unwrap_or(database), used.key);
-            }
         }
     }
 

@@ -9,12 +9,12 @@ use std::ops::Range;
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
-use super::claim::replaces;
+use super::claim::{is_of_several, replaces};
 use super::exchange::{Exchange, Mail, Name};
 use super::log::{Entry, Finding, KeyLog, Place, Redo, Remedy, Since, Waits};
 use super::record::{Done, Record, Side, Unit as Decided};
 use super::stamp::Stamp;
-use crate::command::{Class, Spec, lookup};
+use crate::command::{Access, Class, KeyUse, Spec, lookup};
 use crate::wire::resp::{Command, FrameReader, command as request};
 
 /// Bytes of writes that are kept at most; beyond it the oldest are forgotten, and that is said.
@@ -101,6 +101,14 @@ pub enum Found {
     Forgotten(u64),
 }
 
+/// One execution of a write that takes from one key what it puts into another.
+#[derive(Debug)]
+struct Tie {
+    at: u64,
+    keys: Vec<Key>,
+    written: Vec<Name>,
+}
+
 /// The executions of one region.
 #[derive(Debug)]
 pub struct Window {
@@ -119,6 +127,8 @@ pub struct Window {
     own: VecDeque<(u64, Key)>,
     /// Keys whose logs have changed since they were judged.
     touched: Vec<Key>,
+    /// Executions of writes to several keys, oldest first.
+    ties: VecDeque<Tie>,
     /// Clients' FLUSHDB, FLUSHALL and SWAPDB with the database that they concern: they concern every key of it.
     flushes: VecDeque<(Option<u32>, Entry)>,
     /// Nothing is judged: the streams are not read up to where they ended when a session began.
@@ -138,6 +148,7 @@ impl Window {
             logs: HashMap::new(),
             own: VecDeque::new(),
             touched: Vec::new(),
+            ties: VecDeque::new(),
             flushes: VecDeque::new(),
             suspended: true,
         }
@@ -284,6 +295,9 @@ impl Window {
                 self.whole_database(&executed, bytes.clone());
                 continue;
             }
+            if is_of_several(executed.spec, &command) {
+                self.tie(&executed, &command);
+            }
             for used in executed.spec.keys(&command) {
                 let database = used.database.unwrap_or(executed.database);
                 let replaces = executed.requests == 1 && replaces(&command, executed.spec, &used);
@@ -323,11 +337,32 @@ impl Window {
                 log.append(entry);
                 log.unstable += 1;
                 self.own.push_back((executed.at, key));
-                if silent {
+                if silent || log.waits != Waits::Nothing {
                     self.touched.push(key);
                 }
             }
         }
+    }
+
+    fn tie(&mut self, executed: &Executed, command: &Command<'_>) {
+        let name = |used: &KeyUse<'_>| (used.database.unwrap_or(executed.database), used.key.to_vec());
+        let names: Vec<(Name, Access)> = executed.spec.keys(command).map(|used| (name(&used), used.access)).collect();
+        let keys = names.iter().map(|((database, name), _)| self.key(*database, name)).collect();
+        let written = names.into_iter().filter(|(_, access)| *access != Access::Read).map(|(name, _)| name).collect();
+        self.ties.push_back(Tie { at: executed.at, keys, written });
+    }
+
+    /// The keys that writes of several keys have put in doubt since this one was not as it should be, each write once.
+    fn tied(&mut self, key: Key) -> Vec<Name> {
+        let mut written = Vec::new();
+        self.ties.retain_mut(|tie| {
+            let tied = tie.keys.contains(&key);
+            if tied {
+                written.append(&mut tie.written);
+            }
+            !tied
+        });
+        written
     }
 
     /// Begins the log of a key with the flushes by clients of this region that came before, but for what `saw` had seen.
@@ -386,9 +421,7 @@ impl Window {
             ask(log, self.region, database, name, exchange);
             found(Found::Wanted);
         }
-        let mut others = Vec::new();
-        log.spread(database, |database, key| others.push((database, key.to_vec())));
-        for (database, name) in others {
+        for (database, name) in self.tied(key) {
             self.doubt(database, &name, exchange, found);
         }
     }
@@ -400,6 +433,9 @@ impl Window {
                 self.unsealed = self.unsealed.saturating_sub(1);
                 self.bytes = self.bytes.saturating_sub(size_of::<Executed>() + length(&executed));
             }
+        }
+        while self.ties.front().is_some_and(|tie| tie.at <= stable) {
+            self.ties.pop_front();
         }
         while self.flushes.front().is_some_and(|(_, flush)| flush.at <= stable) {
             self.flushes.pop_front();
@@ -430,7 +466,8 @@ impl Window {
     /// Judges the logs that have changed.
     fn judge(&mut self, exchange: &mut Exchange, found: &mut impl FnMut(Found)) {
         let region = self.region;
-        let mut doubts: Vec<(u32, Vec<u8>)> = Vec::new();
+        let mut doubts: Vec<Name> = Vec::new();
+        let mut tied: Vec<Key> = Vec::new();
         let mut touched = std::mem::take(&mut self.touched);
         touched.sort_unstable();
         touched.dedup();
@@ -443,7 +480,7 @@ impl Window {
                 Finding::Doubt { database, key } => doubts.push((database, key.to_vec())),
             });
             if log.waits != Waits::Nothing || !matches!(remedy, Remedy::None) {
-                log.spread(database, |database, key| doubts.push((database, key.to_vec())));
+                tied.push(key);
             }
             if log.waits != Waits::Nothing || exchange.is_settling(database, &name) {
                 continue;
@@ -468,6 +505,7 @@ impl Window {
             }
             pin.into_iter().for_each(|pin| exchange.unpin(pin));
         }
+        doubts.extend(tied.into_iter().flat_map(|key| self.tied(key)));
         for (database, name) in doubts {
             self.doubt(database, &name, exchange, found);
         }

@@ -195,13 +195,19 @@ impl Onto {
         }
     }
 
-    /// A key that the source lacks is to be deleted here, with the transaction `id`. Tells whether it may be: not when a
-    /// client wrote it since.
+    /// Whether a client has written this key since the dump was fixed, or emptied or swapped its database: what is there
+    /// now is not from before.
+    pub fn has_written(&self, database: u32, name: &[u8]) -> bool {
+        let wrote = |copy: &Written| copy.keys.contains_key(&(database, name.to_vec())) || copy.has_flushed(database);
+        self.copy.as_ref().is_some_and(wrote)
+    }
+
+    /// A key that was not in the dump is to be deleted here, with the transaction `id`. Tells whether it may be: not when
+    /// [`Self::has_written`].
     pub fn departs(&mut self, id: u64, database: u32, name: &[u8]) -> bool {
-        let key = (database, name.to_vec());
-        let stays = self.copy.as_ref().is_some_and(|copy| copy.keys.contains_key(&key));
+        let stays = self.has_written(database, name);
         if !stays {
-            self.put(id, key);
+            self.put(id, (database, name.to_vec()));
         }
         !stays
     }
@@ -283,11 +289,15 @@ impl Written {
         }
     }
 
+    fn has_flushed(&self, database: u32) -> bool {
+        self.all_flushed || self.flushed.contains(&database)
+    }
+
     fn arrival(&self, key: &Key) -> Arrival {
         let writes = self.keys.get(key);
         let replaced = writes.is_some_and(|writes| matches!(writes.first(), Some((Effect::Replaces, _))));
         let stays = self.live && writes.is_some();
-        if stays || replaced || self.all_flushed || self.flushed.contains(&key.0) {
+        if stays || replaced || self.has_flushed(key.0) {
             return Arrival::LeftOut;
         }
         Arrival::Below(writes.into_iter().flatten().map(|(_, write)| write.clone()).collect())
@@ -345,6 +355,11 @@ mod tests {
         onto.wrote(K, Effect::Changes, &write("INCR k"));
         assert_eq!(onto.arrives(1, 0, b"k"), Arrival::LeftOut);
         assert!(!onto.departs(1, 0, b"k") && onto.departs(1, 0, b"gone"));
+        onto.wrote(&[], Effect::Flushes, &write("FLUSHDB"));
+        assert!(
+            !onto.departs(1, 0, b"left") && onto.departs(1, 1, b"left"),
+            "nothing old is left in an emptied database"
+        );
     }
 
     #[test]

@@ -34,6 +34,7 @@ fn copy_to(dialect: Dialect) -> Copy {
         onto: Arc::default(),
         building: b"duet:building".to_vec(),
         keep: Arc::default(),
+        sweep_seed: Some(7),
     };
     let identity = Identity { marker: b"marker".to_vec(), gate: b"gate".to_vec(), epoch: 1, first_id: 1 };
     let bounds = Bounds { batch_commands: 512, batch_bytes: 1 << 20, in_flight: 64 };
@@ -101,6 +102,18 @@ fn a_target_of_another_family_goes_without_it() {
     let events: Vec<CopyEvent> = copy.events().collect();
     let [CopyEvent::SetAside { database: 2, key, what, .. }] = &events[..] else { panic!("{events:?}") };
     assert_eq!((&key[..], &what[..]), (&b"u"[..], "value of type 99"));
+}
+
+#[test]
+fn what_was_in_the_dump_counts_as_held_whatever_became_of_it() {
+    let mut copy = copy_to(Dialect::Valkey);
+    let mut input = up_to_the_question(&mut copy, &dump("u"));
+    assert!(copy.take_dumped().is_none(), "there is more to come");
+    copy.answer(Some(Bytes::from_static(PAYLOAD)));
+    copy.on_source(&mut input).expect("the rest");
+    let dumped = copy.take_dumped().expect("the names of the dump");
+    assert!([b"a", b"u", b"b"].iter().all(|name| dumped.holds(2, *name) && !dumped.holds(0, *name)));
+    assert!(!dumped.holds(2, b"c") && copy.take_dumped().is_none());
 }
 
 #[test]

@@ -40,7 +40,7 @@ struct Session {
     pair: Rc<Pair>,
     index: usize,
     clock: StreamClock,
-    after_copy: Option<(Rules, Position, bool)>,
+    after_copy: Option<(Rules, Position)>,
     sweeping: Option<Sweeping>,
     swept: Swept,
     streams: bool,
@@ -124,8 +124,7 @@ impl Session {
         let link = match copy {
             None => Link::Streaming(Box::new(Stream::new(rules, applier, clock, beginning, probe))),
             Some((copy_rules, reason)) => {
-                let sweeps = reason.sweeps() && !session.pair.settings.flaws.no_sweep;
-                session.after_copy = Some((rules, position, sweeps));
+                session.after_copy = Some((rules, position));
                 Link::Copying(Box::new(Copy::new(copy_rules, applier, position, attached.1, reason.phase())))
             }
         };
@@ -272,14 +271,14 @@ impl Session {
                 if !copy.is_applied() || self.sweeping.is_some() {
                     return Ok(false);
                 }
+                if let Some(dumped) = copy.take_dumped() {
+                    let sweeping = sweep(Rc::clone(&self.pair), self.index, dumped, Rc::clone(&self.swept));
+                    self.sweeping = Some(Box::pin(sweeping));
+                    return Ok(false);
+                }
             }
         }
-        let Some((rules, position, sweeps)) = self.after_copy.take() else { return Ok(false) };
-        if sweeps {
-            self.sweeping = Some(Box::pin(sweep(Rc::clone(&self.pair), self.index, Rc::clone(&self.swept))));
-            self.after_copy = Some((rules, position, false));
-            return Ok(false);
-        }
+        let Some((rules, position)) = self.after_copy.take() else { return Ok(false) };
         let clock = self.clock.clone();
         hold(&self.pair.onto[1 - self.index]).end();
         link.stream_on(|applier| Stream::new(rules, applier, clock, Beginning::fresh(position), None));

@@ -88,7 +88,7 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
                 hold(&pair.onto[index]).skip();
                 hold(&pair.onto[1 - index]).begin(reason.phase() == Phase::Recopying);
                 drop(held);
-                let rules = starting.copy_rules();
+                let rules = starting.copy_rules(reason);
                 let own = starting.marker().await?;
                 return starting.finish(attached, own, None, Some((rules, reason))).await;
             }
@@ -195,7 +195,7 @@ impl Starting<'_> {
         }
     }
 
-    fn copy_rules(&self) -> CopyRules {
+    fn copy_rules(&self, reason: CopyReason) -> CopyRules {
         let version = self.version();
         let settings = &self.pair.settings;
         let reserved = settings.reserved.prefix();
@@ -210,6 +210,7 @@ impl Starting<'_> {
             onto: Arc::clone(&self.pair.onto[1 - self.index]),
             building: settings.reserved.building(REGIONS[self.index]),
             keep: Arc::default(),
+            sweep_seed: (reason.sweeps() && !settings.flaws.no_sweep).then(|| self.pair.world.borrow_mut().rng.u64(..)),
         }
     }
 
