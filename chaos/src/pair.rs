@@ -216,8 +216,9 @@ fn settled(status: &Value) -> bool {
         let lag = link["lag_ms"].as_u64();
         link["state"] == "streaming" && link["stalled"] == false && lag.is_some_and(|lag| lag < SETTLED_LAG_MS)
     };
-    let unresolved = status["conflicts"]["unresolved"].as_u64().unwrap_or(0);
-    status["links"].as_array().is_some_and(|links| links.len() == 2 && links.iter().all(keeps_up)) && unresolved == 0
+    let unresolved = status["conflicts"]["unresolved"].as_u64();
+    status["links"].as_array().is_some_and(|links| links.len() == 2 && links.iter().all(keeps_up))
+        && unresolved == Some(0)
 }
 
 /// TOML to add to a configuration: lines for each table, and whole tables.

@@ -19,8 +19,11 @@ pub(super) fn table(status: &Status) -> String {
         text.push_str(&words(link));
     }
     let conflicts = &status.conflicts;
-    if conflicts.total() > 0 {
-        text.push_str(&format!("\nconflicts: {}", counts(conflicts)));
+    if conflicts.counts.total() + conflicts.unresolved > 0 {
+        text.push_str(&format!("\nconflicts: {}", counts(&conflicts.counts)));
+        if conflicts.unresolved > 0 {
+            text.push_str(&format!(", {} unresolved", grouped(conflicts.unresolved)));
+        }
     }
     if let Some(reason) = &status.journal.reason {
         let place = status.journal.place.as_deref().unwrap_or_default();

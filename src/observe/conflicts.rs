@@ -45,6 +45,17 @@ pub struct ConflictCounts {
     pub by_unit: UnitCounts,
 }
 
+/// Conflicts as `/status` shows them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConflictStatus {
+    /// Those that were found.
+    #[serde(flatten)]
+    pub counts: ConflictCounts,
+    /// Keys for which something is still to be done, counted in each region.
+    #[serde(default)]
+    pub unresolved: u64,
+}
+
 /// Conflicts by what they were about.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnitCounts {

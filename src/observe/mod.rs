@@ -14,7 +14,7 @@ mod set_aside;
 mod status;
 
 pub use board::Board;
-pub use conflicts::{ConflictCounts, Conflicts, JournalBoard, JournalState, JournalStatus, UnitCounts};
+pub use conflicts::{ConflictCounts, ConflictStatus, Conflicts, JournalBoard, JournalState, JournalStatus, UnitCounts};
 pub use counter::Counter;
 pub use link::{Direction, LinkBoard, Reason, State};
 pub use progress::FullSyncProgress;

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Board, ConflictCounts, Direction, JournalStatus, LinkBoard, SetAside, State};
+use super::{Board, ConflictStatus, Direction, JournalStatus, LinkBoard, SetAside, State};
 use crate::engine::conflict::departed::DeletePolicy;
 
 /// The code of a link that streams but does not move.
@@ -24,8 +24,8 @@ pub struct Status {
     pub ready: bool,
     /// Forward, then reverse.
     pub links: Vec<LinkStatus>,
-    /// How conflicts ended.
-    pub conflicts: ConflictCounts,
+    /// How conflicts ended, and how many have not yet.
+    pub conflicts: ConflictStatus,
     /// How their record does.
     #[serde(default)]
     pub journal: JournalStatus,
@@ -127,7 +127,10 @@ impl Board {
             uptime_s: now.saturating_duration_since(self.started).as_secs(),
             ready: links.iter().all(LinkStatus::ready),
             links,
-            conflicts: self.conflicts.counts(),
+            conflicts: ConflictStatus {
+                counts: self.conflicts.counts(),
+                unresolved: self.links.iter().map(|link| link.unresolved.get()).sum(),
+            },
             journal: self.journal.status(),
         }
     }

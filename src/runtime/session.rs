@@ -13,6 +13,7 @@ use super::shared::{LinkState, Pair, RegionPulse};
 use super::start::{Memory, Started, start};
 use super::sweep::sweep;
 use crate::engine::apply::{Applied, Applier};
+use crate::engine::conflict;
 use crate::engine::copy::dumped::Dumped;
 use crate::engine::copy::onto::hold;
 use crate::engine::copy::{Copy, CopyEvent};
@@ -232,6 +233,8 @@ impl<'a> Session<'a> {
                 }
             }
         }
+        let unresolved = conflict::hold(&self.pair.exchange).unresolved(self.index);
+        link.board.unresolved.set(unresolved as u64);
         link.set_applied(stream.acknowledged());
     }
 

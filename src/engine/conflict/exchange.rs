@@ -209,6 +209,11 @@ impl Exchange {
         self.sides.iter().all(|side| side.ready)
     }
 
+    /// Keys that `region` does not hold as they will be: what they are to be there has been sent for, or is not seen there yet.
+    pub fn unresolved(&self, region: usize) -> usize {
+        self.pins.values().filter(|(of, _)| *of == region).count() + self.sides[region].refused.len()
+    }
+
     /// Whether no value is being taken.
     pub fn is_calm(&self) -> bool {
         self.settles.is_empty()

@@ -567,7 +567,7 @@ fn deletion(flush: &Entry, name: &[u8]) -> Entry {
     let swaps = flush.spec.name == "SWAPDB";
     Entry {
         spec: lookup(b"DEL").unwrap_or(flush.spec),
-        bytes: request(&[b"DEL".as_slice(), name]).into(),
+        bytes: request(&[b"del".as_slice(), name]).into(),
         requests: if swaps { 2 } else { 1 },
         replaces: !swaps,
         ..flush.clone()

@@ -87,7 +87,7 @@ impl Flow {
         let crossed = if matches!(spec.name, "DEL" | "UNLINK") {
             // Key by key, so that none is removed once more on another's account.
             let one =
-                |key: &(u32, &[u8])| Write { request: request(&[b"DEL", key.1]).into(), requests: 1, ..write.clone() };
+                |key: &(u32, &[u8])| Write { request: request(&[b"del", key.1]).into(), requests: 1, ..write.clone() };
             keys.iter().filter(|key| reading.onto.wrote(&[**key], Effect::Replaces, &one(key))).count() > 0
         } else {
             reading.onto.wrote(&keys, effect(command, spec), &write)

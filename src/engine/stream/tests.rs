@@ -234,7 +234,7 @@ fn reserved_keys_are_never_copied() {
     let mut bench = Bench::new(WIDE);
     bench.give(&[]).put_out();
     bench.give(&["DEL k duet:other", "SET duet:x 1", "INCR duet:p:epoch:b"]);
-    assert_eq!(bench.transactions(), [vec!["DEL k"]]);
+    assert_eq!(bench.transactions(), [vec!["del k"]]);
     let alarms = bench.events.iter().filter(|event| matches!(event, Event::ReservedWrite { .. })).count();
     assert_eq!(alarms, 2, "our own epoch is no alarm: {:?}", bench.events);
 }
@@ -345,7 +345,7 @@ fn a_payload_that_the_target_refuses_goes_in_another_form_with_an_absolute_time(
     bench.give(&["SET after 1"]);
     let written_ms = 999_000;
     let lines = &bench.transactions()[0];
-    assert_eq!(lines[..2], ["DEL k", "HSET k a 1"]);
+    assert_eq!(lines[..2], ["del k", "HSET k a 1"]);
     let expires_at_ms: i64 = lines[2].strip_prefix("PEXPIREAT k ").and_then(|time| time.parse().ok()).expect("a time");
     assert!((written_ms + 5000..=NOW.source_ms + 5000).contains(&expires_at_ms), "{lines:?}");
     assert_eq!(lines[3..], ["SET after 1"]);

@@ -7,7 +7,8 @@ use duet_chaos::flavor::Flavor::{self, Redis62, Redis70, Valkey91};
 use duet_chaos::redis::Value;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// What was there before, the earlier write, the later one, how to look, and what must be seen. `@` is the key.
+/// What was there before, the earlier write, the later one, how to look, and what must be seen. `@` is the key. Each changes
+/// something where it is written: what changes nothing is not in its server's stream, and counts for nothing.
 const OUTCOMES: [[&str; 5]; 25] = [
     ["", "SET @ a", "SET @ b", "GET @", "b"],
     ["SET @ o", "SET @ a", "SET @ b", "GET @", "b"],
@@ -17,18 +18,18 @@ const OUTCOMES: [[&str; 5]; 25] = [
     ["SET @ 1", "INCR @", "SET @ 10", "GET @", "10"],
     ["SET @ 1", "INCR @", "INCRBY @ 5", "GET @", "7"],
     ["", "HSET @ f a", "HSET @ f b", "HGET @ f", "b"],
-    ["HSET @ g 1", "HSET @ f a", "HDEL @ f", "HEXISTS @ f", "0"],
+    ["HSET @ f 1 g 1", "HSET @ f a", "HDEL @ f", "HEXISTS @ f", "0"],
     ["HSET @ f 1 g 1", "HDEL @ f", "HSET @ f b", "HGET @ f", "b"],
     ["HSET @ g 1", "DEL @", "HSET @ f b", "HLEN @", "1"],
     ["HSET @ g 1", "HSET @ f a", "DEL @", "EXISTS @", "0"],
     ["HSET @ n 1", "HSET @ n 10", "HINCRBY @ n 1", "HGET @ n", "11"],
-    ["SADD @ o", "SADD @ m", "SREM @ m", "SISMEMBER @ m", "0"],
-    ["SADD @ o m", "SREM @ m", "SADD @ m", "SISMEMBER @ m", "1"],
+    ["SADD @ o m", "SADD @ m n", "SREM @ m", "SISMEMBER @ m", "0"],
+    ["SADD @ o m", "SREM @ m", "SADD @ m n", "SISMEMBER @ m", "1"],
     ["SADD @ o", "DEL @", "SADD @ m", "SCARD @", "1"],
     ["", "ZADD @ 1 m", "ZADD @ 2 m", "ZRANGEBYSCORE @ 2 2", "m"],
     ["ZADD @ 1 m", "ZADD @ 5 m", "ZINCRBY @ 2 m", "ZRANGEBYSCORE @ 7 7", "m"],
     ["ZADD @ 1 m 1 o", "ZREM @ m", "ZADD @ 2 m", "ZCARD @", "2"],
-    ["SETBIT @ 9 1", "SETBIT @ 7 1", "SETBIT @ 7 0", "GETBIT @ 7", "0"],
+    ["SETBIT @ 9 1", "BITFIELD @ SET u4 0 5", "BITFIELD @ SET u4 0 9", "BITFIELD_RO @ GET u4 0", "9"],
     ["SETBIT @ 9 1", "SETBIT @ 7 1", "SETBIT @ 8 1", "BITCOUNT @", "3"],
     ["RPUSH @ o", "RPUSH @ a", "DEL @", "EXISTS @", "0"],
     ["RPUSH @ o", "DEL @", "RPUSH @ b", "LLEN @", "1"],
