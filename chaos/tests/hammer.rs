@@ -1,5 +1,6 @@
 //! The hammer on real servers: what it strikes. Needs `make setup`.
 
+use anyhow::{Result, bail};
 use duet_chaos::client::{Client, text};
 use duet_chaos::compare::wait_equal;
 use duet_chaos::flavor::Flavor;
@@ -22,29 +23,37 @@ fn plan(peer: Flavor, seed: u64) -> Plan {
 }
 
 /// Names of the commands that write, by what the server says.
-async fn write_commands(client: &Client) -> BTreeSet<String> {
-    let Value::Array(commands) = client.run("COMMAND").await.unwrap() else { panic!("COMMAND answers a list") };
+async fn write_commands(client: &Client) -> Result<BTreeSet<String>> {
+    let Value::Array(commands) = client.run("COMMAND").await? else { bail!("COMMAND answers a list") };
     let mut names = BTreeSet::new();
     for command in commands {
-        let Value::Array(parts) = command else { panic!("a command is a list") };
-        let (Value::Array(flags) | Value::Set(flags)) = &parts[2] else { panic!("flags are a list") };
-        if flags.iter().any(|flag| text(flag).unwrap() == "write") {
-            names.insert(text(&parts[0]).unwrap().to_lowercase());
+        let Value::Array(parts) = command else { bail!("a command is a list") };
+        let [name, _, Value::Array(flags) | Value::Set(flags), ..] = parts.as_slice() else {
+            bail!("a command has a name and flags")
+        };
+        if flags.iter().map(text).collect::<Result<Vec<_>>>()?.iter().any(|flag| flag == "write") {
+            names.insert(text(name)?.to_lowercase());
         }
     }
-    names
+    Ok(names)
 }
 
 /// Names of the commands that did not fail at least once.
-async fn succeeded(client: &Client) -> BTreeSet<String> {
-    let stats = client.text("INFO commandstats").await.unwrap();
+async fn succeeded(client: &Client) -> Result<BTreeSet<String>> {
+    let stats = client.text("INFO commandstats").await?;
     let number = |line: &str, name: &str| {
         let found = line.split([',', ':']).find_map(|part| part.strip_prefix(name)?.strip_prefix('='));
-        found.map_or(0, |digits| digits.parse::<u64>().unwrap())
+        found.map_or(Ok(0), str::parse::<u64>)
     };
-    let done = stats.lines().filter(|line| number(line, "calls") > number(line, "failed_calls"));
-    let names = done.filter_map(|line| line.strip_prefix("cmdstat_")?.split(['|', ':']).next());
-    names.map(str::to_owned).collect()
+    let mut names = BTreeSet::new();
+    for line in stats.lines() {
+        if number(line, "calls")? > number(line, "failed_calls")? {
+            names.extend(
+                line.strip_prefix("cmdstat_").and_then(|rest| rest.split(['|', ':']).next()).map(str::to_owned),
+            );
+        }
+    }
+    Ok(names)
 }
 
 #[tokio::test]
@@ -56,7 +65,7 @@ async fn every_write_command_of_every_server_is_struck() {
         let enough = async || Ok((hammer.written() >= LINES || hammer.has_ended()).then_some(()));
         eventually("enough lines", Duration::from_secs(60), enough).await.unwrap();
         hammer.stop().await.unwrap();
-        let (wanted, done) = (write_commands(&client).await, succeeded(&client).await);
+        let (wanted, done) = (write_commands(&client).await.unwrap(), succeeded(&client).await.unwrap());
         let missing: Vec<_> =
             wanted.iter().filter(|name| !done.contains(*name) && !LEFT_OUT.contains(&name.as_str())).collect();
         assert!(missing.is_empty() && wanted.len() > 80, "{flavor:?}: {missing:?} of {}", wanted.len());
