@@ -234,7 +234,7 @@ fn reserved_keys_are_never_copied() {
     let mut bench = Bench::new(WIDE);
     bench.give(&[]).put_out();
     bench.give(&["DEL k duet:other", "SET duet:x 1", "INCR duet:p:epoch:b"]);
-    assert_eq!(bench.transactions(), [vec!["DEL k"]]);
+    assert_eq!(bench.transactions(), [vec!["del k"]]);
     let alarms = bench.events.iter().filter(|event| matches!(event, Event::ReservedWrite { .. })).count();
     assert_eq!(alarms, 2, "our own epoch is no alarm: {:?}", bench.events);
 }
