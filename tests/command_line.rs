@@ -165,7 +165,7 @@ fn conflicts_are_listed_as_a_table_and_as_json_and_followed_line_by_line() {
 fn a_mistake_in_a_question_about_conflicts_is_found_before_it_is_asked() {
     for (arguments, part) in [
         (vec!["conflicts", "--since", "yesterday"], "write how long ago, as 10m"),
-        (vec!["conflicts", "--done", "lost"], "replayed, dropped, reconciled, held"),
+        (vec!["conflicts", "--done", "lost"], "replayed, dropped, reconciled"),
         (vec!["conflicts", "undo", "7", "--config", "pair.toml"], "an id has 16 hexadecimal digits"),
         (vec!["conflicts", "undo", "00000000000000a1"], "--config"),
         (vec!["why", "user:7"], "--config"),

@@ -1,6 +1,6 @@
 //! The hammer on real servers: what it strikes. Needs `make setup`.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use duet_chaos::client::{Client, text};
 use duet_chaos::compare::wait_equal;
 use duet_chaos::flavor::Flavor;
@@ -24,13 +24,15 @@ fn plan(peer: Flavor, seed: u64) -> Plan {
 
 /// Names of the commands that write, by what the server says.
 async fn write_commands(client: &Client) -> Result<BTreeSet<String>> {
-    let Value::Array(commands) = client.run("COMMAND").await? else { panic!("COMMAND answers a list") };
+    let Value::Array(commands) = client.run("COMMAND").await? else { bail!("COMMAND answers a list") };
     let mut names = BTreeSet::new();
     for command in commands {
-        let Value::Array(parts) = command else { panic!("a command is a list") };
-        let (Value::Array(flags) | Value::Set(flags)) = &parts[2] else { panic!("flags are a list") };
-        if flags.iter().any(|flag| text(flag).is_ok_and(|flag| flag == "write")) {
-            names.insert(text(&parts[0])?.to_lowercase());
+        let Value::Array(parts) = command else { bail!("a command is a list") };
+        let [name, _, Value::Array(flags) | Value::Set(flags), ..] = parts.as_slice() else {
+            bail!("a command has a name and flags")
+        };
+        if flags.iter().map(text).collect::<Result<Vec<_>>>()?.iter().any(|flag| flag == "write") {
+            names.insert(text(name)?.to_lowercase());
         }
     }
     Ok(names)
@@ -41,11 +43,17 @@ async fn succeeded(client: &Client) -> Result<BTreeSet<String>> {
     let stats = client.text("INFO commandstats").await?;
     let number = |line: &str, name: &str| {
         let found = line.split([',', ':']).find_map(|part| part.strip_prefix(name)?.strip_prefix('='));
-        found.map_or(0, |digits| digits.parse::<u64>().unwrap_or(0))
+        found.map_or(Ok(0), str::parse::<u64>)
     };
-    let done = stats.lines().filter(|line| number(line, "calls") > number(line, "failed_calls"));
-    let names = done.filter_map(|line| line.strip_prefix("cmdstat_")?.split(['|', ':']).next());
-    Ok(names.map(str::to_owned).collect())
+    let mut names = BTreeSet::new();
+    for line in stats.lines() {
+        if number(line, "calls")? > number(line, "failed_calls")? {
+            names.extend(
+                line.strip_prefix("cmdstat_").and_then(|rest| rest.split(['|', ':']).next()).map(str::to_owned),
+            );
+        }
+    }
+    Ok(names)
 }
 
 #[tokio::test]

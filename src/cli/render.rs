@@ -34,9 +34,8 @@ pub(super) fn table(status: &Status) -> String {
 
 /// How conflicts ended.
 pub(super) fn counts(conflicts: &ConflictCounts) -> String {
-    let ConflictCounts { replayed, dropped, reconciled, held, .. } = conflicts;
-    let held = if *held > 0 { format!(", {held} held") } else { String::new() };
-    format!("{replayed} replayed, {dropped} dropped, {reconciled} reconciled{held}")
+    let ConflictCounts { replayed, dropped, reconciled, .. } = conflicts;
+    format!("{replayed} replayed, {dropped} dropped, {reconciled} reconciled")
 }
 
 fn headline(status: &Status) -> String {

@@ -141,7 +141,6 @@ impl Entry {
             Done::Replayed => &mut counts.replayed,
             Done::Dropped => &mut counts.dropped,
             Done::Reconciled => &mut counts.reconciled,
-            Done::Held => &mut counts.held,
         } = 1;
         counts
     }

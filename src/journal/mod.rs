@@ -105,7 +105,6 @@ impl Journal {
             Done::Replayed => &conflicts.replayed,
             Done::Dropped => &conflicts.dropped,
             Done::Reconciled => &conflicts.reconciled,
-            Done::Held => &conflicts.held,
         };
         ended.add(1);
         let about = match kind {

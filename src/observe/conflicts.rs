@@ -16,8 +16,6 @@ pub struct Conflicts {
     pub dropped: Counter,
     /// A key was made equal by its state.
     pub reconciled: Counter,
-    /// A key was stopped until somebody decides.
-    pub held: Counter,
     /// The conflict was about the whole key.
     pub whole: Counter,
     /// About a field, a member, a bit.
@@ -37,9 +35,6 @@ pub struct ConflictCounts {
     pub dropped: u64,
     /// Made equal by state.
     pub reconciled: u64,
-    /// Stopped until somebody decides.
-    #[serde(default)]
-    pub held: u64,
     /// The same by what they were about.
     #[serde(default)]
     pub by_unit: UnitCounts,
@@ -76,7 +71,6 @@ impl Conflicts {
             replayed: self.replayed.get(),
             dropped: self.dropped.get(),
             reconciled: self.reconciled.get(),
-            held: self.held.get(),
             by_unit: UnitCounts {
                 whole: self.whole.get(),
                 element: self.element.get(),
@@ -91,7 +85,6 @@ impl Conflicts {
         self.replayed.add(counts.replayed);
         self.dropped.add(counts.dropped);
         self.reconciled.add(counts.reconciled);
-        self.held.add(counts.held);
         self.whole.add(counts.by_unit.whole);
         self.element.add(counts.by_unit.element);
         self.lifetime.add(counts.by_unit.lifetime);
@@ -105,7 +98,6 @@ impl ConflictCounts {
         self.replayed += other.replayed;
         self.dropped += other.dropped;
         self.reconciled += other.reconciled;
-        self.held += other.held;
         self.by_unit.whole += other.by_unit.whole;
         self.by_unit.element += other.by_unit.element;
         self.by_unit.lifetime += other.by_unit.lifetime;
@@ -114,7 +106,7 @@ impl ConflictCounts {
 
     /// All conflicts.
     pub fn total(&self) -> u64 {
-        self.replayed + self.dropped + self.reconciled + self.held
+        self.replayed + self.dropped + self.reconciled
     }
 }
 

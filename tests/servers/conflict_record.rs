@@ -10,8 +10,7 @@ use serde_json::{Value, json};
 use std::path::Path;
 use std::process::{Command, Output};
 
-const HEAD: &str =
-    r#"{"journal":1,"pair":"orders","before":{"replayed":0,"dropped":0,"reconciled":0,"held":0},"dropped":0}"#;
+const HEAD: &str = r#"{"journal":1,"pair":"orders","before":{"replayed":0,"dropped":0,"reconciled":0},"dropped":0}"#;
 
 /// A conflict that was found earlier: a write of the west lost.
 fn entry(id: &str, key: &str, write: Value) -> String {

@@ -9,7 +9,6 @@ mod conflicts;
 mod cut;
 mod demo;
 mod echo;
-mod events;
 mod exactly_once;
 mod existing_keys;
 mod faults;

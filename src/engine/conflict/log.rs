@@ -47,7 +47,7 @@ pub struct Entry {
 pub struct Redo {
     /// When it was written.
     pub stamp: Stamp,
-    /// Its name at the region, see `Entry::id`; `UNSEEN` where that is not known.
+    /// Its name at the region; 0 where that is not known.
     pub id: u64,
     /// For a write of the other region: its transaction holds that one's writes up to here.
     pub high: u64,

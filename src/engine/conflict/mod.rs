@@ -8,7 +8,6 @@
 //! that writes the region.
 
 mod claim;
-pub mod departed;
 mod exchange;
 mod judge;
 mod log;

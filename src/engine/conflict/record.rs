@@ -66,8 +66,6 @@ pub enum Done {
     Dropped,
     /// The key was made equal by its value.
     Reconciled,
-    /// The key is stopped until somebody decides.
-    Held,
 }
 
 impl fmt::Display for Done {
@@ -76,7 +74,6 @@ impl fmt::Display for Done {
             Self::Replayed => "replayed",
             Self::Dropped => "dropped",
             Self::Reconciled => "reconciled",
-            Self::Held => "held",
         })
     }
 }

@@ -8,7 +8,7 @@ fn conflicts_are_given_newest_last_and_counted() {
     for number in 1..=5 {
         journal.record(record(number, "user:7"));
     }
-    journal.record(Record { done: Done::Held, unit: Unit::Lifetime, ..record(6, "other k") });
+    journal.record(Record { done: Done::Reconciled, unit: Unit::Lifetime, ..record(6, "other k") });
     finish(&journal);
     let (code, body) = json(&server, "/conflicts?limit=2&key=user:7");
     assert_eq!(code, 200);
@@ -19,7 +19,7 @@ fn conflicts_are_given_newest_last_and_counted() {
     assert_eq!(body["counts"]["by_unit"]["lifetime"], 1);
     for (parameters, expected) in [
         ("key=other%20k", 1),
-        ("done=held", 1),
+        ("done=reconciled", 1),
         ("done=dropped", 0),
         ("since=10m", 6),
         ("since=2999-01-01T00:00:00Z", 0),
@@ -31,7 +31,7 @@ fn conflicts_are_given_newest_last_and_counted() {
         assert_eq!(body["conflicts"].as_array().unwrap().len(), expected, "{parameters}");
     }
     let (_, status) = json(&server, "/status");
-    assert_eq!((&status["conflicts"]["replayed"], &status["conflicts"]["held"]), (&5.into(), &1.into()));
+    assert_eq!((&status["conflicts"]["replayed"], &status["conflicts"]["reconciled"]), (&5.into(), &1.into()));
     server.stop();
 }
 
@@ -55,7 +55,7 @@ fn a_parameter_that_is_not_understood_is_named() {
     for (path, part) in [
         ("/conflicts?since=yesterday", "since: write how long ago, as 10m"),
         ("/conflicts?limit=many", "limit: "),
-        ("/conflicts?done=lost", "done takes replayed, dropped, reconciled, held"),
+        ("/conflicts?done=lost", "done takes replayed, dropped, reconciled"),
         ("/conflicts?id=7", "id: an id has 16 hexadecimal digits"),
         ("/conflicts?keys=x", "keys"),
         ("/why?db=0", "key is missing"),
