@@ -17,7 +17,7 @@ use super::stamp::Stamp;
 use crate::command::{Access, Class, KeyUse, Spec, lookup};
 use crate::wire::resp::{Command, FrameReader, command as request};
 
-/// Bytes of writes that are kept at most before anything has met them; beyond it all of these are forgotten, and that is said.
+/// Bytes of writes that are kept at most before anything has met them; beyond it they are forgotten, and that is said.
 const MOST_BYTES: usize = 64 * 1024 * 1024;
 /// As many writes at most, likewise.
 const MOST_WRITES: usize = 1 << 20;
