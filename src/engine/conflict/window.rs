@@ -17,9 +17,9 @@ use super::stamp::Stamp;
 use crate::command::{Access, Class, KeyUse, Spec, lookup};
 use crate::wire::resp::{Command, FrameReader, command as request};
 
-/// Bytes of writes that are kept at most; beyond it the oldest are forgotten, and that is said.
+/// Bytes of writes that are kept at most before anything has met them; beyond it they are forgotten, and that is said.
 const MOST_BYTES: usize = 64 * 1024 * 1024;
-/// Writes that are kept at most.
+/// As many writes at most, likewise.
 const MOST_WRITES: usize = 1 << 20;
 
 /// A key by its hash, 128 bits wide.

@@ -161,7 +161,8 @@ impl Crossing {
                 hold(&self.exchange).refused(self.region, name);
             }
         }
-        if by_the_server {
+        // While a value or a whole copy is put there, our own deletions look like that.
+        if by_the_server && self.echo.is_some() {
             self.expired = Some((database, command.arg(1).to_vec()));
         }
     }
