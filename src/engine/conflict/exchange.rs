@@ -262,8 +262,11 @@ impl Exchange {
                 side.seen = Some(place);
             }
         }
-        if let Some(stable) = side.stable {
-            side.stamps = side.stamps.split_off(&(stable.offset + 1));
+        // A session that begins again reads from where something is unfinished.
+        let unfinished = self.pins.values().filter_map(|(_, places)| places[region]).map(|place| place.offset);
+        if let Some(low) = unfinished.chain(self.settled(region).map(|place| place.offset)).min() {
+            let side = &mut self.sides[region];
+            side.stamps = side.stamps.split_off(&(low + 1));
         }
     }
 
