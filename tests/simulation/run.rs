@@ -202,18 +202,17 @@ impl Run {
         while !self.is_silent() {
             self.step()?;
         }
-        if self.crossing.is_some() {
-            self.rest()?;
-        }
+        self.rest()?;
         self.judge();
         self.idle()?;
         self.judge();
         Ok(())
     }
 
-    /// What expires soon has expired; then the pair is to become equal within a bounded time.
+    /// What expires soon has expired; then the pair is to become equal within a bounded time. Positions at rest are not all:
+    /// what was in the air when a session began is judged later.
     fn rest(&mut self) -> Result<(), String> {
-        {
+        if self.crossing.is_some() {
             let mut world = self.world.borrow_mut();
             world.now_ms += SOON_MS;
             for index in 0..2 {
