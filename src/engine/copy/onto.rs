@@ -90,12 +90,21 @@ struct Arriving {
     met: Vec<Write>,
 }
 
+/// What was written to one key since the dump was fixed.
+#[derive(Debug)]
+enum Since {
+    /// A write has set or removed the whole value: what followed is there, and nothing comes below it.
+    Replaced,
+    /// These have changed it; none is kept where it only matters that it was written to.
+    Changed(Vec<Write>),
+}
+
 /// What was written since the dump was fixed.
 #[derive(Debug, Default)]
 struct Written {
     /// The pair was in step before.
     live: bool,
-    keys: HashMap<Key, Vec<(Effect, Write)>>,
+    keys: HashMap<Key, Since>,
     flushed: HashSet<u32>,
     all_flushed: bool,
     bytes: usize,
@@ -274,16 +283,19 @@ impl Written {
             }
             Effect::Replaces | Effect::Changes => {
                 for (database, name) in keys {
-                    let writes = self.keys.entry((*database, name.to_vec())).or_default();
+                    let key = (*database, name.to_vec());
+                    let since = self.keys.entry(key).or_insert_with(|| Since::Changed(Vec::new()));
                     if self.live {
                         continue; // that it was written to is all that matters
                     }
+                    let Since::Changed(writes) = since else { continue };
                     if effect == Effect::Replaces {
-                        self.bytes -= writes.iter().map(|(_, write)| size(write)).sum::<usize>();
-                        writes.clear();
+                        self.bytes -= writes.iter().map(size).sum::<usize>();
+                        *since = Since::Replaced;
+                    } else {
+                        self.bytes += size(write);
+                        writes.push(write.clone());
                     }
-                    self.bytes += size(write);
-                    writes.push((effect, write.clone()));
                 }
             }
         }
@@ -294,18 +306,18 @@ impl Written {
     }
 
     fn arrival(&self, key: &Key) -> Arrival {
-        let writes = self.keys.get(key);
-        let replaced = writes.is_some_and(|writes| matches!(writes.first(), Some((Effect::Replaces, _))));
-        let stays = self.live && writes.is_some();
-        if stays || replaced || self.has_flushed(key.0) {
-            return Arrival::LeftOut;
+        match self.keys.get(key) {
+            _ if self.has_flushed(key.0) => Arrival::LeftOut,
+            None => Arrival::Below(Vec::new()),
+            Some(_) if self.live => Arrival::LeftOut,
+            Some(Since::Replaced) => Arrival::LeftOut,
+            Some(Since::Changed(writes)) => Arrival::Below(writes.clone()),
         }
-        Arrival::Below(writes.into_iter().flatten().map(|(_, write)| write.clone()).collect())
     }
 }
 
 fn size(write: &Write) -> usize {
-    write.request.len() + size_of::<(Effect, Write)>()
+    write.request.len() + size_of::<Write>()
 }
 
 /// What is known, also after a panic of who held it: its entries are whole at any moment.

@@ -347,7 +347,7 @@ impl Flow {
 }
 
 /// A command's name for people.
-pub(super) fn shown_name(command: &Command<'_>) -> String {
+fn shown_name(command: &Command<'_>) -> String {
     let name: String = String::from_utf8_lossy(command.name()).chars().take(LONGEST_NAME).collect();
     name.to_uppercase()
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::Event;
 use super::flow::{Flow, Reading};
 use super::payload::{Instead, instead};
-use crate::command::{Access, Context, Replay, Spec, Unit, replay};
+use crate::command::{Access, Context, Replay, Rule, Spec, Unit, replay};
 use crate::engine::copy::onto::{Effect, Write, hold};
 use crate::wire::resp::{Command, FrameReader, command as request};
 
@@ -86,7 +86,7 @@ impl Flow {
 
     /// A payload that the target would refuse, in another form that it takes, or why there is none.
     fn restored(&self, command: &Command<'_>, spec: &Spec, replay: &Replay) -> Option<Result<Instead, String>> {
-        if !matches!(spec.name, "RESTORE" | "RESTORE-ASKING" | "FUNCTION") {
+        if !matches!(spec.rule, Rule::Restore | Rule::Function) {
             return None;
         }
         let mut reader = FrameReader::new();
