@@ -1,6 +1,6 @@
 //! Waiting for a condition, with a deadline: never a sleep that hopes.
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, anyhow};
 use std::time::{Duration, Instant};
 
 /// How often a condition is looked at.
@@ -17,7 +17,9 @@ where
     F: AsyncFnMut() -> Result<Option<T>>,
 {
     let started = Instant::now();
-    for looks in 1_u64.. {
+    let mut looks = 0_u64;
+    loop {
+        looks += 1;
         let begun = started.elapsed();
         let last = match probe().await {
             Ok(Some(value)) => return Ok(value),
@@ -28,16 +30,19 @@ where
             let took = started.elapsed() - begun;
             let waited =
                 format!("waited {begun:.1?} for {what} and looked {looks} times, the last time for {took:.1?}");
-            return Err(last.map_or_else(|| anyhow!(waited.clone()), |error| error.context(waited.clone())));
+            return Err(match last {
+                Some(error) => error.context(waited),
+                None => anyhow!(waited),
+            });
         }
         tokio::time::sleep(POLL).await;
     }
-    bail!("looked too often for {what}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use anyhow::bail;
 
     #[tokio::test]
     async fn a_condition_that_never_holds_is_named_in_the_error() {

@@ -10,6 +10,7 @@ use duet_chaos::wait::eventually;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// Rounds of each side: 200,000 INCRs, LPUSHes and XADDs each, 1.2 million writes in all.
@@ -23,7 +24,7 @@ const COPY: Duration = Duration::from_secs(150);
 
 /// A load that writes its share of rounds for each kill, so that every kill is in the middle of it.
 struct Steady {
-    allowed: Arc<AtomicU64>,
+    allowed: watch::Sender<u64>,
     done: Arc<AtomicU64>,
     task: JoinHandle<Result<()>>,
 }
@@ -31,14 +32,12 @@ struct Steady {
 impl Steady {
     async fn start(server: &Server, name: &'static str) -> Result<Self> {
         let client = server.client().await?;
-        let (allowed, done) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
-        let (limit, count) = (Arc::clone(&allowed), Arc::clone(&done));
+        let (allowed, mut limit) = watch::channel(0);
+        let done = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&done);
         let task = tokio::spawn(async move {
             while count.load(Ordering::SeqCst) < ROUNDS {
-                if count.load(Ordering::SeqCst) >= limit.load(Ordering::SeqCst) {
-                    tokio::time::sleep(Duration::from_millis(1)).await;
-                    continue;
-                }
+                limit.wait_for(|limit| count.load(Ordering::SeqCst) < *limit).await?;
                 Counted::new(name).write(&client, STEP).await?;
                 count.fetch_add(STEP, Ordering::SeqCst);
             }
@@ -64,7 +63,7 @@ async fn totals_are_exact_after_kills(west: Flavor, east: Flavor) -> Result<()> 
     let share = ROUNDS / KILLS;
     for kill in 0..KILLS {
         for load in &loads {
-            load.allowed.store((kill + 1) * share, Ordering::SeqCst);
+            load.allowed.send_replace((kill + 1) * share);
         }
         for load in &loads {
             load.reach(kill * share + fastrand::u64(1..share)).await?;
@@ -77,7 +76,7 @@ async fn totals_are_exact_after_kills(west: Flavor, east: Flavor) -> Result<()> 
         }
     }
     for load in loads {
-        load.allowed.store(ROUNDS, Ordering::SeqCst);
+        load.allowed.send_replace(ROUNDS);
         load.task.await??;
     }
     regions.wait_equal().await?;

@@ -62,16 +62,16 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
     loop {
         let view = starting.look().await?;
         let own = view.target.marker;
-        let plan = plan(&view);
-        crate::trace(|| format!("link {index} epoch {epoch} plans {plan:?}"));
-        match plan {
+        let planned = plan(&view);
+        crate::trace(|| format!("link {index} epoch {epoch} plans {planned:?}"));
+        match planned {
             Plan::Resume(position) => {
                 let noted = pair.notes.borrow()[index].filter(|_| pair.settings.flaws.own_memory);
                 let attached = attach::resume(world, index, noted.unwrap_or(position)).await?;
                 return starting.finish(attached, own, None, None).await;
             }
             Plan::Fix => {
-                if !matches!(duet::engine::plan::plan(&starting.look().await?), Plan::Fix) {
+                if !matches!(plan(&starting.look().await?), Plan::Fix) {
                     continue;
                 }
                 let attached = attach::end_of_stream(world, index, &mut starting.source_control).await?;
