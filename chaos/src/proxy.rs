@@ -40,6 +40,7 @@ struct Weather {
     refuse: bool,
     frozen_below: u64,
     cut_below: u64,
+    hold: Option<Vec<u8>>,
 }
 
 /// Budget of a direction that is not going to be cut.
@@ -52,6 +53,7 @@ struct Shared {
     open: AtomicU64,
     bytes: [AtomicU64; 2],
     budget: [AtomicI64; 2],
+    holding: AtomicU64,
 }
 
 /// A listening proxy; dropping it closes every connection.
@@ -84,6 +86,7 @@ impl Proxy {
             open: AtomicU64::new(0),
             bytes: Default::default(),
             budget: [AtomicI64::new(UNLIMITED), AtomicI64::new(UNLIMITED)],
+            holding: AtomicU64::new(0),
         });
         let accepting = tokio::spawn(accept(listener, to.to_owned(), Arc::clone(&shared)));
         Ok(Self { address, shared, accepting })
@@ -134,6 +137,22 @@ impl Proxy {
     /// Ends [`Self::blackhole`] and [`Self::freeze_existing`]: what was kept is delivered, late.
     pub fn thaw(&self) {
         self.change(|weather| weather.frozen_below = 0);
+    }
+
+    /// Keeps back, on the way to the server, the first bytes read at once in which `word` stands, and all that come
+    /// after them on the same connection. Everything else passes: a link can be held while its source is read.
+    pub fn hold(&self, word: &str) {
+        self.change(|weather| weather.hold = Some(word.as_bytes().to_vec()));
+    }
+
+    /// Ends [`Self::hold`]: what was kept back is delivered, late.
+    pub fn release(&self) {
+        self.change(|weather| weather.hold = None);
+    }
+
+    /// How many connections [`Self::hold`] keeps back now.
+    pub fn holding(&self) -> u64 {
+        self.shared.holding.load(Ordering::SeqCst)
     }
 
     /// How many connections were made in all.

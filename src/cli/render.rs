@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
-use crate::observe::{FullSyncStatus, LinkStatus, Status};
+use crate::observe::{ConflictCounts, FullSyncStatus, LinkStatus, Status};
 
 /// How many of the things that were set aside are shown for each link; `--json` has more.
 const SET_ASIDE_SHOWN: usize = 5;
@@ -19,11 +19,23 @@ pub(super) fn table(status: &Status) -> String {
         text.push_str(&words(link));
     }
     let conflicts = &status.conflicts;
-    if conflicts.replayed + conflicts.dropped + conflicts.reconciled > 0 {
-        let (replayed, dropped, reconciled) = (conflicts.replayed, conflicts.dropped, conflicts.reconciled);
-        text.push_str(&format!("\nconflicts: {replayed} replayed, {dropped} dropped, {reconciled} reconciled"));
+    if conflicts.counts.total() + conflicts.unresolved > 0 {
+        text.push_str(&format!("\nconflicts: {}", counts(&conflicts.counts)));
+        if conflicts.unresolved > 0 {
+            text.push_str(&format!(", {} unresolved", grouped(conflicts.unresolved)));
+        }
+    }
+    if let Some(reason) = &status.journal.reason {
+        let place = status.journal.place.as_deref().unwrap_or_default();
+        text.push_str(&format!("\nconflicts cannot be recorded in {}: {}", plain(place), plain(reason)));
     }
     text
+}
+
+/// How conflicts ended.
+pub(super) fn counts(conflicts: &ConflictCounts) -> String {
+    let ConflictCounts { replayed, dropped, reconciled, .. } = conflicts;
+    format!("{replayed} replayed, {dropped} dropped, {reconciled} reconciled")
 }
 
 fn headline(status: &Status) -> String {
@@ -106,7 +118,7 @@ fn duration(seconds: u64) -> String {
 }
 
 /// 1234567 as 1,234,567.
-fn grouped(number: u64) -> String {
+pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {
@@ -119,7 +131,7 @@ fn grouped(number: u64) -> String {
 }
 
 /// What a server said may hold control characters: they must not reach a terminal.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
         if character.is_control() {

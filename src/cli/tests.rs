@@ -38,6 +38,7 @@ fn the_table_tells_states_lag_progress_reasons_and_remedies() {
     board.reverse().writes_applied.add(1_234_567);
     board.reverse().set_aside(SetAside::new(2, b"cuckoo", "module value", "MBbloom-- is not there"));
     board.conflicts.dropped.add(3);
+    board.reverse().unresolved.set(1_500);
 
     let text = render::table(&board.status(now + Duration::from_secs(10)));
 
@@ -50,7 +51,7 @@ fn the_table_tells_states_lag_progress_reasons_and_remedies() {
         "what to do: Correct region.us-east.password_file",
         "reverse: 1 set aside: module value",
         "database 2, key \"cuckoo\": module value, MBbloom-- is not there",
-        "conflicts: 0 replayed, 3 dropped, 0 reconciled",
+        "conflicts: 0 replayed, 3 dropped, 0 reconciled, 1,500 unresolved",
     ] {
         assert!(text.contains(part), "{part} is not in\n{text}");
     }

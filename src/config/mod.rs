@@ -5,6 +5,7 @@
 //! with the keys that exist, `raw` is its plain form and holds the defaults, `validate` makes the types below of
 //! it, and `resolve` asks the name service.
 
+mod conflicts;
 mod endpoint;
 mod environment;
 mod error;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+pub use conflicts::Conflicts;
 pub use error::{ConfigError, EXIT_CONFIG};
 pub use load::{http_listen, load};
 pub use name::{PairName, RegionName, ReservedPrefix};
@@ -40,6 +42,8 @@ pub struct Config {
     pub heartbeat: Heartbeat,
     /// What of the increments is copied.
     pub increments: Increments,
+    /// Where conflicts are recorded.
+    pub conflicts: Conflicts,
     /// How much is written at once.
     pub apply: Apply,
     /// How the full sync cuts its work.

@@ -15,6 +15,7 @@ pub struct Raw {
     pub http: RawHttp,
     pub heartbeat: RawHeartbeat,
     pub increments: RawIncrements,
+    pub conflicts: RawConflicts,
     pub apply: RawApply,
     pub full_sync: RawFullSync,
     pub retry: RawRetry,
@@ -92,6 +93,19 @@ pub struct RawIncrements {
 impl Default for RawIncrements {
     fn default() -> Self {
         Self { publish: false, flush: "copy".into(), swapdb: "copy".into() }
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawConflicts {
+    pub journal: Option<String>,
+    pub journal_bytes: u64,
+}
+
+impl Default for RawConflicts {
+    fn default() -> Self {
+        Self { journal: None, journal_bytes: 67_108_864 }
     }
 }
 

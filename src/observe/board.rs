@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Counter, Direction, LinkBoard};
+use super::{Conflicts, Direction, JournalBoard, LinkBoard};
 use crate::config::Config;
 
 /// What the runtime writes, and HTTP and people read.
@@ -15,18 +15,9 @@ pub struct Board {
     pub links: [Arc<LinkBoard>; 2],
     /// How conflicts ended.
     pub conflicts: Conflicts,
+    /// How their record does.
+    pub journal: JournalBoard,
     pub(super) started: Instant,
-}
-
-/// How conflicts ended.
-#[derive(Debug, Default)]
-pub struct Conflicts {
-    /// A local write was executed once more at its own region.
-    pub replayed: Counter,
-    /// A local write lost and was not forwarded.
-    pub dropped: Counter,
-    /// A key was made equal by its state.
-    pub reconciled: Counter,
 }
 
 impl Board {
@@ -41,6 +32,7 @@ impl Board {
             pair: config.pair.name.to_string(),
             links: [link(Direction::Forward, source, target), link(Direction::Reverse, target, source)],
             conflicts: Conflicts::default(),
+            journal: JournalBoard::default(),
             started: now,
         }
     }

@@ -72,6 +72,8 @@ pub struct LinkBoard {
     pub reconnects: Counter,
     /// Bytes of the source's stream.
     pub bytes_read: Counter,
+    /// Keys of the source for which something is still to be done on account of a conflict.
+    pub unresolved: Counter,
     set_aside: Counter,
     standing: ArcSwap<Standing>,
     heartbeat: ArcSwapOption<Seen>,
@@ -113,6 +115,7 @@ impl LinkBoard {
             echoes_dropped: Counter::default(),
             reconnects: Counter::default(),
             bytes_read: Counter::default(),
+            unresolved: Counter::default(),
             set_aside: Counter::default(),
             standing: ArcSwap::from_pointee(Standing { state: State::Connecting, reason: None, since: now }),
             heartbeat: ArcSwapOption::empty(),

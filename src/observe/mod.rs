@@ -5,6 +5,7 @@
 //! * [`log`]: the lines that are written.
 
 mod board;
+mod conflicts;
 mod counter;
 mod link;
 pub mod log;
@@ -12,12 +13,13 @@ mod progress;
 mod set_aside;
 mod status;
 
-pub use board::{Board, Conflicts};
+pub use board::Board;
+pub use conflicts::{ConflictCounts, ConflictStatus, Conflicts, JournalBoard, JournalState, JournalStatus, UnitCounts};
 pub use counter::Counter;
 pub use link::{Direction, LinkBoard, Reason, State};
 pub use progress::FullSyncProgress;
 pub use set_aside::{SET_ASIDE_RECENT, SetAside, escaped};
-pub use status::{ConflictCounts, FullSyncStatus, LinkStatus, Readiness, ReadyLink, Status};
+pub use status::{FullSyncStatus, LinkStatus, Readiness, ReadyLink, Status};
 
 #[cfg(test)]
 pub(crate) mod tests;

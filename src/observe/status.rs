@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Board, Direction, LinkBoard, SetAside, State};
+use super::{Board, ConflictStatus, Direction, JournalStatus, LinkBoard, SetAside, State};
 
 /// The code of a link that streams but does not move.
 const STALLED: &str = "stalled";
@@ -23,8 +23,11 @@ pub struct Status {
     pub ready: bool,
     /// Forward, then reverse.
     pub links: Vec<LinkStatus>,
-    /// How conflicts ended.
-    pub conflicts: ConflictCounts,
+    /// How conflicts ended, and how many have not yet.
+    pub conflicts: ConflictStatus,
+    /// How their record does.
+    #[serde(default)]
+    pub journal: JournalStatus,
 }
 
 /// One link.
@@ -87,17 +90,6 @@ pub struct FullSyncStatus {
     pub seconds_left: Option<u64>,
 }
 
-/// How conflicts ended.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct ConflictCounts {
-    /// Executed once more at its own region.
-    pub replayed: u64,
-    /// Lost, and not forwarded.
-    pub dropped: u64,
-    /// Made equal by state.
-    pub reconciled: u64,
-}
-
 /// Whether the pair serves its purpose, and why not.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Readiness {
@@ -132,11 +124,11 @@ impl Board {
             uptime_s: now.saturating_duration_since(self.started).as_secs(),
             ready: links.iter().all(LinkStatus::ready),
             links,
-            conflicts: ConflictCounts {
-                replayed: self.conflicts.replayed.get(),
-                dropped: self.conflicts.dropped.get(),
-                reconciled: self.conflicts.reconciled.get(),
+            conflicts: ConflictStatus {
+                counts: self.conflicts.counts(),
+                unresolved: self.links.iter().map(|link| link.unresolved.get()).sum(),
             },
+            journal: self.journal.status(),
         }
     }
 

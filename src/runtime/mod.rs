@@ -2,11 +2,11 @@
 //!
 //! * [`run`]: a pair, until it is told to stop; `link`: one direction, session after session.
 //! * `start` (with `fence`, `attach`, `names`): a session begins; `session`, `pump`: it works; `inquiry`: what a copy
-//!   has to ask; `sweep`: deletions after a copy.
+//!   has to ask; `sweep`: deletions after a copy; `values`: reading values that are made equal.
 //! * `heartbeat`, `clock`: a region's pulse; `shared`: what these tasks know of each other; `client`: requests and replies.
 
 mod attach;
-mod client;
+pub(crate) mod client;
 mod clock;
 mod fence;
 mod heartbeat;
@@ -18,6 +18,7 @@ mod session;
 mod shared;
 mod start;
 mod sweep;
+mod values;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -28,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::engine::origin::ReservedKeys;
 use crate::engine::plan::Ordered;
+use crate::journal::Journal;
 use crate::observe::{Board, Direction};
 use shared::{LinkState, Pair, RegionPulse};
 
@@ -38,13 +40,14 @@ pub struct Options {
     pub full_sync: Option<Direction>,
 }
 
-/// Keeps the pair equal until `shutdown`, and drains then.
+/// Keeps the pair equal until `shutdown`, and drains then. Conflicts go to `journal`.
 ///
 /// # Errors
 /// When a task of the daemon itself fails: what happens to servers and connections is shown on the board instead.
 pub async fn run(
     config: Arc<Config>,
     board: Arc<Board>,
+    journal: Journal,
     options: Options,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
@@ -56,6 +59,10 @@ pub async fn run(
         Some(_) => Some(Ordered::Other),
     };
     let pair = Arc::new(Pair {
+        exchange: Default::default(),
+        seed: fastrand::u64(..),
+        values: tokio::sync::Notify::new(),
+        journal,
         onto: Default::default(),
         reserved: ReservedKeys::new(config.pair.reserved_prefix.as_str(), config.pair.name.as_str()),
         config: Config::clone(&config),
@@ -70,6 +77,7 @@ pub async fn run(
     let mut tasks = JoinSet::new();
     for index in [0, 1] {
         tasks.spawn(link::run(Arc::clone(&pair), index));
+        tasks.spawn(values::run(Arc::clone(&pair), index));
         let pair = Arc::clone(&pair);
         tasks.spawn(async move { heartbeat::run(&pair, index).await });
     }

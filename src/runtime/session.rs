@@ -13,6 +13,7 @@ use super::shared::{LinkState, Pair, RegionPulse};
 use super::start::{Memory, Started, start};
 use super::sweep::sweep;
 use crate::engine::apply::{Applied, Applier};
+use crate::engine::conflict;
 use crate::engine::copy::dumped::Dumped;
 use crate::engine::copy::onto::hold;
 use crate::engine::copy::{Copy, CopyEvent};
@@ -20,7 +21,7 @@ use crate::engine::link::Link;
 use crate::engine::origin::Phase;
 use crate::engine::position::Position;
 use crate::engine::source::StreamClock;
-use crate::engine::stream::{Event, Now, Rules, Stream};
+use crate::engine::stream::{Beginning, Event, Now, Rules, Stream};
 use crate::error::Fault;
 use crate::observe::{SetAside, State};
 
@@ -88,6 +89,7 @@ impl<'a> Session<'a> {
     ) -> (Self, Link, super::attach::Attached, tokio::net::TcpStream) {
         let Started { source, target, identity, bounds, rules, resumed, probe, copy, attached } = started;
         let position = source.position;
+        let beginning = Beginning::after(resumed, position);
         let interval_ms = i64::try_from(pair.config.heartbeat.interval.as_millis()).unwrap_or(i64::MAX);
         let from = resumed.map_or(attached, |marker| (marker.high.offset, marker.time_ms));
         let clock = StreamClock::new(from, attached, interval_ms);
@@ -106,7 +108,7 @@ impl<'a> Session<'a> {
             failed: None,
         };
         let link = match copy {
-            None => Link::Streaming(Box::new(Stream::new(rules, applier, clock, position, probe))),
+            None => Link::Streaming(Box::new(Stream::new(rules, applier, clock, beginning, probe))),
             Some((copy_rules, reason)) => {
                 tracing::info!(link = %session.link().board.direction, reason = ?reason, "full sync begins");
                 session.link().board.begin_full_sync(Instant::now());
@@ -203,7 +205,17 @@ impl<'a> Session<'a> {
             match event {
                 Event::Echo { id } => other.arrived(id, &self.pair.regions[1 - self.index], Instant::now()),
                 Event::Heartbeat { id, written_ms } => link.heartbeat_sent(id, written_ms),
-                Event::Posted => other.mail.notify_one(),
+                Event::Posted => {
+                    link.mail.notify_one();
+                    other.mail.notify_one();
+                }
+                Event::ValueWanted => self.pair.values.notify_waiters(),
+                Event::Conflict(record) => self.pair.journal.record(record),
+                Event::Unchecked(writes) => {
+                    let why =
+                        format!("{writes} writes were not checked for conflicts: the other link was away too long");
+                    link.board.set_aside(SetAside::new(0, b"", "unchecked", why));
+                }
                 Event::Fixed => tracing::info!(link = %link.board.direction, "position fixed"),
                 Event::MarkerLost { moved_to } => {
                     if let Ok(mut moved) = other.moved_to.lock() {
@@ -221,6 +233,8 @@ impl<'a> Session<'a> {
                 }
             }
         }
+        let unresolved = conflict::hold(&self.pair.exchange).unresolved(self.index);
+        link.board.unresolved.set(unresolved as u64);
         link.set_applied(stream.acknowledged());
     }
 
@@ -245,7 +259,7 @@ impl<'a> Session<'a> {
         let board = &self.link().board;
         board.end_full_sync(Instant::now());
         hold(&self.pair.onto[1 - self.index]).end();
-        link.stream_on(|applier| Stream::new(rules, applier, self.clock.clone(), position, None));
+        link.stream_on(|applier| Stream::new(rules, applier, self.clock.clone(), Beginning::fresh(position), None));
     }
 
     /// The target has executed a transaction.

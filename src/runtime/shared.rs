@@ -9,10 +9,12 @@ use tokio::sync::Notify;
 
 use super::clock::ServerClock;
 use crate::config::{Config, Region};
+use crate::engine::conflict::SharedExchange;
 use crate::engine::copy::onto::SharedOnto;
 use crate::engine::origin::{Marker, ReservedKeys};
 use crate::engine::plan::Ordered;
 use crate::engine::position::Position;
+use crate::journal::Journal;
 use crate::observe::LinkBoard;
 
 /// How often a link that waits for the other one to hold looks.
@@ -27,8 +29,16 @@ pub struct Pair {
     pub config: Config,
     /// The keys that are ours.
     pub reserved: ReservedKeys,
+    /// Where conflicts are recorded.
+    pub journal: Journal,
     /// What is known of copies onto the two regions.
     pub onto: [SharedOnto; 2],
+    /// What both links know of concurrent writes.
+    pub exchange: SharedExchange,
+    /// Makes the hashes of keys unforeseeable.
+    pub seed: u64,
+    /// The value of a key is to be read at one of the regions.
+    pub values: Notify,
     /// The source of the forward link, then its target.
     pub regions: [RegionPulse; 2],
     /// The forward link, then the reverse one.
@@ -241,7 +251,7 @@ impl LinkState {
         let settled = self.settled.lock().map_or(None, |settled| *settled);
         match settled {
             Some(Settled { epoch, id, position }) if (epoch, id) == (marker.epoch, marker.id) => {
-                Marker { high: position, low: position, ..marker }
+                Marker { high: position, ..marker }
             }
             _ => marker,
         }

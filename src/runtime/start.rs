@@ -14,11 +14,12 @@ use crate::command::Capabilities;
 use crate::config::{ExistingKeys, PositionLost};
 use crate::engine::apply::{Bounds, Identity};
 use crate::engine::checkpoint::Checkpoint;
+use crate::engine::conflict;
 use crate::engine::copy::CopyRules;
 use crate::engine::copy::onto::hold;
 use crate::engine::decode::rebuild::TargetFeatures;
 use crate::engine::origin::{Marker, Phase};
-use crate::engine::plan::{CopyReason, End, Plan, View, plan};
+use crate::engine::plan::{CopyReason, End, Plan, View, plan, reads_from};
 use crate::engine::position::Position;
 use crate::engine::source::{Info, Server};
 use crate::engine::stream::Rules;
@@ -109,10 +110,17 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
     loop {
         let view = starting.look().await?;
         let own = view.target.marker;
+        for marker in [own, view.source.marker].into_iter().flatten() {
+            conflict::hold(&pair.exchange).has_stamp(marker.stamp_us);
+        }
         match plan(&view) {
-            Plan::Resume(position) => {
+            Plan::Resume(high) => {
                 starting.forget_kept(memory).await?;
-                let attached = attach::resume(source, position).await?;
+                let from = reads_from(&view, high);
+                if from.offset > own.map_or(0, |marker| marker.low.offset) {
+                    tracing::warn!(%high, "the source no longer has what was unfinished: concurrent writes of then may differ");
+                }
+                let attached = attach::resume(source, from).await?;
                 return starting.finish(attached, own, None, None).await;
             }
             Plan::Fix => {
@@ -217,8 +225,7 @@ impl Starting<'_> {
     ) -> Result<Arc<HashSet<Vec<u8>>>, Fault> {
         let keep = self.keep(reason, memory).await?;
         let id = own.filter(|marker| marker.epoch == self.epoch).map_or(0, |marker| marker.id + 1);
-        let Checkpoint { phase, high, low, time_ms } = Checkpoint::copying(reason.phase(), Position::NONE, 0);
-        let marker = Marker { phase, epoch: self.epoch, id, high, low, time_ms };
+        let marker = Checkpoint::copying(reason.phase(), Position::NONE, 0).marker(self.epoch, id);
         let key = self.pair.reserved.marker(self.pair.source(self.index).name.as_str());
         self.target.call(&[b"SET".as_slice(), &key, marker.to_string().as_bytes()]).await?;
         self.pair.links[self.index].changed.notify_waiters();
@@ -338,6 +345,9 @@ impl Starting<'_> {
             databases: self.databases,
             heartbeat_expire_ms: u64::try_from(pair.config.heartbeat.expire.as_millis()).unwrap_or(u64::MAX),
             reserved: pair.reserved.clone(),
+            exchange: Arc::clone(&pair.exchange),
+            region: index,
+            seed: pair.seed,
             source_onto: Arc::clone(&pair.onto[index]),
             target_onto: Arc::clone(&pair.onto[1 - index]),
             origin: origin.to_owned(),

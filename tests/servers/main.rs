@@ -4,6 +4,8 @@
 
 mod big;
 mod config_errors;
+mod conflict_record;
+mod conflicts;
 mod cut;
 mod demo;
 mod echo;

@@ -1,21 +1,37 @@
 //! The simulation can fail: without any one of these mechanisms a promise breaks within a few hundred seeds.
 
-use crate::broken_seeds;
-use crate::daemon::Flaws;
+use crate::daemon::{Flaws, Unresolved};
+use crate::hunt::broken_seeds;
 use crate::run::Broken;
 use crate::server::Defects;
+use crate::variant::Mix;
 
 /// Seeds in which a missing mechanism has to be noticed.
 const SEEDS: u64 = 3000;
 
 /// The mechanism is missed by each of these promises alone.
 fn is_missed(flaws: Flaws, defects: Defects, promises: &[&'static str]) {
+    missed_in(Mix::Apart, flaws, defects, promises);
+}
+
+/// The mechanism is missed where both regions write the same keys.
+fn is_missed_in_conflicts(unresolved: Unresolved, promises: &[&'static str]) {
+    let flaws = Flaws { unresolved, ..Flaws::default() };
+    missed_in(Mix::Crossing, flaws, Defects::default(), promises);
+}
+
+fn missed_in(mix: Mix, flaws: Flaws, defects: Defects, promises: &[&'static str]) {
     for promise in promises {
         let broken = Broken { flaws, defects, only: Some(promise) };
-        let found = broken_seeds(0..SEEDS, broken, 1);
-        let (seed, what) = found.first().expect("without the mechanism the promise has to break");
-        println!("seed {seed}: {what}");
+        let found = broken_seeds(mix, 0..SEEDS, broken, 1);
+        let (variant, what) = found.first().expect("without the mechanism the promise has to break");
+        println!("{what}: {} (switched off: {:?})", variant.command(), flaws.unresolved.names());
     }
+}
+
+/// A pair whose copies don't end with deletions.
+pub fn without_sweep() -> Broken {
+    Broken { flaws: Flaws { no_sweep: true, ..Flaws::default() }, ..Broken::default() }
 }
 
 #[test]
@@ -64,4 +80,46 @@ fn telling_reserved_keys_from_data_is_missed() {
 fn the_bound_on_what_is_in_flight_is_missed() {
     let flaws = Flaws { unbounded: true, ..Flaws::default() };
     is_missed(flaws, Defects::default(), &["bounded"]);
+}
+
+#[test]
+fn what_both_regions_add_to_misses_the_marker_as_checkpoint_too() {
+    let flaws = Flaws { own_memory: true, ..Flaws::default() };
+    missed_in(Mix::Crossing, flaws, Defects::default(), &["sums"]);
+}
+
+#[test]
+fn what_one_region_alone_decides_misses_the_gate_too() {
+    let defects = Defects { watch_ignored: true, ..Defects::default() };
+    missed_in(Mix::Crossing, Flaws::default(), defects, &["nothing lost"]);
+}
+
+#[test]
+fn executing_the_winner_again_is_missed() {
+    let unresolved = Unresolved { replay: true, ..Unresolved::default() };
+    is_missed_in_conflicts(unresolved, &["regions equal", "last update wins"]);
+}
+
+#[test]
+fn holding_the_restart_position_for_what_is_unfinished_is_missed() {
+    let unresolved = Unresolved { pins: true, ..Unresolved::default() };
+    is_missed_in_conflicts(unresolved, &["regions equal"]);
+}
+
+#[test]
+fn judging_again_after_a_restart_is_missed() {
+    let unresolved = Unresolved { recovery: true, ..Unresolved::default() };
+    is_missed_in_conflicts(unresolved, &["regions equal"]);
+}
+
+#[test]
+fn settling_by_value_is_missed() {
+    let unresolved = Unresolved { settling: true, ..Unresolved::default() };
+    is_missed_in_conflicts(unresolved, &["regions equal"]);
+}
+
+#[test]
+fn stamps_that_are_later_than_what_was_seen_are_missed() {
+    let unresolved = Unresolved { pushing: true, ..Unresolved::default() };
+    is_missed_in_conflicts(unresolved, &["last update wins"]);
 }

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use duet::engine::conflict::Record;
 use duet::engine::origin::{Marker, Phase};
 
+use crate::ledger::Ledger;
 use crate::promises;
 use crate::server::{Keyspace, Server, Text};
 
@@ -30,6 +32,10 @@ pub struct Oracle {
     /// Sums and items that must arrive exactly once.
     pub sums: BTreeMap<Place, i64>,
     pub pushed: BTreeMap<Place, Vec<Text>>,
+    /// What clients decided that both write the same keys.
+    pub ledger: Ledger,
+    /// The conflicts that daemons told of.
+    pub records: Vec<Record>,
     pub past: [Past; 2],
     /// The keys of the markers of the links from each region.
     pub markers: [Text; 2],
@@ -70,6 +76,8 @@ impl Oracle {
             expected: Keyspace::default(),
             sums: BTreeMap::new(),
             pushed: BTreeMap::new(),
+            ledger: Ledger::default(),
+            records: Vec::new(),
             past: [Past::default(), Past::default()],
             markers,
             checked: [None; 2],
@@ -120,6 +128,17 @@ impl Oracle {
         if let Err(what) = told {
             self.fail(format!("checkpoint: {what}"));
         }
+    }
+
+    /// How much of the other region's stream the region `index` has executed: history and offset.
+    pub fn seen(&self, index: usize, servers: &[Server; 2]) -> (u64, u64) {
+        let marker = servers[index].keys.text(&self.markers[1 - index]).and_then(Marker::parse);
+        let marker = marker.filter(|marker| marker.phase == Phase::Streaming);
+        let place = |marker: Marker| {
+            let number = self.past[1 - index].number(marker.high.replication_id.as_str())?;
+            Some((number, marker.high.offset))
+        };
+        marker.and_then(place).unwrap_or_default()
     }
 
     /// Whether the links have left markers behind all that clients wrote.

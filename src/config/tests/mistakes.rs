@@ -105,6 +105,12 @@ fn every_bound_is_told() {
 }
 
 #[test]
+fn the_record_of_conflicts_has_a_directory_and_bounds() {
+    assert_says(&message("conflicts", "journal = \"\""), &["`conflicts.journal` is empty", "directory"]);
+    assert_says(&message("conflicts", "journal_bytes = 7"), &["`conflicts.journal_bytes` is 7", "1048576"]);
+}
+
+#[test]
 fn a_line_that_is_not_toml_is_named_by_its_number() {
     assert_says(&replaced("[http]", "[http"), &["pair.toml, line 18: is not TOML", "Correct this line"]);
     assert_says(&replaced("[http]", "[pair]"), &["is not TOML (duplicate key"]);

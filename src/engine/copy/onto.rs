@@ -163,7 +163,7 @@ impl Onto {
             match effect {
                 // The value is removed: that is all that is to be done again.
                 Effect::Flushes | Effect::FlushesAll => {
-                    let request = command(&[b"UNLINK".as_slice(), &key.1]).into();
+                    let request = command(&[b"unlink".as_slice(), &key.1]).into();
                     arriving.value = None;
                     arriving.met = vec![Write { database: key.0, request, requests: 1 }];
                 }

@@ -1,5 +1,6 @@
 //! One link's increments: the stream of the source in, marked transactions for the target out.
 
+mod crossing;
 mod flow;
 mod local;
 mod payload;
@@ -13,8 +14,9 @@ use bytes::{Bytes, BytesMut};
 use flow::{Flow, Reading, Scope};
 
 use super::apply::{Applied, Applier};
+use super::conflict::{Found, Record, SharedExchange};
 use super::copy::onto::{SharedOnto, hold};
-use super::origin::ReservedKeys;
+use super::origin::{Marker, ReservedKeys};
 use super::position::Position;
 use super::source::StreamClock;
 use crate::command::Capabilities;
@@ -38,6 +40,12 @@ pub struct Rules {
     pub heartbeat_expire_ms: u64,
     /// The keys that are ours.
     pub reserved: ReservedKeys,
+    /// What both links know of concurrent writes.
+    pub exchange: SharedExchange,
+    /// The region that is read: 0 for the source of the forward link, 1 for its target.
+    pub region: usize,
+    /// Makes the hashes of keys unforeseeable.
+    pub seed: u64,
     /// What is known of a copy onto the region that is read.
     pub source_onto: SharedOnto,
     /// What is known of a copy onto the region that is written.
@@ -46,6 +54,35 @@ pub struct Rules {
     pub origin: String,
     /// The region that is written.
     pub peer: String,
+}
+
+/// Where a link begins.
+#[derive(Debug, Clone, Copy)]
+pub struct Beginning {
+    /// From where it reads.
+    pub from: Position,
+    /// Everything before it was sent by an earlier session, and is not sent again.
+    pub high: Position,
+    /// There is no earlier session that it goes on from.
+    pub fresh: bool,
+}
+
+impl Beginning {
+    /// A link that goes on from no earlier session.
+    pub fn fresh(from: Position) -> Self {
+        Self { from, high: from, fresh: true }
+    }
+
+    /// A link that reads from `from` and goes on from what `marker` says, if there is one.
+    pub fn after(marker: Option<Marker>, from: Position) -> Self {
+        match marker {
+            None => Self::fresh(from),
+            Some(marker) => {
+                let high = Position { replication_id: from.replication_id, ..marker.high };
+                Self { from, high, fresh: false }
+            }
+        }
+    }
 }
 
 /// The moment at which something is given to a link.
@@ -90,9 +127,14 @@ pub enum Event {
         /// Why.
         why: String,
     },
-    /// A client's write was overwritten by a value that is copied to the source: the link that copies executes it once
-    /// more.
+    /// Something is to be executed at the source: the other link finds it in the exchange, or in what is known of a copy.
     Posted,
+    /// The value of a key is to be read, to make it equal.
+    ValueWanted,
+    /// Two writes were concurrent, and one of them lost; or a key was made equal by its value.
+    Conflict(Record),
+    /// So many writes were forgotten before it was known that none was concurrent with them.
+    Unchecked(u64),
     /// A client of the source writes keys with the reserved prefix.
     ReservedWrite {
         /// Such a key.
@@ -113,16 +155,16 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// A link that reads from `position`, or from the probe with the value `seeking` on.
+    /// A link that begins there, or at the probe with the value `seeking`.
     pub fn new(
         rules: Rules,
         applier: Applier,
         clock: StreamClock,
-        position: Position,
+        beginning: Beginning,
         seeking: Option<Vec<u8>>,
     ) -> Self {
         hold(&rules.target_onto).resume(applier.last_id());
-        let flow = Flow::new(rules, applier, clock, position, seeking);
+        let flow = Flow::new(rules, applier, clock, beginning, seeking);
         Self { reader: FrameReader::new(), flow }
     }
 
@@ -131,7 +173,7 @@ impl Stream {
     /// # Errors
     /// A [`Fault`] when the stream holds something that is not a command.
     pub fn on_source(&mut self, input: &mut BytesMut, now: Now) -> Result<(), Fault> {
-        self.flow.take_mail();
+        self.flow.take_mail(now);
         let onto = Arc::clone(&self.flow.rules.source_onto);
         let mut onto = hold(&onto);
         let mut at = 0;
@@ -147,12 +189,24 @@ impl Stream {
         let chunk = input.split_to(at).freeze();
         self.flow.flush(now);
         self.flow.applier.seal(&chunk);
+        let whole = self.flow.scope == Scope::Outside;
+        self.flow.crossing.settle(&chunk, whole, now);
+        for found in self.flow.crossing.found.drain(..) {
+            self.flow.events.push(match found {
+                Found::Posted => Event::Posted,
+                Found::Wanted => Event::ValueWanted,
+                Found::Conflict(record) => Event::Conflict(record),
+                Found::Forgotten(writes) => Event::Unchecked(writes),
+            });
+        }
         Ok(())
     }
 
     /// Whether there is room for more of the stream.
     pub fn wants_source(&self) -> bool {
-        self.flow.applier.has_room() && !(self.flow.holding && self.flow.scope != Scope::Local)
+        self.flow.applier.has_room()
+            && !self.flow.crossing.must_close
+            && !(self.flow.holding && self.flow.scope != Scope::Local)
     }
 
     /// Holds what is read from now on, or goes on.
@@ -181,7 +235,9 @@ impl Stream {
         self.flow.applier.on_replies(input, applied)?;
         if let Some(last) = applied.last() {
             self.flow.acknowledged = self.flow.acknowledged.max(last.checkpoint.high.offset);
+            self.flow.crossing.answered(last.id);
         }
+        applied.iter_mut().for_each(|transaction| self.flow.refused(transaction));
         self.flow.flush(now);
         self.flow.applier.seal(&Bytes::new());
         Ok(())
@@ -208,7 +264,7 @@ impl Stream {
     /// Bytes of the source's history whose writes the target has applied: what may be acknowledged.
     pub fn acknowledged(&self) -> u64 {
         let idle = self.flow.applier.is_idle() && self.flow.scope == Scope::Outside;
-        if idle { self.flow.boundary.offset } else { self.flow.acknowledged }
+        if idle { self.flow.sent().offset } else { self.flow.acknowledged }
     }
 
     /// The place before which everything is applied, when nothing is on its way; with the last transaction's id. The
@@ -217,7 +273,7 @@ impl Stream {
     pub fn settled(&self) -> Option<(u64, Position)> {
         let Flow { applier, scope, seeking, .. } = &self.flow;
         let idle = applier.is_idle() && applier.refused().is_none() && *scope == Scope::Outside && seeking.is_none();
-        idle.then(|| (self.flow.applier.last_id(), self.flow.boundary))
+        idle.then(|| (self.flow.applier.last_id(), self.flow.sent()))
     }
 
     /// Whether nothing more can be brought to an end without more of the stream.
@@ -228,6 +284,11 @@ impl Stream {
     /// Bytes of the source's history that were read.
     pub fn read(&self) -> u64 {
         self.flow.offset
+    }
+
+    /// Writes of the source that are kept because something concurrent may still come.
+    pub fn unstable(&self) -> usize {
+        self.flow.crossing.kept()
     }
 
     /// Transactions of the other link that were dropped.

@@ -9,6 +9,7 @@ mod heartbeat;
 mod link;
 mod start;
 mod sweep;
+mod values;
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -17,6 +18,7 @@ use std::rc::Rc;
 use std::task::{Context, Waker};
 
 use duet::engine::apply::Bounds;
+use duet::engine::conflict::SharedExchange;
 use duet::engine::copy::onto::SharedOnto;
 use duet::engine::origin::{Marker, ReservedKeys};
 use duet::engine::position::Position;
@@ -41,6 +43,37 @@ pub struct Flaws {
     pub reserved_copied: bool,
     /// More is sent ahead than was allowed.
     pub unbounded: bool,
+    /// What of the resolving of conflicts is switched off.
+    pub unresolved: Unresolved,
+}
+
+/// What of the resolving of conflicts is switched off. Nothing is resolved yet, so nobody but a test's words asks.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unresolved {
+    /// Writes that were executed out of order are not executed again.
+    pub replay: bool,
+    /// The place where a restart reads on does not wait for what is unfinished.
+    pub pins: bool,
+    /// After a restart what was executed before is not judged again.
+    pub recovery: bool,
+    /// A value is not copied where the order of writes can't be mended.
+    pub settling: bool,
+    /// Stamps are not pushed past what the region had seen.
+    pub pushing: bool,
+}
+
+impl Unresolved {
+    /// What is switched off, by name.
+    pub fn names(self) -> Vec<&'static str> {
+        let all = [
+            (self.replay, "replay"),
+            (self.pins, "pins"),
+            (self.recovery, "recovery"),
+            (self.settling, "settling"),
+            (self.pushing, "pushing"),
+        ];
+        all.into_iter().filter_map(|(off, name)| off.then_some(name)).collect()
+    }
 }
 
 /// What a daemon is told.
@@ -53,6 +86,8 @@ pub struct Settings {
     /// A value with a longer encoding is copied in pieces, bytes.
     pub value_bytes: usize,
     pub reserved: ReservedKeys,
+    /// Both regions write the same keys: a write may find another type at the target.
+    pub clashes: bool,
     pub flaws: Flaws,
 }
 
@@ -67,6 +102,7 @@ pub struct Pair {
     pub superseded: Cell<bool>,
     pub notes: Notes,
     pub onto: [SharedOnto; 2],
+    pub exchange: SharedExchange,
 }
 
 /// What one link lets the other know.
@@ -118,7 +154,7 @@ impl LinkState {
     fn settled(&self, marker: Marker) -> Marker {
         match self.settled.get() {
             Some((epoch, id, position)) if (epoch, id) == (marker.epoch, marker.id) => {
-                Marker { high: position, low: position, ..marker }
+                Marker { high: position, ..marker }
             }
             _ => marker,
         }
@@ -143,20 +179,22 @@ impl Daemon {
             superseded: Cell::new(false),
             notes,
             onto: Default::default(),
+            exchange: Default::default(),
         };
         let pair = Rc::new(pair);
         let mut tasks: Vec<Option<Task>> = Vec::new();
         for index in [0, 1] {
             tasks.push(Some(Box::pin(link::run(Rc::clone(&pair), index))));
             tasks.push(Some(Box::pin(heartbeat::run(Rc::clone(&pair), index))));
+            tasks.push(Some(Box::pin(values::run(Rc::clone(&pair), index))));
         }
         Self { pair, tasks }
     }
 
     /// One of its tasks goes on until it waits. A daemon that was superseded stops.
     pub fn poll(&mut self, which: usize) {
-        // Both links, then both heartbeats, which have less to do.
-        let index = [0, 2, 0, 2, 0, 2, 1, 3][which % 8];
+        // Both links, then heartbeats and values, which have less to do.
+        let index = [0, 3, 0, 3, 0, 3, 1, 4, 0, 3, 2, 5][which % 12];
         let slot = &mut self.tasks[index];
         if let Some(task) = slot
             && task.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use duet::command::{Capabilities, Version};
 use duet::engine::apply::Identity;
 use duet::engine::checkpoint::Checkpoint;
+use duet::engine::conflict;
 use duet::engine::copy::CopyRules;
 use duet::engine::copy::onto::hold;
 use duet::engine::decode::rebuild::TargetFeatures;
 use duet::engine::origin::{Marker, Phase};
-use duet::engine::plan::{CopyReason, End, Plan, View, plan};
+use duet::engine::plan::{CopyReason, End, Plan, View, plan, reads_from};
 use duet::engine::position::Position;
 use duet::engine::source::Info;
 use duet::engine::stream::Rules;
@@ -20,7 +21,7 @@ use super::attach::{self, Attached};
 use super::client::{Client, bytes, integer, sleep, text};
 use super::heartbeat::EXPIRE_MS;
 use super::{Held, Pair, REGIONS};
-use crate::server::{COMMANDS, DATABASES};
+use crate::server::{DATABASES, known};
 
 /// What a link remembers from one session to the next.
 #[derive(Debug, Default)]
@@ -62,12 +63,16 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
     loop {
         let view = starting.look().await?;
         let own = view.target.marker;
+        for marker in [own, view.source.marker].into_iter().flatten() {
+            conflict::hold(&pair.exchange).has_stamp(marker.stamp_us);
+        }
         let planned = plan(&view);
         crate::trace(|| format!("link {index} epoch {epoch} plans {planned:?}"));
         match planned {
             Plan::Resume(position) => {
                 let noted = pair.notes.borrow()[index].filter(|_| pair.settings.flaws.own_memory);
-                let attached = attach::resume(world, index, noted.unwrap_or(position)).await?;
+                let attached =
+                    attach::resume(world, index, noted.unwrap_or_else(|| reads_from(&view, position))).await?;
                 return starting.finish(attached, own, None, None).await;
             }
             Plan::Fix => {
@@ -173,8 +178,7 @@ impl Starting<'_> {
 
     async fn prepare_copy(&mut self, reason: CopyReason, own: Option<Marker>) -> Result<(), Fault> {
         let id = own.filter(|marker| marker.epoch == self.epoch).map_or(0, |marker| marker.id + 1);
-        let Checkpoint { phase, high, low, time_ms } = Checkpoint::copying(reason.phase(), Position::NONE, 0);
-        let marker = Marker { phase, epoch: self.epoch, id, high, low, time_ms };
+        let marker = Checkpoint::copying(reason.phase(), Position::NONE, 0).marker(self.epoch, id);
         let key = self.pair.settings.reserved.marker(REGIONS[self.index]);
         self.target.call(&[b"SET".as_slice(), &key, marker.to_string().as_bytes()]).await?;
         drained(self.pair, self.index, &mut self.target_control).await
@@ -224,7 +228,7 @@ impl Starting<'_> {
         let (major, minor, patch) = self.version();
         let version = Version(major as u16, minor as u16, patch as u16);
         let reserved = &self.pair.settings.reserved;
-        let names = COMMANDS;
+        let names = known(major >= 7);
         let rules = Rules {
             publish: false,
             flush: true,
@@ -233,6 +237,9 @@ impl Starting<'_> {
             target: Capabilities::new(names, Dialect::Redis, version),
             heartbeat_expire_ms: EXPIRE_MS,
             reserved: reserved.clone(),
+            exchange: Arc::clone(&self.pair.exchange),
+            region: self.index,
+            seed: 1,
             source_onto: Arc::clone(&self.pair.onto[self.index]),
             target_onto: Arc::clone(&self.pair.onto[1 - self.index]),
             origin: origin.to_owned(),
@@ -246,7 +253,7 @@ impl Starting<'_> {
         };
         self.pair.links[self.index].refused.set(None);
         let offset = attach::replication(&mut self.source_control).await?.offset;
-        let attached = (offset, self.pair.world.borrow().now_ms);
+        let attached = (offset, self.pair.world.borrow().believed_ms(self.index));
         let resumed = own.filter(|_| probe.is_none() && copy.is_none());
         Ok(Started { source, target: self.target, identity, rules, resumed, probe, copy, attached })
     }

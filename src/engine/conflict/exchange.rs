@@ -1,0 +1,496 @@
+//! What the two links of a pair tell each other about concurrent writes: all that they share.
+//!
+//! Each region's window belongs to the link that reads the region. What it finds to be executed there goes to the link
+//! that writes there ([`Mail`]); what is stable at one region follows from what was read at the other.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+
+use super::log::Redo;
+use super::record::Record;
+use super::stamp::Stamp;
+use super::window::by_value;
+use crate::engine::position::Position;
+
+/// How long the value of a key is let alone after it was taken for the `n`th time in a row, milliseconds: doubling.
+const FIRST_PAUSE_MS: i64 = 20;
+/// The longest such pause.
+const LONGEST_PAUSE_MS: i64 = 2_000;
+/// Transactions whose stamps are remembered until they are stable.
+const MOST_STAMPS: usize = 1 << 16;
+/// Keys whose values are being taken at the same time.
+pub const MOST_VALUES: usize = 64;
+
+/// A key: database and name.
+pub type Name = (u32, Vec<u8>);
+
+/// Held for moments only.
+pub type SharedExchange = Arc<Mutex<Exchange>>;
+
+/// What one link posts for the other to execute.
+#[derive(Debug)]
+pub enum Mail {
+    /// Writes of one key, to be executed again in this order.
+    Again(Vec<Redo>),
+    /// The value of a key.
+    Value(Value),
+}
+
+/// A value that was taken at the other region.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Value {
+    /// Its key.
+    pub name: Name,
+    /// As DUMP gives it; nothing where there is no such key.
+    pub payload: Option<Bytes>,
+    /// When it expires, Unix milliseconds.
+    pub expires_at_ms: Option<i64>,
+    /// Where in that region's stream it was taken.
+    pub at: u64,
+    /// Up to where that region had executed this one's writes then.
+    pub covered: u64,
+    /// It is later than anything before this.
+    pub floor: Option<Stamp>,
+}
+
+/// A key whose value is to be made equal.
+#[derive(Debug)]
+struct Settle {
+    /// Which regions can't repair it by themselves, with the latest write that they know.
+    doubted: [Option<Stamp>; 2],
+    not_before_ms: Option<i64>,
+    rounds: u32,
+    taking: Option<Taking>,
+}
+
+/// A value on its way.
+#[derive(Debug)]
+struct Taking {
+    id: u64,
+    from: usize,
+    read: Option<(Option<Bytes>, Option<i64>)>,
+    placed: Option<Placed>,
+    posted: bool,
+}
+
+/// Where a value was taken.
+#[derive(Debug, Clone, Copy)]
+pub struct Placed {
+    /// In the stream of its region.
+    pub at: u64,
+    /// Up to where that region had executed the other one's writes then.
+    pub covered: u64,
+    /// It is later than anything before this.
+    pub floor: Option<Stamp>,
+}
+
+/// A value that somebody has to read at a region.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Its name: to be written into the region's nonce in the same transaction.
+    pub id: u64,
+    /// The key.
+    pub name: Name,
+}
+
+/// What is known of one region.
+#[derive(Debug, Default)]
+struct Side {
+    /// Where the link that reads the region began, and what is stable: up to where in this region's stream, and where in the
+    /// other's that was seen.
+    stable: Option<Position>,
+    seen: Option<Position>,
+    /// What the other region has executed of this one's writes: up to where, and where in its stream that stands.
+    executed: VecDeque<(Position, Position)>,
+    /// Up to where the other region's writes were seen here.
+    sees: u64,
+    /// The stamps of this region's writes by the end of their transactions, with where these begin.
+    stamps: BTreeMap<u64, (u64, Stamp)>,
+    /// To be executed at this region.
+    mail: VecDeque<Mail>,
+    /// Transactions with such mail that were not answered yet.
+    unanswered: usize,
+    /// Everything that was on its way when the last session began has been read.
+    ready: bool,
+    /// It has been judged, too. Until it is in both regions, nothing is stable.
+    judged: bool,
+    refused: Vec<Name>,
+    /// What clients here have written when the streams were read up to their ends, by the type of value; nothing after that.
+    families: HashMap<Name, u8>,
+    taken: Vec<(Name, u64)>,
+    /// Mail that was sent, by its transaction, until that is seen in this region's stream.
+    on_its_way: BTreeMap<u64, Vec<Mail>>,
+}
+
+/// What both links know.
+#[derive(Debug, Default)]
+pub struct Exchange {
+    sides: [Side; 2],
+    epoch: u64,
+    settles: HashMap<Name, Settle>,
+    pins: BTreeMap<u64, (usize, [Option<Position>; 2])>,
+    next: u64,
+    /// No write that any region has executed has a later stamp, microseconds.
+    latest_us: i64,
+}
+
+impl Exchange {
+    /// A session of the link that reads region `region` begins at `position`; what was sent up to `high` is not sent again.
+    /// What was on its way is given up: both links look again at everything that waits. `fresh` tells that it does not go on
+    /// from an earlier session.
+    pub fn begin(&mut self, region: usize, position: Position, high: u64, fresh: bool) {
+        self.epoch += 1;
+        for (name, settle) in self.settles.drain() {
+            for (side, _) in self.sides.iter_mut().zip(settle.doubted).filter(|(_, doubted)| doubted.is_some()) {
+                side.refused.push(name.clone());
+            }
+        }
+        for side in &mut self.sides {
+            side.mail.clear();
+            side.taken.clear();
+            side.families.clear();
+            side.ready = false;
+            side.judged = false;
+            side.sees = 0;
+        }
+        self.pins.retain(|_, (of, _)| *of != region);
+        let side = &mut self.sides[region];
+        if fresh {
+            side.stable = Some(position);
+            side.seen = None;
+            side.executed.clear();
+            side.stamps.clear();
+            self.sides[1 - region].seen = Some(position);
+            self.sides[1 - region].executed.clear();
+        } else if side.stable.is_none_or(|stable| stable.offset < position.offset) {
+            side.stable = Some(position);
+        }
+        let side = &mut self.sides[region];
+        let _later = side.stamps.split_off(&(high + 1));
+        // What this link had sent and was not answered is decided: its connection is gone.
+        self.sides[1 - region].unanswered = 0;
+        for region in [0, 1] {
+            if self.sides[region].seen.is_none() {
+                self.sides[region].seen = self.sides[1 - region].stable;
+            }
+        }
+    }
+
+    /// A write with this stamp may have been executed at any region, microseconds.
+    pub fn has_stamp(&mut self, time_us: i64) {
+        self.latest_us = self.latest_us.max(time_us);
+    }
+
+    /// No write that any region has executed has a later stamp, microseconds.
+    pub fn latest_us(&self) -> i64 {
+        self.latest_us
+    }
+
+    /// Changes whenever a session begins.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Whether all mail for `region` that was sent has been answered.
+    pub fn is_answered(&self, region: usize) -> bool {
+        self.sides[region].unanswered == 0
+    }
+
+    /// The stream of `region` was read up to where it stood when the session began, and beyond.
+    pub fn set_ready(&mut self, region: usize) {
+        self.sides[region].ready = true;
+    }
+
+    /// Whether both streams were.
+    pub fn is_ready(&self) -> bool {
+        self.sides.iter().all(|side| side.ready)
+    }
+
+    /// Keys that `region` does not hold as they will be: what they are to be there has been sent for, or is not seen there yet.
+    pub fn unresolved(&self, region: usize) -> usize {
+        self.pins.values().filter(|(of, _)| *of == region).count() + self.sides[region].refused.len()
+    }
+
+    /// Whether no value is being taken.
+    pub fn is_calm(&self) -> bool {
+        self.settles.is_empty()
+    }
+
+    /// A transaction with these writes of `region` was sent with this stamp.
+    pub fn sent(&mut self, region: usize, writes: Range<u64>, stamp: Stamp) {
+        self.has_stamp(stamp.time_us);
+        let stamps = &mut self.sides[region].stamps;
+        stamps.insert(writes.end, (writes.start, stamp));
+        if stamps.len() > MOST_STAMPS {
+            stamps.pop_first();
+        }
+    }
+
+    /// The other region has executed the writes of `region` up to `high`, those from `since` on with this stamp; that stands
+    /// before `place` in its stream.
+    pub fn executed(&mut self, region: usize, (since, high): (u64, Position), place: Position, stamp: Stamp) {
+        self.has_stamp(stamp.time_us);
+        let side = &mut self.sides[region];
+        side.stamps.entry(high.offset).or_insert((since, stamp));
+        if side.executed.back().is_none_or(|(last, _)| last.offset < high.offset) {
+            side.executed.push_back((high, place));
+        }
+    }
+
+    /// `region` has executed the other region's writes up to `high`.
+    pub fn has_seen(&mut self, region: usize, high: u64) {
+        let side = &mut self.sides[region];
+        side.sees = side.sees.max(high);
+    }
+
+    /// Everything that was read of `region` is judged, and what follows from it pinned: what had been executed at the other
+    /// region before what was seen is stable.
+    pub fn advance(&mut self, region: usize) {
+        self.sides[region].judged = true;
+        if !self.sides.iter().all(|side| side.judged) {
+            return;
+        }
+        let side = &mut self.sides[region];
+        while side.executed.front().is_some_and(|(_, place)| place.offset <= side.sees) {
+            if let Some((stable, place)) = side.executed.pop_front()
+                && side.stable.is_none_or(|before| before.offset < stable.offset)
+            {
+                side.stable = Some(stable);
+                side.seen = Some(place);
+            }
+        }
+        // A session that begins again reads from where something is unfinished.
+        let unfinished = self.pins.values().filter_map(|(_, places)| places[region]).map(|place| place.offset);
+        if let Some(low) = unfinished.chain(self.settled(region).map(|place| place.offset)).min() {
+            let side = &mut self.sides[region];
+            side.stamps = side.stamps.split_off(&(low + 1));
+        }
+    }
+
+    /// Up to where the writes of `region` are stable.
+    pub fn stable(&self, region: usize) -> u64 {
+        self.sides[region].stable.map_or(0, |stable| stable.offset)
+    }
+
+    /// From where a restart has to read `region`, whose writes before `high` were sent.
+    pub fn low(&self, region: usize, high: Position) -> Position {
+        let pinned = self.pins.values().filter_map(|(_, places)| places[region]);
+        let low = pinned.chain(self.settled(region)).chain([high]).min_by_key(|place| place.offset);
+        Position { replication_id: high.replication_id, ..low.unwrap_or(high) }
+    }
+
+    /// The stamp of the write that ends at `at` in the stream of `region`; nothing for one that was stable when the stream of
+    /// the other region began to be read.
+    pub fn stamp_of(&self, region: usize, at: u64) -> Option<Stamp> {
+        let (_, (since, stamp)) = self.sides[region].stamps.range(at..).next()?;
+        (*since < at).then_some(*stamp)
+    }
+
+    /// Holds the checkpoints back at what is stable now, on account of `region`.
+    pub fn pin(&mut self, region: usize) -> u64 {
+        self.next += 1;
+        let places = [self.settled(0), self.settled(1)];
+        self.pins.insert(self.next, (region, places));
+        self.next
+    }
+
+    /// From where `region` would have to be read if nothing were unfinished.
+    fn settled(&self, region: usize) -> Option<Position> {
+        let bounds = [self.sides[region].stable, self.sides[1 - region].seen];
+        bounds.into_iter().flatten().min_by_key(|place| place.offset)
+    }
+
+    /// Lets go of it.
+    pub fn unpin(&mut self, pin: u64) {
+        self.pins.remove(&pin);
+    }
+
+    /// Something is to be executed at `region`.
+    pub fn post(&mut self, region: usize, mail: Mail) {
+        self.sides[region].mail.push_back(mail);
+    }
+
+    /// Whether something is to be executed at `region`.
+    pub fn has_mail(&self, region: usize) -> bool {
+        !self.sides[region].mail.is_empty()
+    }
+
+    /// The next that fits behind what was taken already: values go alone, writes up to `room`.
+    pub fn take(&mut self, region: usize, room: usize, first: bool) -> Option<Mail> {
+        let mail = &mut self.sides[region].mail;
+        let fits = match mail.front()? {
+            Mail::Again(redos) => first || redos.len() <= room,
+            Mail::Value(_) => first,
+        };
+        if fits { mail.pop_front() } else { None }
+    }
+
+    /// The transaction `id` with this mail for `region` was sent.
+    pub fn mailed(&mut self, region: usize, id: u64, mail: Vec<Mail>) {
+        let side = &mut self.sides[region];
+        side.unanswered += 1;
+        side.on_its_way.insert(id, mail);
+    }
+
+    /// The transaction `id` was seen in the stream of `region`: what it carried, if this daemon sent it.
+    pub fn came(&mut self, region: usize, id: u64) -> Option<Vec<Mail>> {
+        let later = self.sides[region].on_its_way.split_off(&(id + 1));
+        std::mem::replace(&mut self.sides[region].on_its_way, later).remove(&id)
+    }
+
+    /// It was answered.
+    pub fn answered(&mut self, region: usize) {
+        self.sides[region].unanswered = self.sides[region].unanswered.saturating_sub(1);
+    }
+
+    /// `region` refused a write to this key inside of a transaction that it executed.
+    pub fn refused(&mut self, region: usize, name: Name) {
+        self.sides[region].refused.push(name);
+    }
+
+    /// Clients of `region` had written these keys, as values of these types, when its stream was read up to where it ended when
+    /// the session began. A write to a value of another type fails, and leaves no trace in the stream: whoever knew of it may
+    /// be gone. So both are compared.
+    pub fn compare(&mut self, region: usize, families: HashMap<Name, u8>) {
+        let other = std::mem::take(&mut self.sides[1 - region].families);
+        if other.is_empty() {
+            self.sides[region].families = families;
+            return;
+        }
+        let clash = |name: &Name, family: u8| other.get(name).is_some_and(|theirs| *theirs != family);
+        let clashes = families.into_iter().filter(|(name, family)| clash(name, *family)).map(|(name, _)| name);
+        self.sides[region].refused.extend(clashes);
+    }
+
+    /// What [`Self::refused`] was told.
+    pub fn take_refused(&mut self, region: usize) -> Vec<Name> {
+        std::mem::take(&mut self.sides[region].refused)
+    }
+
+    /// `region` can't repair this key by itself.
+    pub fn ask(&mut self, region: usize, name: Name, latest: Stamp, rounds: u32) {
+        let fresh = || Settle { doubted: [None; 2], not_before_ms: None, rounds, taking: None };
+        let settle = self.settles.entry(name).or_insert_with(fresh);
+        settle.doubted[region] = Some(latest);
+        settle.rounds = settle.rounds.max(rounds);
+    }
+
+    /// Keys whose values are being taken.
+    pub fn settling(&self) -> impl Iterator<Item = (u32, &[u8])> {
+        self.settles.keys().map(|(database, name)| (*database, name.as_slice()))
+    }
+
+    /// Whether the value of this key is being taken: until it has arrived, neither region repairs it.
+    pub fn is_settling(&self, database: u32, name: &[u8]) -> bool {
+        !self.settles.is_empty() && self.settles.contains_key(&(database, name.to_vec()))
+    }
+
+    /// Values that are to be read at `region` now; `now_ms` counts from anywhere, and never back. And whether more are to be
+    /// read later.
+    pub fn wanted(&mut self, region: usize, now_ms: i64) -> (Vec<Wanted>, bool) {
+        let busy = self.settles.values().filter(|settle| settle.taking.is_some()).count();
+        let mut wanted = Vec::new();
+        let mut later = false;
+        for (name, settle) in &mut self.settles {
+            if settle.taking.is_some() {
+                continue;
+            }
+            let rounds = settle.rounds;
+            let pause = || if rounds > 1 { FIRST_PAUSE_MS << (rounds - 1).min(10) } else { 0 };
+            let not_before_ms = *settle.not_before_ms.get_or_insert_with(|| now_ms + pause().min(LONGEST_PAUSE_MS));
+            if not_before_ms > now_ms || busy + wanted.len() >= MOST_VALUES {
+                later = true;
+                continue;
+            }
+            // A region that is in order; of two that are not, the one with the later write.
+            let from = match settle.doubted {
+                [Some(ours), Some(theirs)] => usize::from(theirs > ours),
+                [Some(_), None] => 1,
+                [None, _] => 0,
+            };
+            if from != region {
+                continue;
+            }
+            self.next += 1;
+            let id = self.next;
+            settle.taking = Some(Taking { id, from, read: None, placed: None, posted: false });
+            wanted.push(Wanted { id, name: name.clone() });
+        }
+        (wanted, later)
+    }
+
+    /// The value `id` could not be read: it is to be tried again later.
+    pub fn not_read(&mut self, id: u64, now_ms: i64) {
+        if let Some((_, settle)) = self.by_id(id) {
+            settle.taking = None;
+            settle.not_before_ms = Some(now_ms + LONGEST_PAUSE_MS);
+        }
+    }
+
+    /// The value `id` was read: as DUMP gives it, and when it expires. Tells the region that it is posted for.
+    pub fn read(&mut self, id: u64, payload: Option<Bytes>, expires_at_ms: Option<i64>) -> Option<usize> {
+        let (_, settle) = self.by_id(id)?;
+        settle.taking.as_mut()?.read = Some((payload, expires_at_ms));
+        self.post_value(id)
+    }
+
+    /// The nonce `id` was found. Tells the region that the value is posted for.
+    pub fn placed(&mut self, id: u64, placed: Placed) -> Option<usize> {
+        let (_, settle) = self.by_id(id)?;
+        settle.taking.as_mut()?.placed = Some(placed);
+        self.post_value(id)
+    }
+
+    /// The value of a key arrived at `region`. Gives the record of it.
+    pub fn arrived(&mut self, region: usize, name: &Name, at: u64) -> Option<Record> {
+        let of_it = |settle: &Settle| {
+            settle
+                .taking
+                .as_ref()
+                .is_some_and(|taking| taking.posted && taking.placed.is_some_and(|placed| placed.at == at))
+        };
+        if !self.settles.get(name).is_some_and(of_it) {
+            return None;
+        }
+        let settle = self.settles.remove(name)?;
+        let id = settle.taking.map_or(0, |taking| taking.id);
+        self.sides[1 - region].taken.push((name.clone(), at));
+        let stamps = settle.doubted.map(Option::unwrap_or_default);
+        let id = id ^ at.rotate_left(20) ^ stamps[region].time_us as u64;
+        Some(by_value(region, name.0, &name.1, id, stamps))
+    }
+
+    /// Keys whose value as it was at some place of the stream of `region` has arrived at the other one.
+    pub fn take_taken(&mut self, region: usize) -> Vec<(Name, u64)> {
+        std::mem::take(&mut self.sides[region].taken)
+    }
+
+    /// The key whose value is taken under this number.
+    pub fn name_of(&mut self, id: u64) -> Option<Name> {
+        self.by_id(id).map(|(name, _)| name.clone())
+    }
+
+    fn by_id(&mut self, id: u64) -> Option<(&Name, &mut Settle)> {
+        self.settles.iter_mut().find(|(_, settle)| settle.taking.as_ref().is_some_and(|taking| taking.id == id))
+    }
+
+    fn post_value(&mut self, id: u64) -> Option<usize> {
+        let (name, settle) = self.by_id(id)?;
+        let name = name.clone();
+        let taking = settle.taking.as_mut()?;
+        let Placed { at, covered, floor } = taking.placed?;
+        let (payload, expires_at_ms) = taking.read.take()?;
+        taking.posted = true;
+        let region = 1 - taking.from;
+        self.post(region, Mail::Value(Value { name, payload, expires_at_ms, at, covered, floor }));
+        Some(region)
+    }
+}
+
+/// What both links know, also after a panic of who held it: it is whole at any moment.
+pub fn hold(exchange: &SharedExchange) -> MutexGuard<'_, Exchange> {
+    exchange.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,433 @@
+//! Concurrent writes in one link: what it tells the window of its source, and what it executes at its target on the
+//! other link's account.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{Beginning, Now};
+use crate::command::{Access, Class, Spec, Unit, lookup};
+use crate::engine::conflict::{
+    Exchange, Executed, Found, Held, Mail, Name, Note, Origin, Placed, Redo, SharedExchange, Since, Stamp, StampClock,
+    Window, hold,
+};
+use crate::engine::origin::{Marker, Phase};
+use crate::engine::position::Position;
+use crate::wire::resp::{Command, FrameReader, command as request};
+
+/// How far it is known that everything on its way when the session began was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fence {
+    /// The other link's transactions are not all answered.
+    Waiting,
+    /// A heartbeat that was written after this moment must be read, Unix milliseconds of the source's clock.
+    Armed(i64),
+    /// It was.
+    Passed,
+}
+
+/// A transaction of the other link that is being read.
+#[derive(Debug)]
+struct Echo {
+    marker: Marker,
+    note: Note,
+    /// Where it begins.
+    from: u64,
+    /// Its requests, where it holds no new writes.
+    requests: Vec<Executed>,
+}
+
+/// What a link knows of concurrent writes.
+#[derive(Debug)]
+pub(super) struct Crossing {
+    exchange: SharedExchange,
+    /// The region that is read: 0 or 1.
+    region: usize,
+    ranks: [u8; 2],
+    window: Window,
+    clock: StampClock,
+    /// When the writes of the open batch were made; none where it has none.
+    stamp: Option<Stamp>,
+    /// Up to where the source had executed the target's writes when the open batch began, and has now.
+    saw: u64,
+    sees: u64,
+    /// Up to where the writes of the source were sent.
+    since: u64,
+    changes_lifetime: bool,
+    /// The open batch has to go before more is read.
+    pub(super) must_close: bool,
+    echo: Option<Echo>,
+    placing: Option<u64>,
+    /// Nonces that were found, where they stand, and what had been seen there.
+    unplaced: Vec<(u64, u64, u64)>,
+    /// The server has deleted this key in the midst of the echo that is being read.
+    expired: Option<Name>,
+    fence: Fence,
+    epoch: u64,
+    /// Transactions with mail that were not answered.
+    mailed: VecDeque<u64>,
+    pub(super) found: Vec<Found>,
+}
+
+impl Crossing {
+    /// For a link that begins to read at `position`, having sent everything before `high` already.
+    pub(super) fn new(exchange: SharedExchange, region: usize, names: [&str; 2], seed: u64) -> Self {
+        let first_is_larger = u8::from(names[0] > names[1]);
+        let ranks =
+            if region == 0 { [first_is_larger, 1 - first_is_larger] } else { [1 - first_is_larger, first_is_larger] };
+        Self {
+            exchange,
+            region,
+            ranks,
+            window: Window::new(region, seed),
+            clock: StampClock::new(ranks[region]),
+            stamp: None,
+            saw: 0,
+            sees: 0,
+            since: 0,
+            changes_lifetime: false,
+            must_close: false,
+            echo: None,
+            placing: None,
+            unplaced: Vec::new(),
+            expired: None,
+            fence: Fence::Waiting,
+            epoch: 0,
+            mailed: VecDeque::new(),
+            found: Vec::new(),
+        }
+    }
+
+    /// The session begins.
+    pub(super) fn begin(&mut self, beginning: Beginning) {
+        self.since = beginning.high.offset;
+        let mut exchange = hold(&self.exchange);
+        exchange.begin(self.region, beginning.from, beginning.high.offset, beginning.fresh);
+        self.epoch = exchange.epoch();
+        // What a dump holds, or an earlier session sent, may be later than the clock is now.
+        self.clock.has_seen(Stamp { time_us: exchange.latest_us(), rank: 0 });
+    }
+
+    /// A client's write was read; `sent` tells whether it goes into the open batch, or went with an earlier session.
+    pub(super) fn wrote(&mut self, sent: bool, at: u64, database: u32, written: Written, written_ms: i64) {
+        let stamp = sent.then(|| {
+            let fresh = || self.clock.stamp(written_ms);
+            if self.stamp.is_none() {
+                self.saw = self.sees;
+            }
+            *self.stamp.get_or_insert_with(fresh)
+        });
+        let Written { spec, held, requests, silent } = written;
+        self.changes_lifetime |= spec.unit == Unit::Lifetime;
+        let origin = Origin::Local { silent };
+        self.window.push(Executed { at, database, spec, held, requests, stamp, origin });
+    }
+
+    /// The marker of the other link was read: an echo begins, or is all there.
+    pub(super) fn echo_begins(&mut self, marker: Marker, note: Note, from: u64) {
+        if marker.phase != Phase::Streaming {
+            return;
+        }
+        let seen = Stamp { time_us: marker.stamp_us, rank: self.ranks[1 - self.region] };
+        if note == Note::Writes {
+            self.clock.has_seen(seen);
+            self.must_close |=
+                self.stamp.is_some_and(|stamp| stamp <= seen) || self.stamp.is_some() && self.changes_lifetime;
+        }
+        self.echo = Some(Echo { marker, note, from, requests: Vec::new() });
+    }
+
+    /// The marker again, at the end of a long transaction.
+    pub(super) fn echo_goes_on(&mut self, marker: Marker) {
+        if let Some(echo) = &mut self.echo {
+            echo.marker = marker;
+            self.window.raise(echo.from, marker.high.offset);
+        }
+    }
+
+    /// Whether the requests of the echo that is being read are of interest.
+    pub(super) fn wants_echo(&self) -> bool {
+        self.echo.as_ref().is_some_and(|echo| echo.note != Note::Writes || self.window.is_watching())
+    }
+
+    /// A request in the midst of an echo is read. A key whose time was over has been deleted by the server when our write came
+    /// to it, so that this met nothing: where it does not replace the value, the other region decides what the key is.
+    pub(super) fn echo_meets(&mut self, command: &Command<'_>, spec: &Spec, database: u32, by_the_server: bool) {
+        if let Some(name) = self.expired.take() {
+            let replaced = spec.keys(command).any(|used| used.key == name.1 && used.access == Access::Write);
+            if !replaced {
+                hold(&self.exchange).refused(self.region, name);
+            }
+        }
+        // While a value or a whole copy is put there, our own deletions look like that.
+        if by_the_server && self.echo.is_some() {
+            self.expired = Some((database, command.arg(1).to_vec()));
+        }
+    }
+
+    /// A request of the other link was read.
+    pub(super) fn echoed(&mut self, spec: &'static Spec, place: Range<usize>, buffer: &[u8], at: u64, database: u32) {
+        let Some(echo) = &mut self.echo else { return };
+        if !matches!(spec.class, Class::Write | Class::Database) {
+            return;
+        }
+        let stamp = Some(Stamp { time_us: echo.marker.stamp_us, rank: self.ranks[1 - self.region] });
+        let origin = Origin::Echo { saw: echo.marker.saw, high: echo.marker.high.offset };
+        let executed = |held| Executed { at, database, spec, held, requests: 1, stamp, origin };
+        if echo.note == Note::Writes {
+            self.window.push(executed(Held::Here(place)));
+        } else {
+            let bytes = Bytes::copy_from_slice(buffer.get(place).unwrap_or_default());
+            echo.requests.push(executed(Held::Own(bytes)));
+        }
+    }
+
+    /// A place outside of any transaction was reached.
+    pub(super) fn boundary(&mut self, place: Position) {
+        if let Some(name) = self.expired.take() {
+            hold(&self.exchange).refused(self.region, name);
+        }
+        if let Some(echo) = self.echo.take() {
+            let Marker { high, stamp_us, since, .. } = echo.marker;
+            self.mail_came(&echo, place.offset);
+            let stamp = Stamp { time_us: stamp_us, rank: self.ranks[1 - self.region] };
+            self.sees = self.sees.max(high.offset);
+            let mut exchange = hold(&self.exchange);
+            exchange.executed(1 - self.region, (since, high), place, stamp);
+            exchange.has_seen(self.region, high.offset);
+        }
+        if let Some(id) = self.placing.take() {
+            self.must_close |= self.stamp.is_some();
+            self.unplaced.push((id, place.offset, self.sees));
+        }
+    }
+
+    /// A transaction with mail was executed. All of its requests were, also those that changed nothing and are not in the
+    /// stream for that; which they are is known, unless an earlier daemon sent it.
+    fn mail_came(&mut self, echo: &Echo, at: u64) {
+        if echo.note == Note::Writes {
+            return;
+        }
+        let exchange = Arc::clone(&self.exchange);
+        let mut exchange = hold(&exchange);
+        let Some(mail) = exchange.came(self.region, echo.marker.id) else {
+            return self.mail_of_an_earlier_daemon(echo, &mut exchange);
+        };
+        for mail in mail {
+            match mail {
+                Mail::Again(redos) => redos.into_iter().for_each(|redo| {
+                    self.redone(redo, at);
+                }),
+                Mail::Value(value) => {
+                    let record = exchange.arrived(self.region, &value.name, value.at);
+                    self.found.extend(record.map(Found::Conflict));
+                    let request = request(&[b"DEL".as_slice(), &value.name.1]);
+                    self.value_came(value.name.0, request.into(), at, (value.at, value.covered, value.floor));
+                }
+            }
+        }
+    }
+
+    fn mail_of_an_earlier_daemon(&mut self, echo: &Echo, exchange: &mut Exchange) {
+        for (index, request) in echo.requests.iter().enumerate() {
+            let Held::Own(bytes) = &request.held else { continue };
+            match &echo.note {
+                Note::Value { at, covered, floor } if index == 0 => {
+                    self.value_came(request.database, bytes.clone(), request.at, (*at, *covered, *floor));
+                }
+                Note::Again(items) if items.len() == echo.requests.len() => {
+                    let (stamp, id) = items[index];
+                    let (high, database) = (u64::MAX, request.database);
+                    let redo = Redo { stamp, id, high, database, request: bytes.clone() };
+                    self.redone(redo, request.at);
+                }
+                // Which of them changed nothing can't be told: the value decides.
+                Note::Again(_) => exchange.refused(self.region, (request.database, key_of(bytes))),
+                Note::Value { .. } | Note::Writes => {}
+            }
+        }
+    }
+
+    fn redone(&mut self, redo: Redo, at: u64) {
+        let Redo { stamp, id, high, database, request } = redo;
+        let Some(spec) = spec_of(&request) else { return };
+        let local = stamp.rank == self.ranks[self.region];
+        let (held, origin) = (Held::Own(request), Origin::Redone { id, local, high });
+        self.window.push(Executed { at, database, spec, held, requests: 1, stamp: Some(stamp), origin });
+    }
+
+    /// A value was put there; `request` names its key.
+    fn value_came(
+        &mut self,
+        database: u32,
+        request: Bytes,
+        at: u64,
+        (taken_at, covered, floor): (u64, u64, Option<Stamp>),
+    ) {
+        let Some(spec) = spec_of(&request) else { return };
+        let origin = Origin::Value { at: taken_at, covered, floor };
+        let (held, stamp) = (Held::Own(request), Some(Stamp::WEAKEST));
+        self.window.push(Executed { at, database, spec, held, requests: 1, stamp, origin });
+    }
+
+    /// The nonce of a value that is being read was found.
+    pub(super) fn nonce(&mut self, value: &[u8]) {
+        self.placing = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+    }
+
+    /// A heartbeat was read.
+    pub(super) fn heartbeat(&mut self, written_ms: i64) {
+        if matches!(self.fence, Fence::Armed(since) if written_ms > since) {
+            let mut exchange = hold(&self.exchange);
+            if exchange.epoch() == self.epoch {
+                self.fence = Fence::Passed;
+                exchange.set_ready(self.region);
+            }
+        }
+    }
+
+    /// What was read so far is judged. `whole` tells whether it ends outside of any transaction.
+    pub(super) fn settle(&mut self, chunk: &Bytes, whole: bool, now: Now) {
+        self.window.seal(chunk);
+        if !whole {
+            return;
+        }
+        let mut exchange = hold(&self.exchange);
+        if exchange.epoch() != self.epoch {
+            self.epoch = exchange.epoch();
+            self.fence = Fence::Waiting;
+            self.window.suspend();
+        }
+        if self.fence == Fence::Waiting && exchange.is_answered(self.region) {
+            self.fence = Fence::Armed(now.source_ms);
+        }
+        if self.window.is_suspended() && self.fence == Fence::Passed && exchange.is_ready() {
+            self.window.resume(&mut exchange);
+        }
+        for (id, at, covered) in self.unplaced.drain(..) {
+            let Some((database, name)) = exchange.name_of(id) else { continue };
+            let floor = self.window.floor(&exchange, (database, &name), at);
+            let posted = exchange.placed(id, Placed { at, covered, floor });
+            self.found.extend(posted.map(|_| Found::Posted));
+        }
+        let found = &mut self.found;
+        self.window.settle(&mut exchange, &mut |what| found.push(what));
+    }
+
+    /// From where a restart has to read, everything before `high` having been sent.
+    pub(super) fn low(&self, high: Position) -> Position {
+        hold(&self.exchange).low(self.region, high)
+    }
+
+    /// When the writes of the open batch were made, behind which place, and what their region had seen then.
+    pub(super) fn stamp(&mut self, now_ms: i64) -> (Stamp, u64, u64) {
+        match self.stamp {
+            Some(stamp) => (stamp, self.since, self.saw),
+            None => (self.clock.stamp(now_ms), self.since, self.sees),
+        }
+    }
+
+    /// The open batch was sent as the transaction `id`; it holds everything before `high`.
+    pub(super) fn closed(&mut self, high: Position) {
+        if let Some(stamp) = self.stamp.take() {
+            hold(&self.exchange).sent(self.region, self.since..high.offset, stamp);
+        }
+        self.since = high.offset;
+        self.changes_lifetime = false;
+        self.must_close = false;
+    }
+
+    /// The exchange with the other link.
+    pub(super) fn exchange(&self) -> &SharedExchange {
+        &self.exchange
+    }
+
+    /// The region that is written.
+    pub(super) fn target(&self) -> usize {
+        1 - self.region
+    }
+
+    /// Something that was sent from this part of the stream failed at the target, and it is not known what.
+    pub(super) fn some_refused(&mut self, part: Range<u64>) {
+        let exchange = Arc::clone(&self.exchange);
+        let mut exchange = hold(&exchange);
+        for name in self.window.written(&exchange, part) {
+            exchange.refused(1 - self.region, name);
+        }
+    }
+
+    /// Mail for the target with what the source's clients wrote later to the same key and was sent already: what of that
+    /// changed nothing there is not known there, and would have changed something behind this.
+    pub(super) fn complete(&mut self, mail: Mail) -> Vec<Mail> {
+        let exchange = Arc::clone(&self.exchange);
+        let exchange = hold(&exchange);
+        match mail {
+            Mail::Again(mut redos) => {
+                let first = redos.iter().map(|redo| redo.stamp).min();
+                let key = redos.first().map(|redo| (redo.database, key_of(&redo.request)));
+                if let Some(((database, name), first)) = key.zip(first) {
+                    let unseen = self.window.unseen(&exchange, (database, &name), Since::Stamp(first));
+                    redos.splice(0..0, unseen);
+                    redos.sort_by_key(|redo| redo.stamp);
+                }
+                vec![Mail::Again(redos)]
+            }
+            Mail::Value(value) => {
+                let (database, name) = &value.name;
+                let unseen = self.window.unseen(&exchange, (*database, name), Since::Place(value.at));
+                let mut mail = vec![Mail::Value(value)];
+                if !unseen.is_empty() {
+                    mail.push(Mail::Again(unseen));
+                }
+                mail
+            }
+        }
+    }
+
+    /// The transaction `id` carries this mail.
+    pub(super) fn mailed(&mut self, id: u64, mail: Vec<Mail>) {
+        self.mailed.push_back(id);
+        hold(&self.exchange).mailed(self.target(), id, mail);
+    }
+
+    /// The target has executed the transaction `id`, and all before.
+    pub(super) fn answered(&mut self, id: u64) {
+        while self.mailed.front().is_some_and(|sent| *sent <= id) {
+            self.mailed.pop_front();
+            hold(&self.exchange).answered(self.target());
+        }
+    }
+
+    /// How many executions are kept.
+    pub(super) fn kept(&self) -> usize {
+        self.window.kept()
+    }
+}
+
+/// A client's write as the window keeps it.
+#[derive(Debug)]
+pub(super) struct Written {
+    pub(super) spec: &'static Spec,
+    pub(super) held: Held,
+    pub(super) requests: u32,
+    /// A deletion by the server itself that the other region is not told.
+    pub(super) silent: bool,
+}
+
+/// What the first request in `bytes` is.
+pub(super) fn spec_of(bytes: &[u8]) -> Option<&'static Spec> {
+    let mut reader = FrameReader::new();
+    reader.next(bytes).ok()??;
+    lookup(Command::new(bytes, reader.arguments()).name())
+}
+
+/// Its first argument.
+fn key_of(bytes: &[u8]) -> Vec<u8> {
+    let mut reader = FrameReader::new();
+    match reader.next(bytes) {
+        Ok(Some(_)) => Command::new(bytes, reader.arguments()).arg(1).to_vec(),
+        Ok(None) | Err(_) => Vec::new(),
+    }
+}
