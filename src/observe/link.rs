@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::set_aside::Shelf;
 use super::{Counter, FullSyncProgress, SetAside};
+use crate::engine::conflict::departed::{DeletePolicy, Deletes};
 
 /// How much later than two intervals a heartbeat may come before the link counts as stalled.
 const HEARTBEAT_GRACE: Duration = Duration::from_millis(100);
@@ -81,6 +82,7 @@ pub struct LinkBoard {
     full_sync: ArcSwapOption<FullSyncProgress>,
     stall_told: AtomicBool,
     shelf: Shelf,
+    deletes: ArcSwap<DeletePolicy>,
 }
 
 /// State and reason belong together: a reader sees both or neither.
@@ -123,7 +125,18 @@ impl LinkBoard {
             full_sync: ArcSwapOption::empty(),
             stall_told: AtomicBool::new(false),
             shelf: Shelf::default(),
+            deletes: ArcSwap::from_pointee(DeletePolicy { expiry: Deletes::Compare, eviction: Deletes::Compare }),
         }
+    }
+
+    /// How deletes that the source makes by itself are told from those of its clients, from now on.
+    pub fn set_deletes(&self, deletes: DeletePolicy) {
+        self.deletes.store(Arc::new(deletes));
+    }
+
+    /// How deletes that the source makes by itself are told from those of its clients.
+    pub fn deletes(&self) -> DeletePolicy {
+        **self.deletes.load()
     }
 
     /// Changes state and reason, and logs one line when the state or the reason's code changes. One task at a time

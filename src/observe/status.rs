@@ -6,6 +6,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use super::{Board, ConflictStatus, Direction, JournalStatus, LinkBoard, SetAside, State};
+use crate::engine::conflict::departed::DeletePolicy;
 
 /// The code of a link that streams but does not move.
 const STALLED: &str = "stalled";
@@ -71,6 +72,8 @@ pub struct LinkStatus {
     pub reconnects: u64,
     /// Bytes of the source's stream.
     pub bytes_read: u64,
+    /// How deletes that the source makes by itself are told from those of its clients, at present.
+    pub deletes: DeletePolicy,
 }
 
 /// A full sync that runs; a total is 0 while it is unknown.
@@ -189,6 +192,7 @@ impl LinkBoard {
             set_aside_recent: self.shelf().recent(),
             reconnects: self.reconnects.get(),
             bytes_read: self.bytes_read.get(),
+            deletes: self.deletes(),
         }
     }
 

@@ -3,11 +3,13 @@
 //! * [`run`]: a pair, until it is told to stop; `link`: one direction, session after session.
 //! * `start` (with `fence`, `attach`, `names`): a session begins; `session`, `pump`: it works; `inquiry`: what a copy
 //!   has to ask; `sweep`: deletions after a copy; `values`: reading values that are made equal.
-//! * `heartbeat`, `clock`: a region's pulse; `shared`: what these tasks know of each other; `client`: requests and replies.
+//! * `heartbeat`, `clock`: a region's pulse; `events`: what its server removes by itself; `shared`: what these tasks know of
+//!   each other; `client`: requests and replies.
 
 mod attach;
 pub(crate) mod client;
 mod clock;
+pub mod events;
 mod fence;
 mod heartbeat;
 mod inquiry;
@@ -27,11 +29,15 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::engine::conflict::departed::{DeletePolicy, Deletes};
 use crate::engine::origin::ReservedKeys;
 use crate::engine::plan::Ordered;
 use crate::journal::Journal;
 use crate::observe::{Board, Direction};
 use shared::{LinkState, Pair, RegionPulse};
+
+/// How deletes by the servers themselves are told.
+const DELETES: DeletePolicy = DeletePolicy { expiry: Deletes::Events, eviction: Deletes::Events };
 
 /// What the operator says at a start.
 #[derive(Debug, Clone, Copy, Default)]
@@ -66,6 +72,8 @@ pub async fn run(
         onto: Default::default(),
         reserved: ReservedKeys::new(config.pair.reserved_prefix.as_str(), config.pair.name.as_str()),
         config: Config::clone(&config),
+        departed: Default::default(),
+        fences: Default::default(),
         regions: [RegionPulse::new(epoch), RegionPulse::new(epoch)],
         links: [
             LinkState::new(Arc::clone(board.forward()), order(Direction::Forward)),
@@ -78,8 +86,10 @@ pub async fn run(
     for index in [0, 1] {
         tasks.spawn(link::run(Arc::clone(&pair), index));
         tasks.spawn(values::run(Arc::clone(&pair), index));
-        let pair = Arc::clone(&pair);
-        tasks.spawn(async move { heartbeat::run(&pair, index).await });
+        let beating = Arc::clone(&pair);
+        tasks.spawn(async move { heartbeat::run(&beating, index).await });
+        let watching = Arc::clone(&pair);
+        tasks.spawn(async move { watch(&watching, index).await });
     }
     let mut running = true;
     while running {
@@ -101,5 +111,22 @@ pub async fn run(
             tracing::warn!("not everything was drained in time; the next start resumes where the targets say");
             Ok(())
         }
+    }
+}
+
+/// Receives the events of region `index` until the daemon stops.
+async fn watch(pair: &Pair, index: usize) {
+    let watch = events::Watch {
+        region: pair.source(index),
+        retry: &pair.config.retry,
+        policy: DELETES,
+        departed: &pair.departed[index],
+        fences: &pair.fences[index],
+        board: &pair.links[index].board,
+    };
+    tokio::select! {
+        () = watch.run() => {}
+        () = pair.shutdown.cancelled() => {}
+        () = pair.superseded.cancelled() => {}
     }
 }

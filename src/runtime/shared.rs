@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use super::clock::ServerClock;
+use super::events::Fences;
 use crate::config::{Config, Region};
 use crate::engine::conflict::SharedExchange;
+use crate::engine::conflict::departed::SharedDeparted;
 use crate::engine::copy::onto::SharedOnto;
 use crate::engine::origin::{Marker, ReservedKeys};
 use crate::engine::plan::Ordered;
@@ -39,6 +41,10 @@ pub struct Pair {
     pub seed: u64,
     /// The value of a key is to be read at one of the regions.
     pub values: Notify,
+    /// What the servers of the two regions have removed by themselves.
+    pub departed: [SharedDeparted; 2],
+    /// The fences between what they tell.
+    pub fences: [Fences; 2],
     /// The source of the forward link, then its target.
     pub regions: [RegionPulse; 2],
     /// The forward link, then the reverse one.

@@ -9,6 +9,7 @@ mod conflicts;
 mod cut;
 mod demo;
 mod echo;
+mod events;
 mod exactly_once;
 mod existing_keys;
 mod faults;

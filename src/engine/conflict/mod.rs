@@ -8,6 +8,7 @@
 //! that writes the region.
 
 mod claim;
+pub mod departed;
 mod exchange;
 mod judge;
 mod log;
