@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-pub use conflicts::Conflicts;
+pub use conflicts::{Beyond, Clock, Conflicts, Deletes, Policy, PrefixPolicy, ServerDeletes};
 pub use error::{ConfigError, EXIT_CONFIG};
 pub use load::{http_listen, load};
 pub use name::{PairName, RegionName, ReservedPrefix};
@@ -42,8 +42,12 @@ pub struct Config {
     pub heartbeat: Heartbeat,
     /// What of the increments is copied.
     pub increments: Increments,
-    /// Where conflicts are recorded.
+    /// Which of two concurrent writes stays, and where that is recorded.
     pub conflicts: Conflicts,
+    /// How far the regions' clocks may be apart.
+    pub clock: Clock,
+    /// How deletions by a server are known.
+    pub deletes: Deletes,
     /// How much is written at once.
     pub apply: Apply,
     /// How the full sync cuts its work.

@@ -64,6 +64,8 @@ pub fn config(settings: &Settings, raw: Raw) -> Result<Config, ConfigError> {
             swapdb: choice(settings, "increments.swapdb", &raw.increments.swapdb, &whole_database)?,
         },
         conflicts: conflicts::conflicts(settings, &raw)?,
+        clock: conflicts::clock(settings, &raw)?,
+        deletes: conflicts::deletes(settings, &raw)?,
         apply: Apply {
             batch_commands: count(settings, "apply.batch_commands", raw.apply.batch_commands, BATCH_COMMANDS)?,
             batch_bytes: count(settings, "apply.batch_bytes", raw.apply.batch_bytes, BATCH_BYTES)?,
