@@ -13,7 +13,8 @@ use super::log::Redo;
 use super::record::Record;
 use super::stamp::Stamp;
 use super::window::by_value;
-use crate::engine::position::Position;
+use super::writes::{Write, Writes};
+use crate::engine::position::{Position, ReplicationId};
 
 /// How long the value of a key is let alone after it was taken for the `n`th time in a row, milliseconds: doubling.
 const FIRST_PAUSE_MS: i64 = 20;
@@ -115,11 +116,13 @@ struct Side {
     unanswered: usize,
     /// Everything that was on its way when the last session began has been read.
     ready: bool,
-    /// It has been judged, too. Until it is in both regions, nothing is stable.
-    judged: bool,
+    /// It has been judged, too, up to this place. Until it is in both regions, nothing is stable.
+    judged: Option<u64>,
+    /// What clients wrote that is not stable.
+    writes: Writes,
+    /// Whose offsets these are.
+    history: Option<ReplicationId>,
     refused: Vec<Name>,
-    /// What clients here have written when the streams were read up to their ends, by the type of value; nothing after that.
-    families: HashMap<Name, u8>,
     taken: Vec<(Name, u64)>,
     /// Mail that was sent, by its transaction, until that is seen in this region's stream.
     on_its_way: BTreeMap<u64, Vec<Mail>>,
@@ -151,13 +154,17 @@ impl Exchange {
         for side in &mut self.sides {
             side.mail.clear();
             side.taken.clear();
-            side.families.clear();
             side.ready = false;
-            side.judged = false;
+            side.judged = None;
             side.sees = 0;
         }
         self.pins.retain(|_, (of, _)| *of != region);
         let side = &mut self.sides[region];
+        if fresh {
+            side.writes = Writes::default();
+        }
+        side.writes.begin(position.offset);
+        side.history = Some(position.replication_id);
         if fresh {
             side.stable = Some(position);
             side.seen = None;
@@ -246,15 +253,14 @@ impl Exchange {
         side.sees = side.sees.max(high);
     }
 
-    /// Everything that was read of `region` is judged, and what follows from it pinned: what had been executed at the other
+    /// What was read of `region` is judged up to `judged`, and what follows from it pinned: what had been executed at the other
     /// region before what was seen is stable.
-    pub fn advance(&mut self, region: usize) {
-        self.sides[region].judged = true;
-        if !self.sides.iter().all(|side| side.judged) {
-            return;
-        }
+    pub fn advance(&mut self, region: usize, judged: u64) {
+        self.sides[region].judged = Some(judged);
+        let Some(judged_there) = self.sides[1 - region].judged else { return };
         let side = &mut self.sides[region];
-        while side.executed.front().is_some_and(|(_, place)| place.offset <= side.sees) {
+        let until = side.sees.min(judged_there);
+        while side.executed.front().is_some_and(|(_, place)| place.offset <= until) {
             if let Some((stable, place)) = side.executed.pop_front()
                 && side.stable.is_none_or(|before| before.offset < stable.offset)
             {
@@ -268,6 +274,28 @@ impl Exchange {
             let side = &mut self.sides[region];
             side.stamps = side.stamps.split_off(&(low + 1));
         }
+    }
+
+    /// Clients of `region` wrote this; everything before `read` was read.
+    pub fn wrote(&mut self, region: usize, writes: impl Iterator<Item = Write>, read: u64) {
+        self.sides[region].writes.extend(writes, read);
+    }
+
+    /// What clients of `region` wrote that is not stable.
+    pub fn writes(&self, region: usize) -> &Writes {
+        &self.sides[region].writes
+    }
+
+    /// Whether the stream of `region` is to be read up to `place` still.
+    pub fn is_unread(&self, region: usize, place: Position) -> bool {
+        let Side { writes, history, .. } = &self.sides[region];
+        *history == Some(place.replication_id) && !writes.is_read(place.offset)
+    }
+
+    /// Drops what is stable of it. Tells how many writes were dropped besides, for want of memory.
+    pub fn forget(&mut self, region: usize) -> usize {
+        let stable = self.stable(region);
+        self.sides[region].writes.forget(stable)
     }
 
     /// Up to where the writes of `region` are stable.
@@ -349,20 +377,6 @@ impl Exchange {
     /// `region` refused a write to this key inside of a transaction that it executed.
     pub fn refused(&mut self, region: usize, name: Name) {
         self.sides[region].refused.push(name);
-    }
-
-    /// Clients of `region` had written these keys, as values of these types, when its stream was read up to where it ended when
-    /// the session began. A write to a value of another type fails, and leaves no trace in the stream: whoever knew of it may
-    /// be gone. So both are compared.
-    pub fn compare(&mut self, region: usize, families: HashMap<Name, u8>) {
-        let other = std::mem::take(&mut self.sides[1 - region].families);
-        if other.is_empty() {
-            self.sides[region].families = families;
-            return;
-        }
-        let clash = |name: &Name, family: u8| other.get(name).is_some_and(|theirs| *theirs != family);
-        let clashes = families.into_iter().filter(|(name, family)| clash(name, *family)).map(|(name, _)| name);
-        self.sides[region].refused.extend(clashes);
     }
 
     /// What [`Self::refused`] was told.

@@ -106,6 +106,10 @@ fn verdict(steps: &[Step<'_>]) -> Verdict {
     };
     let whole = |index: &usize| steps[*index].claimed.claim == Claim::Whole;
     let latest = (0..steps.len()).filter(whole).max_by_key(|index| steps[*index].order);
+    let from = latest.map(|latest| steps[latest].order);
+    if clashes(steps.iter().filter(|step| Some(step.order) >= from)) {
+        return Verdict::Value;
+    }
     let Some(latest) = latest else {
         let missing = sorted((0..steps.len()).filter(|index| steps[*index].wiped).collect());
         let there = (0..steps.len()).filter(|index| !steps[*index].wiped);
@@ -126,6 +130,16 @@ fn verdict(steps: &[Step<'_>]) -> Verdict {
         Verdict::Value => Verdict::Again(all_again()),
         verdict => verdict,
     }
+}
+
+/// Whether these are for values of several types, so that some of them fail in one order.
+fn clashes<'a>(steps: impl Iterator<Item = &'a Step<'a>>) -> bool {
+    let mut first = 0;
+    let is_of_value = |step: &&Step<'_>| !matches!(step.claimed.claim, Claim::Read | Claim::Lifetime(_));
+    steps.filter(is_of_value).map(|step| step.claimed.family).filter(|family| *family != 0).any(|family| {
+        first = if first == 0 { family } else { first };
+        family != first
+    })
 }
 
 /// What is to be done after `there` was executed, and then `missing` is, on a value that all of them add to.

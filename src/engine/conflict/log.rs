@@ -14,16 +14,18 @@ use crate::wire::resp::{Command, FrameReader};
 pub struct Entry {
     /// When it was written; not known yet for what was sent in an earlier session.
     pub stamp: Option<Stamp>,
-    /// Where its first execution stands in the region's stream: its name.
+    /// Where it stands in the stream of the region whose client wrote it: its name.
     pub id: u64,
-    /// Where this execution stands there.
+    /// Where this execution stands in this region's stream.
     pub at: u64,
+    /// Whether it is another execution than the first.
+    pub again: bool,
     /// Whether a client of this region wrote it.
     pub local: bool,
     /// For a write of the other region: up to where that one had seen this region's writes.
     pub saw: u64,
-    /// For a write of the other region: its transaction holds that one's writes up to here.
-    pub high: u64,
+    /// The database that was in force.
+    pub database: u32,
     /// What it is.
     pub spec: &'static Spec,
     /// The request; more than one where `requests` says so.
@@ -47,10 +49,8 @@ pub struct Entry {
 pub struct Redo {
     /// When it was written.
     pub stamp: Stamp,
-    /// Its name at the region; 0 where that is not known.
+    /// Where it stands in the stream of the region whose client wrote it.
     pub id: u64,
-    /// For a write of the other region: its transaction holds that one's writes up to here.
-    pub high: u64,
     /// Its database.
     pub database: u32,
     /// One request.
@@ -88,19 +88,6 @@ pub struct KeyLog {
     pub stable: usize,
 }
 
-/// The name of a write of the other region that may have changed nothing here, so that the stream does not hold it. Of
-/// what was written with it, nothing before it can have made what it removes.
-pub const UNSEEN: u64 = 0;
-
-/// From where on writes are meant.
-#[derive(Debug, Clone, Copy)]
-pub enum Since {
-    /// Later than this.
-    Stamp(Stamp),
-    /// Behind this place of the region's stream.
-    Place(u64),
-}
-
 /// What is to be done about one key.
 #[derive(Debug)]
 pub enum Remedy {
@@ -135,27 +122,23 @@ impl KeyLog {
 
     /// A write was executed again, whole or in part: it counts from here on.
     pub fn redone(&mut self, again: Entry) {
-        let of_same = |before: &Entry| {
-            let known = before.stamp.is_none() || before.stamp == again.stamp;
-            let seen = again.id == UNSEEN && !before.local && before.bytes == again.bytes;
-            known && (before.id == again.id || seen)
-        };
+        let of_same = |before: &Entry| before.id == again.id && before.local == again.local;
         let Some(index) = self.entries.iter().position(of_same) else { return self.entries.push(again) };
-        let Entry { id, local, saw, high, spec, .. } = self.entries[index];
+        let Entry { saw, spec, .. } = self.entries[index];
         // A part stands beside the rest of it, unless the rest adds to numbers: these have one element each.
         let is_all =
             self.entries[index].bytes == again.bytes || matches!(spec.unit, crate::command::Unit::ElementCounter(_));
         if is_all {
             self.entries.remove(index);
         }
-        self.entries.push(Entry { id, local, saw, high, recorded: true, ..again });
+        self.entries.push(Entry { saw, recorded: true, ..again });
     }
 
     /// The key was replaced by the other region's value, which holds that region's writes before `at` and ours before
     /// `covered`, and is later than anything before `floor`.
     pub fn replaced(&mut self, at: u64, covered: u64, floor: Option<Stamp>) {
         let above = |entry: &Entry| entry.stamp.is_none_or(|stamp| floor.is_none_or(|floor| stamp > floor));
-        self.entries.retain(|entry| above(entry) && if entry.local { entry.id > covered } else { entry.high > at });
+        self.entries.retain(|entry| above(entry) && entry.id > if entry.local { covered } else { at });
         self.based = false;
         self.entries.iter_mut().for_each(|entry| entry.wiped = true);
     }
@@ -167,7 +150,7 @@ impl KeyLog {
         let floor = self.floor(at);
         self.entries.retain(|entry| entry.at > at || entry.stamp.is_some_and(|stamp| Some(stamp) >= floor));
         self.based = true;
-        self.entries.iter().any(|entry| entry.at > at && entry.at != entry.id)
+        self.entries.iter().any(|entry| entry.at > at && entry.again)
     }
 
     /// The stamp of the latest execution before `at` that set or removed the whole value: what is earlier and comes later
@@ -189,35 +172,10 @@ impl KeyLog {
         }
     }
 
-    /// The local writes since then that set or remove something whatever was there, as they may be executed again.
-    pub fn resets(&self, place: Place<'_>, since: Since) -> Vec<Redo> {
-        let mut redos = Vec::new();
-        for entry in self.entries.iter().filter(|entry| entry.local && entry.requests == 1) {
-            let Some(stamp) = entry.stamp else { continue };
-            let is_since = match since {
-                Since::Stamp(since) => stamp > since,
-                Since::Place(at) => entry.id > at,
-            };
-            let mut reader = FrameReader::new();
-            if !is_since || !matches!(reader.next(&entry.bytes), Ok(Some(_))) {
-                continue;
-            }
-            let command = Command::new(&entry.bytes, reader.arguments());
-            let claimed = step(entry, &command, place).claimed;
-            let resets = matches!(claimed.claim, Claim::Whole | Claim::Elements { .. } | Claim::Lifetime(_));
-            let request = narrow(&command, entry.spec, place.key, &Part::Key);
-            if let (true, Some(request)) = (resets && claimed.alone, request) {
-                let (high, database) = (entry.id, place.database);
-                redos.push(Redo { stamp, id: UNSEEN, high, database, request: request.into() });
-            }
-        }
-        redos
-    }
-
     /// Judges what was executed; tells what to do, which other keys are in doubt, and which writes lost.
     pub fn judge(&mut self, place: Place<'_>, mut found: impl FnMut(Finding<'_>)) -> Remedy {
         // A region's own writes alone are in order, unless some were executed again.
-        if !self.entries.iter().any(|entry| !entry.local || entry.silent || entry.wiped || entry.at != entry.id) {
+        if !self.entries.iter().any(|entry| !entry.local || entry.silent || entry.wiped || entry.again) {
             return Remedy::None;
         }
         let mut readers: Vec<FrameReader> = Vec::with_capacity(self.entries.len());
@@ -307,8 +265,8 @@ fn redos(entries: &[Entry], commands: &[Command<'_>], parts: &[(usize, Part)], p
     let redo = |(index, part): &(usize, Part)| {
         let (entry, command) = (&entries[*index], &commands[*index]);
         let request = narrow(command, entry.spec, place.key, part)?;
-        let (stamp, id, high) = (entry.stamp?, entry.id, entry.high);
-        Some(Redo { stamp, id, high, database: place.database, request: request.into() })
+        let (stamp, id) = (entry.stamp?, entry.id);
+        Some(Redo { stamp, id, database: place.database, request: request.into() })
     };
     // A time to live may be over when it is set again, although it was made longer before that.
     let lives = |(index, _): &(usize, Part)| lifetime_of(entries[*index].spec, &commands[*index]);

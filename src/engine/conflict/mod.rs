@@ -16,10 +16,12 @@ mod note;
 mod record;
 mod stamp;
 mod window;
+mod writes;
 
 pub use exchange::{Exchange, MOST_VALUES, Mail, Name, Placed, SharedExchange, Value, Wanted, hold};
-pub use log::{Redo, Since};
+pub use log::Redo;
 pub use note::Note;
 pub use record::{Done, MOST_KEPT, Record, Side, Unit};
 pub use stamp::{Stamp, StampClock};
-pub use window::{Executed, Found, Held, Origin, Window};
+pub use window::{Executed, Found, Held, Ours, What, Window, spec_of};
+pub use writes::Write;

@@ -11,16 +11,13 @@ use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use super::claim::{is_of_several, replaces};
 use super::exchange::{Exchange, Mail, Name};
-use super::log::{Entry, Finding, KeyLog, Place, Redo, Remedy, Since, Waits};
+use super::log::{Entry, Finding, KeyLog, Place, Redo, Remedy, Waits};
 use super::record::{Done, Record, Side, Unit as Decided};
 use super::stamp::Stamp;
+use super::writes::Write;
 use crate::command::{Access, Class, KeyUse, Spec, lookup};
+use crate::engine::position::Position;
 use crate::wire::resp::{Command, FrameReader, command as request};
-
-/// Bytes of writes that are kept at most before anything has met them; beyond it they are forgotten, and that is said.
-const MOST_BYTES: usize = 64 * 1024 * 1024;
-/// As many writes at most, likewise.
-const MOST_WRITES: usize = 1 << 20;
 
 /// A key by its hash, 128 bits wide.
 type Key = u128;
@@ -34,45 +31,10 @@ pub enum Held {
     Own(Bytes),
 }
 
-/// Whose execution it is.
-#[derive(Debug, Clone, Copy)]
-pub enum Origin {
-    /// A client's of this region; `silent` for a deletion by the server itself that is not sent.
-    Local {
-        /// Whether the other region is not told.
-        silent: bool,
-    },
-    /// The other region's, executed by us.
-    Echo {
-        /// Up to where that one had seen this region's writes.
-        saw: u64,
-        /// Its transaction holds that one's writes up to here.
-        high: u64,
-    },
-    /// One of either region that was executed again.
-    Redone {
-        /// Where its first execution stands.
-        id: u64,
-        /// Whether a client of this region wrote it.
-        local: bool,
-        /// Where not: its first transaction held that region's writes up to here.
-        high: u64,
-    },
-    /// The other region's value of a key.
-    Value {
-        /// Where in its stream the value was taken.
-        at: u64,
-        /// Up to where that region had executed this one's writes then.
-        covered: u64,
-        /// It is later than anything before this.
-        floor: Option<Stamp>,
-    },
-}
-
-/// One execution, as it was read.
+/// A client's write, as it was read.
 #[derive(Debug)]
 pub struct Executed {
-    /// Where it stands in the stream, bytes; what follows stands behind it.
+    /// Where it ends in the stream, bytes.
     pub at: u64,
     /// Its database.
     pub database: u32,
@@ -84,8 +46,54 @@ pub struct Executed {
     pub requests: u32,
     /// When it was written; not known for what an earlier session sent.
     pub stamp: Option<Stamp>,
-    /// Whose it is.
-    pub origin: Origin,
+    /// A deletion by the server itself that the other region is not told.
+    pub silent: bool,
+}
+
+/// A transaction of ours.
+#[derive(Debug)]
+pub struct Ours {
+    /// Behind it in the region's stream, bytes.
+    pub at: u64,
+    /// What it executed.
+    pub what: What,
+}
+
+/// What a transaction of ours executed.
+#[derive(Debug)]
+pub enum What {
+    /// Writes of the other region.
+    Writes {
+        /// Those behind this place of that region's stream,
+        since: u64,
+        /// up to this one.
+        high: Position,
+        /// Up to where that region had seen this one's writes.
+        saw: u64,
+        /// When they were written.
+        stamp: Stamp,
+    },
+    /// A write that was executed again.
+    Again {
+        /// It.
+        redo: Redo,
+        /// Whether a client of this region wrote it.
+        local: bool,
+    },
+    /// Writes that were executed again, it is not known in which form: each by its place, and whether a client of this
+    /// region wrote it.
+    Unknown(Vec<(u64, bool)>),
+    /// The other region's value of a key.
+    Value {
+        /// The key.
+        name: Name,
+        /// Where in that region's stream the value was taken.
+        at: u64,
+        /// Up to where that region had executed this one's writes then.
+        covered: u64,
+        /// It is later than anything before this.
+        floor: Option<Stamp>,
+    },
 }
 
 /// What the window found out.
@@ -114,19 +122,22 @@ struct Tie {
 pub struct Window {
     region: usize,
     seed: u64,
-    /// What was read and is not in the logs yet.
-    raw: VecDeque<Executed>,
-    /// How many of `raw` are not clients' writes.
-    echoes: usize,
-    /// From where in `raw` on the requests stand in the buffer that is being read.
-    unsealed: usize,
-    /// Bytes that `raw` keeps.
-    bytes: usize,
+    /// What was read of clients and is not handed over yet, and how many of it stand in the buffer that is being read.
+    fresh: Vec<Executed>,
+    sealed: usize,
+    /// Our transactions that are not in the logs yet.
+    ours: VecDeque<Ours>,
+    /// Up to where clients' writes are in the logs.
+    sorted: u64,
+    /// How many clients' writes are not stable.
+    unstable: usize,
     logs: HashMap<Key, (KeyLog, u32, Bytes)>,
     /// Local executions in the logs, oldest first.
     own: VecDeque<(u64, Key)>,
     /// Keys whose logs have changed since they were judged.
     touched: Vec<Key>,
+    /// Keys that must be made equal by their values, whatever their logs say.
+    doubted: Vec<Name>,
     /// Executions of writes to several keys, oldest first.
     ties: VecDeque<Tie>,
     /// Clients' FLUSHDB, FLUSHALL and SWAPDB with the database that they concern: they concern every key of it.
@@ -136,100 +147,88 @@ pub struct Window {
 }
 
 impl Window {
-    /// An empty window of region 0 or 1; `seed` makes the hashes of keys unforeseeable.
-    pub fn new(region: usize, seed: u64) -> Self {
+    /// An empty window of region 0 or 1 that is read from `from` on; `seed` makes the hashes of keys unforeseeable.
+    pub fn new(region: usize, from: u64, seed: u64) -> Self {
         Self {
             region,
             seed,
-            raw: VecDeque::new(),
-            echoes: 0,
-            unsealed: 0,
-            bytes: 0,
+            fresh: Vec::new(),
+            sealed: 0,
+            ours: VecDeque::new(),
+            sorted: from,
+            unstable: 0,
             logs: HashMap::new(),
             own: VecDeque::new(),
             touched: Vec::new(),
+            doubted: Vec::new(),
             ties: VecDeque::new(),
             flushes: VecDeque::new(),
             suspended: true,
         }
     }
 
-    /// Whether our own executions are of interest: whether anything is there that they could meet.
-    pub fn is_watching(&self) -> bool {
-        !self.raw.is_empty() || !self.logs.is_empty() || !self.flushes.is_empty()
-    }
-
     /// How many executions are kept.
     pub fn kept(&self) -> usize {
-        self.raw.len() + self.own.len()
+        self.unstable + self.own.len()
     }
 
-    /// Something was executed.
+    /// A client wrote.
     pub fn push(&mut self, executed: Executed) {
-        self.echoes += usize::from(!matches!(executed.origin, Origin::Local { silent: false }));
-        self.bytes += match &executed.held {
-            Held::Here(range) => range.len(),
-            Held::Own(bytes) => bytes.len(),
-        } + size_of::<Executed>();
-        self.raw.push_back(executed);
+        self.fresh.push(executed);
     }
 
-    /// A long transaction of the other region ends: what was read of it since `from` holds that one's writes up to `high`.
-    pub fn raise(&mut self, from: u64, high: u64) {
-        for executed in self.raw.iter_mut().rev().take_while(|executed| executed.at > from) {
-            if let Origin::Echo { high: known, .. } = &mut executed.origin {
-                *known = high;
-            }
+    /// We wrote. That is of interest only where there is something that it could meet.
+    pub fn push_ours(&mut self, ours: Ours) {
+        let is_alone = self.unstable == 0 && self.fresh.is_empty() && self.logs.is_empty() && self.flushes.is_empty();
+        if !is_alone || !matches!(ours.what, What::Writes { .. }) {
+            self.ours.push_back(ours);
         }
     }
 
     /// The buffer that was read is at its end: requests that stand in it become slices.
     pub fn seal(&mut self, chunk: &Bytes) {
-        for executed in self.raw.range_mut(self.unsealed..) {
+        for executed in self.fresh.iter_mut().skip(self.sealed) {
             if let Held::Here(range) = &executed.held {
                 executed.held = Held::Own(chunk.slice(range.clone()));
             }
         }
-        self.unsealed = self.raw.len();
+        self.sealed = self.fresh.len();
     }
 
-    /// Judges what was read, unless that has to wait; everything that follows from it goes into `exchange` or to `found`.
-    pub fn settle(&mut self, exchange: &mut Exchange, found: &mut impl FnMut(Found)) {
-        if self.echoes > 0 || !exchange.is_calm() {
+    /// Judges what was read, up to `read`, unless that has to wait; everything that follows from it goes into `exchange` or to
+    /// `found`.
+    pub fn settle(&mut self, read: u64, exchange: &mut Exchange, found: &mut impl FnMut(Found)) {
+        if !self.ours.is_empty() || !exchange.is_calm() {
             self.sort_in(exchange);
         }
         for ((database, name), at) in exchange.take_taken(self.region) {
             if self.taken(self.key(database, &name), at) {
-                self.doubt(database, &name, exchange, found);
+                self.doubted.push((database, name));
             }
         }
         if !self.suspended {
-            for (database, name) in exchange.take_refused(self.region) {
+            self.doubted.append(&mut exchange.take_refused(self.region));
+            for (database, name) in std::mem::take(&mut self.doubted) {
                 self.doubt(database, &name, exchange, found);
             }
             self.judge(exchange, found);
-            exchange.advance(self.region);
+            let judged = self.ours.front().map_or(read, |ours| read.min(ours.at - 1));
+            exchange.advance(self.region, judged);
         }
         // Only now: what has become stable meanwhile may have met something in what was read with it.
-        self.forget(exchange.stable(self.region), found);
+        self.forget(exchange, found);
     }
 
-    /// Clients' writes to a key that were sent and may have changed nothing at the other region, so that its stream does not
-    /// hold them: those later than `order` that may be executed twice.
-    pub fn unseen(&mut self, exchange: &Exchange, (database, name): (u32, &[u8]), since: Since) -> Vec<Redo> {
-        self.sort_in(exchange);
-        match self.logs.get(&self.key(database, name)) {
-            Some((log, ..)) => log.resets(Place { region: self.region, database, key: name }, since),
-            None => Vec::new(),
-        }
-    }
-
-    /// The keys that clients wrote in this part of the stream.
-    pub fn written(&mut self, exchange: &Exchange, part: Range<u64>) -> Vec<Name> {
-        self.sort_in(exchange);
-        let of_part = self.own.iter().filter(|(at, _)| part.start < *at && *at <= part.end);
-        let names = of_part.filter_map(|(_, key)| self.logs.get(key));
-        names.map(|(_, database, name)| (*database, name.to_vec())).collect()
+    /// Hands what clients wrote over to `exchange`; everything before `read` was read.
+    pub fn hand_over(&mut self, read: u64, exchange: &mut Exchange) {
+        self.sealed = 0;
+        let writes = self.fresh.drain(..).filter_map(|executed| {
+            let Executed { at, database, spec, held, requests, stamp, silent } = executed;
+            let Held::Own(bytes) = held else { return None };
+            Some(Write { at, database, spec, bytes, requests, stamp, silent })
+        });
+        exchange.wrote(self.region, writes, read);
+        self.unstable = exchange.writes(self.region).len();
     }
 
     /// The stamp of the latest write of the whole key that was executed here.
@@ -250,106 +249,144 @@ impl Window {
 
     /// Everything that was on its way when the session began has been read: what was waited for has come, or never will.
     pub fn resume(&mut self, exchange: &mut Exchange) {
-        self.suspended = false;
         self.sort_in(exchange);
+        if !self.ours.is_empty() {
+            return;
+        }
+        self.suspended = false;
         let region = self.region;
         for (key, (log, ..)) in &mut self.logs {
             log.entries.retain_mut(|entry| {
-                entry.stamp = entry.stamp.or_else(|| exchange.stamp_of(region, entry.at));
+                entry.stamp = entry.stamp.or_else(|| exchange.stamp_of(region, entry.id));
                 entry.stamp.is_some()
             });
             log.waits = Waits::Nothing;
             self.touched.push(*key);
         }
-        let of_log = |(log, database, name): &(KeyLog, u32, Bytes)| {
-            let families = log.entries.iter().rev().filter(|entry| entry.local).map(|entry| entry.spec.family());
-            let family = families.into_iter().find(|family| *family != 0)?;
-            Some(((*database, name.to_vec()), family))
-        };
-        exchange.compare(region, self.logs.values().filter_map(of_log).collect());
     }
 
     fn key(&self, database: u32, name: &[u8]) -> Key {
         xxh3_128_with_seed(name, self.seed ^ u64::from(database).wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
 
-    /// Puts what was read into the logs of its keys.
+    /// Puts what was read into the logs of its keys, in the order of the stream. What our transactions hold must have been
+    /// read at the other region.
     fn sort_in(&mut self, exchange: &Exchange) {
-        self.echoes = 0;
-        self.unsealed = 0;
-        self.bytes = 0;
         for (database, name) in exchange.settling() {
             let key = self.key(database, name);
             let fresh = || (KeyLog::default(), database, Bytes::copy_from_slice(name));
             self.logs.entry(key).or_insert_with(fresh);
         }
-        for executed in std::mem::take(&mut self.raw) {
-            let Held::Own(bytes) = &executed.held else { continue };
-            let bytes = bytes.clone();
-            let mut reader = FrameReader::new();
-            if !matches!(reader.next(&bytes), Ok(Some(_))) {
+        let mut local = exchange.writes(self.region).after(self.sorted).peekable();
+        loop {
+            let until = self.ours.front().map_or(u64::MAX, |ours| ours.at);
+            if let Some(write) = local.next_if(|write| write.at < until) {
+                self.sorted = write.at;
+                self.execute(write, By { at: write.at, local: true, saw: 0, again: None, stamp: write.stamp });
                 continue;
             }
-            let command = Command::new(&bytes, reader.arguments());
-            if executed.spec.class == Class::Database {
-                self.whole_database(&executed, bytes.clone());
-                continue;
+            let Some(ours) = self.ours.pop_front() else { return };
+            let unread = match ours.what {
+                // Another history need not hold it at all.
+                What::Writes { high, .. } => exchange.is_unread(1 - self.region, high),
+                What::Again { .. } | What::Unknown(_) | What::Value { .. } => false,
+            };
+            if unread {
+                return self.ours.push_front(ours);
             }
-            if is_of_several(executed.spec, &command) {
-                self.tie(&executed, &command);
+            self.ours_in(ours, exchange);
+        }
+    }
+
+    fn ours_in(&mut self, ours: Ours, exchange: &Exchange) {
+        let Ours { at, what } = ours;
+        match what {
+            What::Writes { since, high, saw, stamp } => {
+                if self.logs.is_empty() && self.flushes.is_empty() {
+                    return;
+                }
+                let told = exchange.writes(1 - self.region).part(since, high.offset).into_iter().flatten();
+                for write in told.filter(|write| !write.silent) {
+                    self.execute(write, By { at, local: false, saw, again: None, stamp: Some(stamp) });
+                }
             }
-            for used in executed.spec.keys(&command) {
-                let database = used.database.unwrap_or(executed.database);
-                let replaces = executed.requests == 1 && replaces(&command, executed.spec, &used);
-                self.note(&executed, database, used.key, replaces, &bytes);
+            What::Again { redo, local } => {
+                let Redo { stamp, id, database, request } = redo;
+                let Some(spec) = spec_of(&request) else { return };
+                let write =
+                    Write { at, database, spec, bytes: request, requests: 1, stamp: Some(stamp), silent: false };
+                self.execute(&write, By { at, local, saw: u64::MAX, again: Some(id), stamp: Some(stamp) });
+            }
+            What::Unknown(executed) => {
+                for (id, local) in executed {
+                    let region = if local { self.region } else { 1 - self.region };
+                    self.doubted.extend(exchange.writes(region).get(id).into_iter().flat_map(Write::written));
+                }
+            }
+            What::Value { name: (database, name), at: taken_at, covered, floor } => {
+                let key = self.key(database, &name);
+                let Some((log, ..)) = self.logs.get_mut(&key) else { return };
+                log.replaced(taken_at, covered, floor);
+                log.waits = Waits::Nothing;
+                self.touched.push(key);
             }
         }
     }
 
-    fn note(&mut self, executed: &Executed, database: u32, name: &[u8], replaces: bool, bytes: &Bytes) {
+    /// A write was executed.
+    fn execute(&mut self, write: &Write, by: By) {
+        let mut reader = FrameReader::new();
+        if !matches!(reader.next(&write.bytes), Ok(Some(_))) {
+            return;
+        }
+        let command = Command::new(&write.bytes, reader.arguments());
+        if write.spec.class == Class::Database {
+            return self.whole_database(entry(write, &by));
+        }
+        if by.again.is_none() && is_of_several(write.spec, &command) {
+            self.tie(write, by.at, &command);
+        }
+        for used in write.spec.keys(&command) {
+            let database = used.database.unwrap_or(write.database);
+            let replaces = write.requests == 1 && replaces(&command, write.spec, &used);
+            self.note(Entry { replaces, ..entry(write, &by) }, by.again.is_some(), database, used.key);
+        }
+    }
+
+    fn note(&mut self, entry: Entry, again: bool, database: u32, name: &[u8]) {
         let key = self.key(database, name);
-        let entry = Entry { replaces, ..entry(executed, bytes.clone()) };
-        let is_local = matches!(executed.origin, Origin::Local { .. });
+        let is_new = entry.local && !again;
         if !self.logs.contains_key(&key) {
-            let flushed = self.was_flushed(key, database, name, if is_local { 0 } else { entry.saw });
-            if !is_local && !flushed {
+            let flushed = self.was_flushed(key, database, name, if is_new { 0 } else { entry.saw });
+            if !is_new && !flushed {
                 return;
             }
         }
         let fresh = || (KeyLog::default(), database, Bytes::copy_from_slice(name));
         let (log, ..) = self.logs.entry(key).or_insert_with(fresh);
-        match executed.origin {
-            Origin::Redone { .. } => {
-                log.redone(entry);
-                log.waits = if log.waits == Waits::Again { Waits::Nothing } else { log.waits };
+        if again {
+            log.redone(entry);
+            log.waits = if log.waits == Waits::Again { Waits::Nothing } else { log.waits };
+            self.touched.push(key);
+        } else if is_new {
+            if entry.silent || log.waits != Waits::Nothing {
                 self.touched.push(key);
             }
-            Origin::Value { at, covered, floor } => {
-                log.replaced(at, covered, floor);
-                log.waits = Waits::Nothing;
-                self.touched.push(key);
-            }
-            Origin::Echo { .. } => {
-                log.append(entry);
-                self.touched.push(key);
-            }
-            Origin::Local { silent } => {
-                log.append(entry);
-                log.unstable += 1;
-                self.own.push_back((executed.at, key));
-                if silent || log.waits != Waits::Nothing {
-                    self.touched.push(key);
-                }
-            }
+            self.own.push_back((entry.at, key));
+            log.unstable += 1;
+            log.append(entry);
+        } else {
+            log.append(entry);
+            self.touched.push(key);
         }
     }
 
-    fn tie(&mut self, executed: &Executed, command: &Command<'_>) {
-        let name = |used: &KeyUse<'_>| (used.database.unwrap_or(executed.database), used.key.to_vec());
-        let names: Vec<(Name, Access)> = executed.spec.keys(command).map(|used| (name(&used), used.access)).collect();
+    fn tie(&mut self, write: &Write, at: u64, command: &Command<'_>) {
+        let name = |used: &KeyUse<'_>| (used.database.unwrap_or(write.database), used.key.to_vec());
+        let names: Vec<(Name, Access)> = write.spec.keys(command).map(|used| (name(&used), used.access)).collect();
         let keys = names.iter().map(|((database, name), _)| self.key(*database, name)).collect();
         let written = names.into_iter().filter(|(_, access)| *access != Access::Read).map(|(name, _)| name).collect();
-        self.ties.push_back(Tie { at: executed.at, keys, written });
+        self.ties.push_back(Tie { at, keys, written });
     }
 
     /// The keys that writes of several keys have put in doubt since this one was not as it should be, each write once.
@@ -381,9 +418,8 @@ impl Window {
     }
 
     /// A database, or all of them, was emptied, or two changed places.
-    fn whole_database(&mut self, executed: &Executed, bytes: Bytes) {
-        let database = (executed.spec.name == "FLUSHDB").then_some(executed.database);
-        let flush = entry(executed, bytes);
+    fn whole_database(&mut self, flush: Entry) {
+        let database = (flush.spec.name == "FLUSHDB").then_some(flush.database);
         for (key, (log, of, name)) in &mut self.logs {
             if database.is_some_and(|database| database != *of) {
                 continue;
@@ -392,7 +428,7 @@ impl Window {
             log.append(of_key);
             if flush.local {
                 log.unstable += 1;
-                self.own.push_back((executed.at, *key));
+                self.own.push_back((flush.at, *key));
             }
             self.touched.push(*key);
         }
@@ -427,13 +463,8 @@ impl Window {
     }
 
     /// Drops what is stable.
-    fn forget(&mut self, stable: u64, found: &mut impl FnMut(Found)) {
-        while self.raw.front().is_some_and(|executed| executed.at <= stable) {
-            if let Some(executed) = self.raw.pop_front() {
-                self.unsealed = self.unsealed.saturating_sub(1);
-                self.bytes = self.bytes.saturating_sub(size_of::<Executed>() + length(&executed));
-            }
-        }
+    fn forget(&mut self, exchange: &mut Exchange, found: &mut impl FnMut(Found)) {
+        let stable = exchange.stable(self.region);
         while self.ties.front().is_some_and(|tie| tie.at <= stable) {
             self.ties.pop_front();
         }
@@ -454,13 +485,11 @@ impl Window {
                 log.forget(stable);
             }
         }
-        if self.raw.len() > MOST_WRITES || self.bytes > MOST_BYTES {
-            found(Found::Forgotten(self.raw.len() as u64));
-            self.raw.clear();
-            self.unsealed = 0;
-            self.bytes = 0;
-            self.echoes = 0;
+        let forgotten = exchange.forget(self.region);
+        if forgotten > 0 {
+            found(Found::Forgotten(forgotten as u64));
         }
+        self.unstable = exchange.writes(self.region).len();
     }
 
     /// Judges the logs that have changed.
@@ -536,29 +565,45 @@ pub fn by_value(region: usize, database: u32, key: &[u8], id: u64, stamps: [Stam
     }
 }
 
-fn entry(executed: &Executed, bytes: Bytes) -> Entry {
-    let (local, saw, high) = match executed.origin {
-        Origin::Local { .. } => (true, 0, 0),
-        Origin::Echo { saw, high } => (false, saw, high),
-        Origin::Redone { local, high, .. } => (local, u64::MAX, high),
-        Origin::Value { .. } => (false, u64::MAX, u64::MAX),
-    };
+/// How a write was executed.
+struct By {
+    /// Where that stands in the region's stream.
+    at: u64,
+    /// Whether a client of this region wrote it.
+    local: bool,
+    /// Up to where its region had seen this one's writes.
+    saw: u64,
+    /// Its name, where it was executed once more.
+    again: Option<u64>,
+    stamp: Option<Stamp>,
+}
+
+fn entry(write: &Write, by: &By) -> Entry {
+    let By { at, local, saw, again, stamp } = *by;
     Entry {
-        stamp: executed.stamp,
-        id: if let Origin::Redone { id, .. } = executed.origin { id } else { executed.at },
-        at: executed.at,
+        stamp,
+        id: again.unwrap_or(write.at),
+        at,
+        again: again.is_some(),
         local,
         saw,
-        high,
-        spec: executed.spec,
-        bytes,
-        requests: executed.requests,
+        database: write.database,
+        spec: write.spec,
+        bytes: write.bytes.clone(),
+        requests: write.requests,
         wiped: false,
-        silent: matches!(executed.origin, Origin::Local { silent: true }),
+        silent: write.silent,
         recorded: local,
         told: false,
         replaces: false,
     }
+}
+
+/// What the first request in `bytes` is.
+pub fn spec_of(bytes: &[u8]) -> Option<&'static Spec> {
+    let mut reader = FrameReader::new();
+    reader.next(bytes).ok()??;
+    lookup(Command::new(bytes, reader.arguments()).name())
 }
 
 /// What the emptying of its database does to a key. Two databases that change places are no such thing: what a key held
@@ -571,12 +616,5 @@ fn deletion(flush: &Entry, name: &[u8]) -> Entry {
         requests: if swaps { 2 } else { 1 },
         replaces: !swaps,
         ..flush.clone()
-    }
-}
-
-fn length(executed: &Executed) -> usize {
-    match &executed.held {
-        Held::Here(range) => range.len(),
-        Held::Own(bytes) => bytes.len(),
     }
 }

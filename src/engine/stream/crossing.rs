@@ -8,14 +8,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{Beginning, Now};
-use crate::command::{Access, Class, Spec, Unit, lookup};
+use crate::command::{Access, Spec, Unit};
 use crate::engine::conflict::{
-    Exchange, Executed, Found, Held, Mail, Name, Note, Origin, Placed, Redo, SharedExchange, Since, Stamp, StampClock,
-    Window, hold,
+    Executed, Found, Held, Mail, Name, Note, Ours, Placed, Redo, SharedExchange, Stamp, StampClock, What, Window,
+    Write, hold,
 };
 use crate::engine::origin::{Marker, Phase};
 use crate::engine::position::Position;
-use crate::wire::resp::{Command, FrameReader, command as request};
+use crate::wire::resp::{Command, FrameReader};
 
 /// How far it is known that everything on its way when the session began was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,10 +33,8 @@ enum Fence {
 struct Echo {
     marker: Marker,
     note: Note,
-    /// Where it begins.
-    from: u64,
-    /// Its requests, where it holds no new writes.
-    requests: Vec<Executed>,
+    /// Its requests with their databases, where it holds no new writes.
+    requests: Vec<(u32, Bytes)>,
 }
 
 /// What a link knows of concurrent writes.
@@ -47,6 +45,8 @@ pub(super) struct Crossing {
     region: usize,
     ranks: [u8; 2],
     window: Window,
+    /// The last place outside of any transaction, bytes.
+    at: u64,
     clock: StampClock,
     /// When the writes of the open batch were made; none where it has none.
     stamp: Option<Stamp>,
@@ -73,7 +73,7 @@ pub(super) struct Crossing {
 
 impl Crossing {
     /// For a link that begins to read at `position`, having sent everything before `high` already.
-    pub(super) fn new(exchange: SharedExchange, region: usize, names: [&str; 2], seed: u64) -> Self {
+    pub(super) fn new(exchange: SharedExchange, region: usize, names: [&str; 2], from: u64, seed: u64) -> Self {
         let first_is_larger = u8::from(names[0] > names[1]);
         let ranks =
             if region == 0 { [first_is_larger, 1 - first_is_larger] } else { [1 - first_is_larger, first_is_larger] };
@@ -81,7 +81,8 @@ impl Crossing {
             exchange,
             region,
             ranks,
-            window: Window::new(region, seed),
+            window: Window::new(region, from, seed),
+            at: from,
             clock: StampClock::new(ranks[region]),
             stamp: None,
             saw: 0,
@@ -121,12 +122,11 @@ impl Crossing {
         });
         let Written { spec, held, requests, silent } = written;
         self.changes_lifetime |= spec.unit == Unit::Lifetime;
-        let origin = Origin::Local { silent };
-        self.window.push(Executed { at, database, spec, held, requests, stamp, origin });
+        self.window.push(Executed { at, database, spec, held, requests, stamp, silent });
     }
 
     /// The marker of the other link was read: an echo begins, or is all there.
-    pub(super) fn echo_begins(&mut self, marker: Marker, note: Note, from: u64) {
+    pub(super) fn echo_begins(&mut self, marker: Marker, note: Note) {
         if marker.phase != Phase::Streaming {
             return;
         }
@@ -136,20 +136,14 @@ impl Crossing {
             self.must_close |=
                 self.stamp.is_some_and(|stamp| stamp <= seen) || self.stamp.is_some() && self.changes_lifetime;
         }
-        self.echo = Some(Echo { marker, note, from, requests: Vec::new() });
+        self.echo = Some(Echo { marker, note, requests: Vec::new() });
     }
 
     /// The marker again, at the end of a long transaction.
     pub(super) fn echo_goes_on(&mut self, marker: Marker) {
         if let Some(echo) = &mut self.echo {
             echo.marker = marker;
-            self.window.raise(echo.from, marker.high.offset);
         }
-    }
-
-    /// Whether the requests of the echo that is being read are of interest.
-    pub(super) fn wants_echo(&self) -> bool {
-        self.echo.as_ref().is_some_and(|echo| echo.note != Note::Writes || self.window.is_watching())
     }
 
     /// A request in the midst of an echo is read. A key whose time was over has been deleted by the server when our write came
@@ -168,19 +162,9 @@ impl Crossing {
     }
 
     /// A request of the other link was read.
-    pub(super) fn echoed(&mut self, spec: &'static Spec, place: Range<usize>, buffer: &[u8], at: u64, database: u32) {
-        let Some(echo) = &mut self.echo else { return };
-        if !matches!(spec.class, Class::Write | Class::Database) {
-            return;
-        }
-        let stamp = Some(Stamp { time_us: echo.marker.stamp_us, rank: self.ranks[1 - self.region] });
-        let origin = Origin::Echo { saw: echo.marker.saw, high: echo.marker.high.offset };
-        let executed = |held| Executed { at, database, spec, held, requests: 1, stamp, origin };
-        if echo.note == Note::Writes {
-            self.window.push(executed(Held::Here(place)));
-        } else {
-            let bytes = Bytes::copy_from_slice(buffer.get(place).unwrap_or_default());
-            echo.requests.push(executed(Held::Own(bytes)));
+    pub(super) fn echoed(&mut self, place: Range<usize>, buffer: &[u8], database: u32) {
+        if let Some(echo) = self.echo.as_mut().filter(|echo| echo.note != Note::Writes) {
+            echo.requests.push((database, Bytes::copy_from_slice(buffer.get(place).unwrap_or_default())));
         }
     }
 
@@ -189,10 +173,16 @@ impl Crossing {
         if let Some(name) = self.expired.take() {
             hold(&self.exchange).refused(self.region, name);
         }
+        self.at = place.offset;
         if let Some(echo) = self.echo.take() {
-            let Marker { high, stamp_us, since, .. } = echo.marker;
-            self.mail_came(&echo, place.offset);
+            let Marker { high, stamp_us, since, saw, .. } = echo.marker;
             let stamp = Stamp { time_us: stamp_us, rank: self.ranks[1 - self.region] };
+            if echo.note == Note::Writes {
+                let what = What::Writes { since, high, saw, stamp };
+                self.window.push_ours(Ours { at: place.offset, what });
+            } else {
+                self.mail_came(&echo, place.offset);
+            }
             self.sees = self.sees.max(high.offset);
             let mut exchange = hold(&self.exchange);
             exchange.executed(1 - self.region, (since, high), place, stamp);
@@ -207,69 +197,51 @@ impl Crossing {
     /// A transaction with mail was executed. All of its requests were, also those that changed nothing and are not in the
     /// stream for that; which they are is known, unless an earlier daemon sent it.
     fn mail_came(&mut self, echo: &Echo, at: u64) {
-        if echo.note == Note::Writes {
-            return;
-        }
         let exchange = Arc::clone(&self.exchange);
         let mut exchange = hold(&exchange);
         let Some(mail) = exchange.came(self.region, echo.marker.id) else {
-            return self.mail_of_an_earlier_daemon(echo, &mut exchange);
+            return self.mail_of_an_earlier_daemon(echo, at);
         };
         for mail in mail {
             match mail {
-                Mail::Again(redos) => redos.into_iter().for_each(|redo| {
-                    self.redone(redo, at);
-                }),
+                Mail::Again(redos) => redos.into_iter().for_each(|redo| self.redone(redo, at)),
                 Mail::Value(value) => {
                     let record = exchange.arrived(self.region, &value.name, value.at);
                     self.found.extend(record.map(Found::Conflict));
-                    let request = request(&[b"DEL".as_slice(), &value.name.1]);
-                    self.value_came(value.name.0, request.into(), at, (value.at, value.covered, value.floor));
+                    let what =
+                        What::Value { name: value.name, at: value.at, covered: value.covered, floor: value.floor };
+                    self.window.push_ours(Ours { at, what });
                 }
             }
         }
     }
 
-    fn mail_of_an_earlier_daemon(&mut self, echo: &Echo, exchange: &mut Exchange) {
-        for (index, request) in echo.requests.iter().enumerate() {
-            let Held::Own(bytes) = &request.held else { continue };
-            match &echo.note {
-                Note::Value { at, covered, floor } if index == 0 => {
-                    self.value_came(request.database, bytes.clone(), request.at, (*at, *covered, *floor));
-                }
-                Note::Again(items) if items.len() == echo.requests.len() => {
-                    let (stamp, id) = items[index];
-                    let (high, database) = (u64::MAX, request.database);
-                    let redo = Redo { stamp, id, high, database, request: bytes.clone() };
-                    self.redone(redo, request.at);
-                }
-                // Which of them changed nothing can't be told: the value decides.
-                Note::Again(_) => exchange.refused(self.region, (request.database, key_of(bytes))),
-                Note::Value { .. } | Note::Writes => {}
+    fn mail_of_an_earlier_daemon(&mut self, echo: &Echo, place: u64) {
+        match &echo.note {
+            Note::Value { at, covered, floor } => {
+                let Some((database, request)) = echo.requests.first() else { return };
+                let name = (*database, key_of(request));
+                let what = What::Value { name, at: *at, covered: *covered, floor: *floor };
+                self.window.push_ours(Ours { at: place, what });
             }
+            Note::Again(items) if items.len() == echo.requests.len() => {
+                for (&(stamp, id), (database, request)) in items.iter().zip(&echo.requests) {
+                    self.redone(Redo { stamp, id, database: *database, request: request.clone() }, place);
+                }
+            }
+            // Which of them changed nothing can't be told: the values decide.
+            Note::Again(items) => {
+                let is_local = |stamp: &Stamp| stamp.rank == self.ranks[self.region];
+                let what = What::Unknown(items.iter().map(|(stamp, id)| (*id, is_local(stamp))).collect());
+                self.window.push_ours(Ours { at: place, what });
+            }
+            Note::Writes => {}
         }
     }
 
     fn redone(&mut self, redo: Redo, at: u64) {
-        let Redo { stamp, id, high, database, request } = redo;
-        let Some(spec) = spec_of(&request) else { return };
-        let local = stamp.rank == self.ranks[self.region];
-        let (held, origin) = (Held::Own(request), Origin::Redone { id, local, high });
-        self.window.push(Executed { at, database, spec, held, requests: 1, stamp: Some(stamp), origin });
-    }
-
-    /// A value was put there; `request` names its key.
-    fn value_came(
-        &mut self,
-        database: u32,
-        request: Bytes,
-        at: u64,
-        (taken_at, covered, floor): (u64, u64, Option<Stamp>),
-    ) {
-        let Some(spec) = spec_of(&request) else { return };
-        let origin = Origin::Value { at: taken_at, covered, floor };
-        let (held, stamp) = (Held::Own(request), Some(Stamp::WEAKEST));
-        self.window.push(Executed { at, database, spec, held, requests: 1, stamp, origin });
+        let local = redo.stamp.rank == self.ranks[self.region];
+        self.window.push_ours(Ours { at, what: What::Again { redo, local } });
     }
 
     /// The nonce of a value that is being read was found.
@@ -295,6 +267,7 @@ impl Crossing {
             return;
         }
         let mut exchange = hold(&self.exchange);
+        self.window.hand_over(self.at, &mut exchange);
         if exchange.epoch() != self.epoch {
             self.epoch = exchange.epoch();
             self.fence = Fence::Waiting;
@@ -313,7 +286,7 @@ impl Crossing {
             self.found.extend(posted.map(|_| Found::Posted));
         }
         let found = &mut self.found;
-        self.window.settle(&mut exchange, &mut |what| found.push(what));
+        self.window.settle(self.at, &mut exchange, &mut |what| found.push(what));
     }
 
     /// From where a restart has to read, everything before `high` having been sent.
@@ -353,36 +326,10 @@ impl Crossing {
     pub(super) fn some_refused(&mut self, part: Range<u64>) {
         let exchange = Arc::clone(&self.exchange);
         let mut exchange = hold(&exchange);
-        for name in self.window.written(&exchange, part) {
+        let names =
+            exchange.writes(self.region).part(part.start, part.end).into_iter().flatten().flat_map(Write::written);
+        for name in names.collect::<Vec<_>>() {
             exchange.refused(1 - self.region, name);
-        }
-    }
-
-    /// Mail for the target with what the source's clients wrote later to the same key and was sent already: what of that
-    /// changed nothing there is not known there, and would have changed something behind this.
-    pub(super) fn complete(&mut self, mail: Mail) -> Vec<Mail> {
-        let exchange = Arc::clone(&self.exchange);
-        let exchange = hold(&exchange);
-        match mail {
-            Mail::Again(mut redos) => {
-                let first = redos.iter().map(|redo| redo.stamp).min();
-                let key = redos.first().map(|redo| (redo.database, key_of(&redo.request)));
-                if let Some(((database, name), first)) = key.zip(first) {
-                    let unseen = self.window.unseen(&exchange, (database, &name), Since::Stamp(first));
-                    redos.splice(0..0, unseen);
-                    redos.sort_by_key(|redo| redo.stamp);
-                }
-                vec![Mail::Again(redos)]
-            }
-            Mail::Value(value) => {
-                let (database, name) = &value.name;
-                let unseen = self.window.unseen(&exchange, (*database, name), Since::Place(value.at));
-                let mut mail = vec![Mail::Value(value)];
-                if !unseen.is_empty() {
-                    mail.push(Mail::Again(unseen));
-                }
-                mail
-            }
         }
     }
 
@@ -416,14 +363,7 @@ pub(super) struct Written {
     pub(super) silent: bool,
 }
 
-/// What the first request in `bytes` is.
-pub(super) fn spec_of(bytes: &[u8]) -> Option<&'static Spec> {
-    let mut reader = FrameReader::new();
-    reader.next(bytes).ok()??;
-    lookup(Command::new(bytes, reader.arguments()).name())
-}
-
-/// Its first argument.
+/// The first argument of a request.
 fn key_of(bytes: &[u8]) -> Vec<u8> {
     let mut reader = FrameReader::new();
     match reader.next(bytes) {

@@ -86,8 +86,8 @@ impl Flow {
         beginning: Beginning,
         seeking: Option<Vec<u8>>,
     ) -> Self {
-        let mut crossing =
-            Crossing::new(rules.exchange.clone(), rules.region, [&rules.origin, &rules.peer], rules.seed);
+        let (exchange, names) = (rules.exchange.clone(), [rules.origin.as_str(), rules.peer.as_str()]);
+        let mut crossing = Crossing::new(exchange, rules.region, names, beginning.from.offset, rules.seed);
         crossing.begin(beginning);
         let Beginning { from: position, high, .. } = beginning;
         let reserved = &rules.reserved;
@@ -260,8 +260,8 @@ impl Flow {
         let ours = command.arg(1).starts_with(&self.keys.prefix);
         let by_the_server = is_deletion(spec) && !ours && command.name().iter().all(u8::is_ascii_uppercase);
         self.crossing.echo_meets(command, spec, self.database, by_the_server);
-        if self.crossing.wants_echo() && !ours && !by_the_server {
-            self.crossing.echoed(spec, place, reading.buffer, self.offset, self.database);
+        if !ours && !by_the_server && matches!(spec.class, Class::Write | Class::Database) {
+            self.crossing.echoed(place, reading.buffer, self.database);
         }
     }
 
@@ -287,7 +287,7 @@ impl Flow {
         }
         let Some((marker, note)) = Marker::parse_with_note(command.arg(2)) else { return false };
         onto.echoed(marker.id);
-        self.crossing.echo_begins(marker, note, self.offset);
+        self.crossing.echo_begins(marker, note);
         self.events.push(Event::Echo { id: marker.id });
         if self.scope == Scope::Opening {
             self.scope = Scope::Echo;

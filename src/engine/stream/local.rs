@@ -4,13 +4,13 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::crossing::{Written, spec_of};
+use super::crossing::Written;
 use super::flow::{Flow, Reading};
 use super::payload::{Instead, instead};
 use super::{Event, Now};
 use crate::command::{Access, Class, Context, Replay, Rule, Spec, Unit, lookup, replay};
 use crate::engine::apply::Applied;
-use crate::engine::conflict::{self, Held, Mail, Note, Value};
+use crate::engine::conflict::{self, Held, Mail, Note, Value, spec_of};
 use crate::engine::copy::onto::{Effect, Write, hold};
 use crate::wire::resp::{Command, FrameReader, command as request};
 
@@ -129,7 +129,7 @@ impl Flow {
                 if let Mail::Again(redos) = &mail {
                     items += redos.len();
                 }
-                taken.extend(self.crossing.complete(mail));
+                taken.push(mail);
                 if matches!(taken.first(), Some(Mail::Value(_))) {
                     break;
                 }
