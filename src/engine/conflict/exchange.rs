@@ -146,6 +146,7 @@ impl Exchange {
     /// from an earlier session.
     pub fn begin(&mut self, region: usize, position: Position, high: u64, fresh: bool) {
         self.epoch += 1;
+        if std::env::var("DBG").is_ok() { eprintln!("BEGIN region {region} from {position} high {high} fresh {fresh}"); } //DBG
         for (name, settle) in self.settles.drain() {
             for (side, _) in self.sides.iter_mut().zip(settle.doubted).filter(|(_, doubted)| doubted.is_some()) {
                 side.refused.push(name.clone());
@@ -289,13 +290,15 @@ impl Exchange {
     /// Whether the stream of `region` is to be read up to `place` still.
     pub fn is_unread(&self, region: usize, place: Position) -> bool {
         let Side { writes, history, .. } = &self.sides[region];
-        *history == Some(place.replication_id) && !writes.is_read(place.offset)
+        history.is_none_or(|history| history == place.replication_id) && !writes.is_read(place.offset)
     }
 
     /// Drops what is stable of it. Tells how many writes were dropped besides, for want of memory.
     pub fn forget(&mut self, region: usize) -> usize {
+        // A session that begins again reads from where something is unfinished, and needs what stands there.
+        let unfinished = self.pins.values().filter_map(|(_, places)| places[region]).map(|place| place.offset).min();
         let stable = self.stable(region);
-        self.sides[region].writes.forget(stable)
+        self.sides[region].writes.forget(unfinished.map_or(stable, |place| stable.min(place)))
     }
 
     /// Up to where the writes of `region` are stable.
@@ -389,6 +392,7 @@ impl Exchange {
         let fresh = || Settle { doubted: [None; 2], not_before_ms: None, rounds, taking: None };
         let settle = self.settles.entry(name).or_insert_with(fresh);
         settle.doubted[region] = Some(latest);
+        if std::env::var("DBG").is_ok() { eprintln!("ASK region {region} {:?}", settle); } //DBG
         settle.rounds = settle.rounds.max(rounds);
     }
 
@@ -498,6 +502,7 @@ impl Exchange {
         let Placed { at, covered, floor } = taking.placed?;
         let (payload, expires_at_ms) = taking.read.take()?;
         taking.posted = true;
+        if std::env::var("DBG").is_ok() { eprintln!("VALUE POSTED {name:?} at {at} covered {covered}"); } //DBG
         let region = 1 - taking.from;
         self.post(region, Mail::Value(Value { name, payload, expires_at_ms, at, covered, floor }));
         Some(region)

@@ -21,7 +21,7 @@ pub struct Step<'a> {
     pub claimed: Claimed<'a>,
     /// Whether a client of this region wrote it.
     pub local: bool,
-    /// Where it stands in this region's stream: bytes.
+    /// Where it was first executed in this region, bytes of its stream.
     pub at: u64,
     /// For a write of the other region: up to where that one had seen this region's writes.
     pub saw: u64,
@@ -29,6 +29,13 @@ pub struct Step<'a> {
     pub wiped: bool,
     /// A deletion that the other region was not told.
     pub silent: bool,
+}
+
+impl Step<'_> {
+    /// Whether this write of the other region and `local`, one of this region, were made without having seen each other.
+    fn is_concurrent_with(&self, local: &Self) -> bool {
+        self.saw < local.order.1 && local.order.1 < self.at
+    }
 }
 
 /// What is to be done about a key.
@@ -125,6 +132,10 @@ fn verdict(steps: &[Step<'_>]) -> Verdict {
         return Verdict::Again(all_again());
     }
     let missing: Vec<usize> = tail.iter().copied().filter(|index| *index < latest || steps[*index].wiped).collect();
+    // A time to live may have met no key.
+    if missing.iter().any(|index| matches!(steps[*index].claimed.claim, Claim::Lifetime(_))) && tail.len() > 1 {
+        return Verdict::Again(all_again());
+    }
     let there = on_top.filter(|index| !steps[*index].wiped).collect();
     match elements(steps, there, missing) {
         Verdict::Value => Verdict::Again(all_again()),
@@ -162,26 +173,25 @@ fn elements(steps: &[Step<'_>], there: Vec<usize>, missing: Vec<usize>) -> Verdi
     if again.is_empty() { Verdict::Right } else { Verdict::Again(again) }
 }
 
-/// The change of the time to live that should have been the last, if another one was: of concurrent ones the longest.
+/// The change of the time to live that should have been the last, if another one was: of two that are concurrent the longer.
 fn lifetime(steps: &[Step<'_>], lifetimes: &[usize]) -> Option<usize> {
     let last = *lifetimes.last()?;
-    let of = |index: usize| match steps[index].claimed.claim {
+    let until = |index: usize| match steps[index].claimed.claim {
         Claim::Lifetime(until) => until,
         _ => i64::MIN,
     };
-    let step = &steps[last];
-    let rivals = lifetimes.iter().rev().skip(1).copied();
-    let mut best = last;
-    if !step.local {
-        let unseen = rivals.filter(|index| steps[*index].local && steps[*index].order.1 > step.saw);
-        // Of this region's own changes only the last one stands.
-        if let Some(rival) = unseen.max_by_key(|index| steps[*index].order)
-            && of(rival) > of(last)
-        {
-            best = rival;
+    // Of one region's own changes only the last one stands.
+    let latest = |local: bool| {
+        let of_region = lifetimes.iter().copied().filter(|index| steps[*index].local == local);
+        of_region.max_by_key(|index| steps[*index].order)
+    };
+    let winner = match (latest(true), latest(false)) {
+        (Some(ours), Some(theirs)) if steps[theirs].is_concurrent_with(&steps[ours]) => {
+            if until(ours) >= until(theirs) { ours } else { theirs }
         }
-    }
-    (best != last).then_some(best)
+        (ours, theirs) => ours.into_iter().chain(theirs).max_by_key(|index| steps[*index].order)?,
+    };
+    (until(winner) != until(last)).then_some(winner)
 }
 
 /// What is to be done about changes of values, none of them whole, that were not executed in order.

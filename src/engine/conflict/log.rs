@@ -18,6 +18,8 @@ pub struct Entry {
     pub id: u64,
     /// Where this execution stands in this region's stream.
     pub at: u64,
+    /// Where it was first executed there.
+    pub first: u64,
     /// Whether it is another execution than the first.
     pub again: bool,
     /// Whether a client of this region wrote it.
@@ -124,14 +126,14 @@ impl KeyLog {
     pub fn redone(&mut self, again: Entry) {
         let of_same = |before: &Entry| before.id == again.id && before.local == again.local;
         let Some(index) = self.entries.iter().position(of_same) else { return self.entries.push(again) };
-        let Entry { saw, spec, .. } = self.entries[index];
+        let Entry { saw, first, spec, .. } = self.entries[index];
         // A part stands beside the rest of it, unless the rest adds to numbers: these have one element each.
         let is_all =
             self.entries[index].bytes == again.bytes || matches!(spec.unit, crate::command::Unit::ElementCounter(_));
         if is_all {
             self.entries.remove(index);
         }
-        self.entries.push(Entry { saw, recorded: true, ..again });
+        self.entries.push(Entry { saw, first, recorded: true, ..again });
     }
 
     /// The key was replaced by the other region's value, which holds that region's writes before `at` and ours before
@@ -248,7 +250,7 @@ fn step<'a>(entry: &Entry, command: &Command<'a>, place: Place<'_>) -> Step<'a> 
         Some(used) if used.access == Access::Write => Claimed { claim: Claim::Whole, alone: false, family: 0 },
         _ => Claimed { claim: Claim::Sequence, alone: false, family: 0 },
     };
-    let Entry { id: _, at, local, saw, wiped, silent, .. } = *entry;
+    let Entry { first: at, local, saw, wiped, silent, .. } = *entry;
     Step { order: order(entry), claimed, local, at, saw, wiped, silent }
 }
 

@@ -254,6 +254,7 @@ impl Window {
             return;
         }
         self.suspended = false;
+        if std::env::var("DBG").is_ok() { eprintln!("RESUME region {}", self.region); } //DBG
         let region = self.region;
         for (key, (log, ..)) in &mut self.logs {
             log.entries.retain_mut(|entry| {
@@ -318,6 +319,7 @@ impl Window {
                 self.execute(&write, By { at, local, saw: u64::MAX, again: Some(id), stamp: Some(stamp) });
             }
             What::Unknown(executed) => {
+                if std::env::var("DBG").is_ok() { eprintln!("UNKNOWN region {} {executed:?}", self.region); } //DBG
                 for (id, local) in executed {
                     let region = if local { self.region } else { 1 - self.region };
                     self.doubted.extend(exchange.writes(region).get(id).into_iter().flat_map(Write::written));
@@ -325,6 +327,7 @@ impl Window {
             }
             What::Value { name: (database, name), at: taken_at, covered, floor } => {
                 let key = self.key(database, &name);
+                if std::env::var("DBG").is_ok() { eprintln!("VALUE IN region {} {:?} taken {taken_at} covered {covered} floor {floor:?} at {at} known {}", self.region, String::from_utf8_lossy(&name), self.logs.contains_key(&key)); } //DBG
                 let Some((log, ..)) = self.logs.get_mut(&key) else { return };
                 log.replaced(taken_at, covered, floor);
                 log.waits = Waits::Nothing;
@@ -355,6 +358,7 @@ impl Window {
 
     fn note(&mut self, entry: Entry, again: bool, database: u32, name: &[u8]) {
         let key = self.key(database, name);
+        if std::env::var("DBG").is_ok() { eprintln!("NOTE region {} {:?} local {} again {} id {} at {} stamp {:?} known {} {:?}", self.region, String::from_utf8_lossy(name), entry.local, again, entry.id, entry.at, entry.stamp.map(|s| s.time_us % 100_000_000), self.logs.contains_key(&key), String::from_utf8_lossy(&entry.bytes).replace("\r\n"," ")); } //DBG
         let is_new = entry.local && !again;
         if !self.logs.contains_key(&key) {
             let flushed = self.was_flushed(key, database, name, if is_new { 0 } else { entry.saw });
@@ -511,6 +515,7 @@ impl Window {
             if log.waits != Waits::Nothing || !matches!(remedy, Remedy::None) {
                 tied.push(key);
             }
+            if std::env::var("DBG").is_ok() { eprintln!("JUDGE region {region} {:?} waits {:?} -> {remedy:?} log {:?}", String::from_utf8_lossy(&name), log.waits, log.entries.iter().map(|e| (e.local, e.stamp.map(|s| s.time_us % 100_000_000), e.id, e.at, e.wiped, String::from_utf8_lossy(&e.bytes).replace("\r\n"," "))).collect::<Vec<_>>()); } //DBG
             if log.waits != Waits::Nothing || exchange.is_settling(database, &name) {
                 continue;
             }
@@ -584,6 +589,7 @@ fn entry(write: &Write, by: &By) -> Entry {
         stamp,
         id: again.unwrap_or(write.at),
         at,
+        first: at,
         again: again.is_some(),
         local,
         saw,
