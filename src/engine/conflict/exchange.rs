@@ -118,6 +118,8 @@ struct Side {
     ready: bool,
     /// It has been judged, too, up to this place. Until it is in both regions, nothing is stable.
     judged: Option<u64>,
+    /// What earlier sessions of the link that reads the region have pinned.
+    left: Vec<u64>,
     /// What clients wrote that is not stable.
     writes: Writes,
     /// Whose offsets these are.
@@ -159,7 +161,9 @@ impl Exchange {
             side.judged = None;
             side.sees = 0;
         }
-        self.pins.retain(|_, (of, _)| *of != region);
+        // Until the region is judged again, what was unfinished is.
+        let pinned = self.pins.iter().filter(|(_, (of, _))| *of == region).map(|(pin, _)| *pin);
+        self.sides[region].left = pinned.collect();
         let side = &mut self.sides[region];
         if fresh {
             side.writes = Writes::default();
@@ -258,6 +262,9 @@ impl Exchange {
     /// region before what was seen is stable.
     pub fn advance(&mut self, region: usize, judged: u64) {
         self.sides[region].judged = Some(judged);
+        for pin in std::mem::take(&mut self.sides[region].left) {
+            self.unpin(pin);
+        }
         let Some(judged_there) = self.sides[1 - region].judged else { return };
         let side = &mut self.sides[region];
         let until = side.sees.min(judged_there);
