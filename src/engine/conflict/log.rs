@@ -44,6 +44,8 @@ pub struct Entry {
     pub told: bool,
     /// It sets or removes the whole value.
     pub replaces: bool,
+    /// What it does to one key depends on another one.
+    pub of_several: bool,
 }
 
 /// A write that is to be executed again.
@@ -116,7 +118,8 @@ impl KeyLog {
     /// Appends an execution. One that replaces the value makes those before it forgotten that are not later, and of which
     /// nothing is left to record.
     pub fn append(&mut self, entry: Entry) {
-        if entry.replaces && entry.stamp.is_some() {
+        // What a write of several keys took from this one may have been something that only those before it tell.
+        if entry.replaces && entry.stamp.is_some() && !self.entries.iter().any(|before| before.of_several) {
             self.entries.retain(|before| !covers(&entry, before));
         }
         self.entries.push(entry);

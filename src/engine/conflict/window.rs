@@ -346,13 +346,14 @@ impl Window {
         if write.spec.class == Class::Database {
             return self.whole_database(entry(write, &by));
         }
-        if by.again.is_none() && is_of_several(write.spec, &command) {
+        let of_several = by.again.is_none() && is_of_several(write.spec, &command);
+        if of_several {
             self.tie(write, by.at, &command);
         }
         for used in write.spec.keys(&command) {
             let database = used.database.unwrap_or(write.database);
             let replaces = write.requests == 1 && replaces(&command, write.spec, &used);
-            self.note(Entry { replaces, ..entry(write, &by) }, by.again.is_some(), database, used.key);
+            self.note(Entry { replaces, of_several, ..entry(write, &by) }, by.again.is_some(), database, used.key);
         }
     }
 
@@ -602,6 +603,7 @@ fn entry(write: &Write, by: &By) -> Entry {
         recorded: local,
         told: false,
         replaces: false,
+        of_several: false,
     }
 }
 
