@@ -478,10 +478,10 @@ impl Window {
         }
         while self.own.front().is_some_and(|(at, _)| *at <= stable) {
             let Some((_, key)) = self.own.pop_front() else { break };
-            let Some((log, ..)) = self.logs.get_mut(&key) else { continue };
+            let Some((log, database, name)) = self.logs.get_mut(&key) else { continue };
             log.unstable = log.unstable.saturating_sub(1);
             log.stable += 1;
-            if log.waits != Waits::Nothing || self.suspended {
+            if log.waits != Waits::Nothing || self.suspended || exchange.is_settling(*database, name) {
                 continue;
             }
             if log.unstable == 0 && log.pin.is_none() {
