@@ -148,7 +148,9 @@ impl Exchange {
     /// from an earlier session.
     pub fn begin(&mut self, region: usize, position: Position, high: u64, fresh: bool) {
         self.epoch += 1;
-        if std::env::var("DBG").is_ok() { eprintln!("BEGIN region {region} from {position} high {high} fresh {fresh}"); } //DBG
+        if std::env::var("DBG").is_ok() {
+            eprintln!("BEGIN region {region} from {position} high {high} fresh {fresh}");
+        } //DBG
         for (name, settle) in self.settles.drain() {
             for (side, _) in self.sides.iter_mut().zip(settle.doubted).filter(|(_, doubted)| doubted.is_some()) {
                 side.refused.push(name.clone());
@@ -300,6 +302,13 @@ impl Exchange {
         history.is_none_or(|history| history == place.replication_id) && !writes.is_read(place.offset)
     }
 
+    /// Whether the stream of `region` was read up to `high`, and what of it behind `since` went to the other region.
+    pub fn sent_part(&self, region: usize, since: u64, high: Position) -> (bool, impl Iterator<Item = &Write>) {
+        let writes = &self.sides[region].writes;
+        let part = writes.part(since, high.offset).into_iter().flatten().filter(|write| !write.silent);
+        (writes.is_read(high.offset), part)
+    }
+
     /// Drops what is stable of it. Tells how many writes were dropped besides, for want of memory.
     pub fn forget(&mut self, region: usize) -> usize {
         // A session that begins again reads from where something is unfinished, and needs what stands there.
@@ -399,7 +408,9 @@ impl Exchange {
         let fresh = || Settle { doubted: [None; 2], not_before_ms: None, rounds, taking: None };
         let settle = self.settles.entry(name).or_insert_with(fresh);
         settle.doubted[region] = Some(latest);
-        if std::env::var("DBG").is_ok() { eprintln!("ASK region {region} {:?}", settle); } //DBG
+        if std::env::var("DBG").is_ok() {
+            eprintln!("ASK region {region} {:?}", settle);
+        } //DBG
         settle.rounds = settle.rounds.max(rounds);
     }
 
@@ -509,7 +520,9 @@ impl Exchange {
         let Placed { at, covered, floor } = taking.placed?;
         let (payload, expires_at_ms) = taking.read.take()?;
         taking.posted = true;
-        if std::env::var("DBG").is_ok() { eprintln!("VALUE POSTED {name:?} at {at} covered {covered}"); } //DBG
+        if std::env::var("DBG").is_ok() {
+            eprintln!("VALUE POSTED {name:?} at {at} covered {covered}");
+        } //DBG
         let region = 1 - taking.from;
         self.post(region, Mail::Value(Value { name, payload, expires_at_ms, at, covered, floor }));
         Some(region)

@@ -23,5 +23,5 @@ pub use log::Redo;
 pub use note::Note;
 pub use record::{Done, MOST_KEPT, Record, Side, Unit};
 pub use stamp::{Stamp, StampClock};
-pub use window::{Executed, Found, Held, Ours, What, Window, spec_of};
+pub use window::{Executed, Found, Held, Ours, Part, What, Window, shown, spec_of};
 pub use writes::Write;

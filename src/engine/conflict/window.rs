@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 
 use bytes::Bytes;
-use xxhash_rust::xxh3::xxh3_128_with_seed;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
 
 use super::claim::{is_of_several, replaces};
 use super::exchange::{Exchange, Mail, Name};
@@ -63,16 +63,7 @@ pub struct Ours {
 #[derive(Debug)]
 pub enum What {
     /// Writes of the other region.
-    Writes {
-        /// Those behind this place of that region's stream,
-        since: u64,
-        /// up to this one.
-        high: Position,
-        /// Up to where that region had seen this one's writes.
-        saw: u64,
-        /// When they were written.
-        stamp: Stamp,
-    },
+    Writes(Part),
     /// A write that was executed again.
     Again {
         /// It.
@@ -94,6 +85,21 @@ pub enum What {
         /// It is later than anything before this.
         floor: Option<Stamp>,
     },
+}
+
+/// A part of the other region's writes that was executed here.
+#[derive(Debug)]
+pub struct Part {
+    /// Those behind this place of that region's stream,
+    pub since: u64,
+    /// up to this one.
+    pub high: Position,
+    /// Up to where that region had seen this one's writes.
+    pub saw: u64,
+    /// When they were written.
+    pub stamp: Stamp,
+    /// What of them changed something here, each by [`shown`]; `None` where all of them did.
+    pub shown: Option<Vec<u64>>,
 }
 
 /// What the window found out.
@@ -177,12 +183,23 @@ impl Window {
         self.fresh.push(executed);
     }
 
-    /// We wrote. That is of interest only where there is something that it could meet.
+    /// We repaired something.
     pub fn push_ours(&mut self, ours: Ours) {
-        let is_alone = self.unstable == 0 && self.fresh.is_empty() && self.logs.is_empty() && self.flushes.is_empty();
-        if !is_alone || !matches!(ours.what, What::Writes { .. }) {
-            self.ours.push_back(ours);
+        self.ours.push_back(ours);
+    }
+
+    /// We executed writes of the other region: all before `at` of this region's stream. That is of interest only where there
+    /// is something that they could meet, or where not all of them changed something.
+    pub fn push_writes(&mut self, at: u64, mut part: Part, exchange: &Exchange) {
+        let (read, sent) = exchange.sent_part(1 - self.region, part.since, part.high);
+        let requests: usize = sent.map(|write| write.requests as usize).sum();
+        if read && part.shown.as_ref().is_none_or(|shown| shown.len() == requests) {
+            part.shown = None;
+            if self.unstable == 0 && self.fresh.is_empty() && self.logs.is_empty() && self.flushes.is_empty() {
+                return;
+            }
         }
+        self.ours.push_back(Ours { at, what: What::Writes(part) });
     }
 
     /// The buffer that was read is at its end: requests that stand in it become slices.
@@ -254,7 +271,9 @@ impl Window {
             return;
         }
         self.suspended = false;
-        if std::env::var("DBG").is_ok() { eprintln!("RESUME region {}", self.region); } //DBG
+        if std::env::var("DBG").is_ok() {
+            eprintln!("RESUME region {}", self.region);
+        } //DBG
         let region = self.region;
         for (key, (log, ..)) in &mut self.logs {
             log.entries.retain_mut(|entry| {
@@ -289,7 +308,7 @@ impl Window {
             let Some(ours) = self.ours.pop_front() else { return };
             let unread = match ours.what {
                 // Another history need not hold it at all.
-                What::Writes { high, .. } => exchange.is_unread(1 - self.region, high),
+                What::Writes(Part { high, .. }) => exchange.is_unread(1 - self.region, high),
                 What::Again { .. } | What::Unknown(_) | What::Value { .. } => false,
             };
             if unread {
@@ -302,15 +321,7 @@ impl Window {
     fn ours_in(&mut self, ours: Ours, exchange: &Exchange) {
         let Ours { at, what } = ours;
         match what {
-            What::Writes { since, high, saw, stamp } => {
-                if self.logs.is_empty() && self.flushes.is_empty() {
-                    return;
-                }
-                let told = exchange.writes(1 - self.region).part(since, high.offset).into_iter().flatten();
-                for write in told.filter(|write| !write.silent) {
-                    self.execute(write, By { at, local: false, saw, again: None, stamp: Some(stamp) });
-                }
-            }
+            What::Writes(part) => self.part_in(at, &part, exchange),
             What::Again { redo, local } => {
                 let Redo { stamp, id, database, request } = redo;
                 let Some(spec) = spec_of(&request) else { return };
@@ -319,7 +330,9 @@ impl Window {
                 self.execute(&write, By { at, local, saw: u64::MAX, again: Some(id), stamp: Some(stamp) });
             }
             What::Unknown(executed) => {
-                if std::env::var("DBG").is_ok() { eprintln!("UNKNOWN region {} {executed:?}", self.region); } //DBG
+                if std::env::var("DBG").is_ok() {
+                    eprintln!("UNKNOWN region {} {executed:?}", self.region);
+                } //DBG
                 for (id, local) in executed {
                     let region = if local { self.region } else { 1 - self.region };
                     self.doubted.extend(exchange.writes(region).get(id).into_iter().flat_map(Write::written));
@@ -327,11 +340,46 @@ impl Window {
             }
             What::Value { name: (database, name), at: taken_at, covered, floor } => {
                 let key = self.key(database, &name);
-                if std::env::var("DBG").is_ok() { eprintln!("VALUE IN region {} {:?} taken {taken_at} covered {covered} floor {floor:?} at {at} known {}", self.region, String::from_utf8_lossy(&name), self.logs.contains_key(&key)); } //DBG
+                if std::env::var("DBG").is_ok() {
+                    eprintln!(
+                        "VALUE IN region {} {:?} taken {taken_at} covered {covered} floor {floor:?} at {at} known {}",
+                        self.region,
+                        String::from_utf8_lossy(&name),
+                        self.logs.contains_key(&key)
+                    );
+                } //DBG
                 let Some((log, ..)) = self.logs.get_mut(&key) else { return };
                 log.replaced(taken_at, covered, floor);
                 log.waits = Waits::Nothing;
                 self.touched.push(key);
+            }
+        }
+    }
+
+    fn part_in(&mut self, at: u64, part: &Part, exchange: &Exchange) {
+        if self.logs.is_empty() && self.flushes.is_empty() && part.shown.is_none() {
+            return;
+        }
+        let mut shown = part.shown.as_deref();
+        let (_, sent) = exchange.sent_part(1 - self.region, part.since, part.high);
+        for write in sent {
+            self.execute(write, By { at, local: false, saw: part.saw, again: None, stamp: Some(part.stamp) });
+            let Some(rest) = shown else { continue };
+            let name = write.shown();
+            match rest.iter().position(|of| Some(*of) == name) {
+                Some(found) => shown = rest.get(found + 1..),
+                None => self.had_no_effect(write, part.saw),
+            }
+        }
+    }
+
+    /// A write changed something in its region, and nothing here. Where nothing that its region had not seen explains that,
+    /// this region held something else: a key that expired before it was prolonged.
+    fn had_no_effect(&mut self, write: &Write, saw: u64) {
+        for (database, name) in write.written() {
+            let log = self.logs.get(&self.key(database, &name));
+            if !log.is_some_and(|(log, ..)| log.entries.iter().any(|entry| entry.local && entry.id > saw)) {
+                self.doubted.push((database, name));
             }
         }
     }
@@ -359,7 +407,20 @@ impl Window {
 
     fn note(&mut self, entry: Entry, again: bool, database: u32, name: &[u8]) {
         let key = self.key(database, name);
-        if std::env::var("DBG").is_ok() { eprintln!("NOTE region {} {:?} local {} again {} id {} at {} stamp {:?} known {} {:?}", self.region, String::from_utf8_lossy(name), entry.local, again, entry.id, entry.at, entry.stamp.map(|s| s.time_us % 100_000_000), self.logs.contains_key(&key), String::from_utf8_lossy(&entry.bytes).replace("\r\n"," ")); } //DBG
+        if std::env::var("DBG").is_ok() {
+            eprintln!(
+                "NOTE region {} {:?} local {} again {} id {} at {} stamp {:?} known {} {:?}",
+                self.region,
+                String::from_utf8_lossy(name),
+                entry.local,
+                again,
+                entry.id,
+                entry.at,
+                entry.stamp.map(|s| s.time_us % 100_000_000),
+                self.logs.contains_key(&key),
+                String::from_utf8_lossy(&entry.bytes).replace("\r\n", " ")
+            );
+        } //DBG
         let is_new = entry.local && !again;
         if !self.logs.contains_key(&key) {
             let flushed = self.was_flushed(key, database, name, if is_new { 0 } else { entry.saw });
@@ -516,7 +577,24 @@ impl Window {
             if log.waits != Waits::Nothing || !matches!(remedy, Remedy::None) {
                 tied.push(key);
             }
-            if std::env::var("DBG").is_ok() { eprintln!("JUDGE region {region} {:?} waits {:?} -> {remedy:?} log {:?}", String::from_utf8_lossy(&name), log.waits, log.entries.iter().map(|e| (e.local, e.stamp.map(|s| s.time_us % 100_000_000), e.id, e.at, e.wiped, String::from_utf8_lossy(&e.bytes).replace("\r\n"," "))).collect::<Vec<_>>()); } //DBG
+            if std::env::var("DBG").is_ok() {
+                eprintln!(
+                    "JUDGE region {region} {:?} waits {:?} -> {remedy:?} log {:?}",
+                    String::from_utf8_lossy(&name),
+                    log.waits,
+                    log.entries
+                        .iter()
+                        .map(|e| (
+                            e.local,
+                            e.stamp.map(|s| s.time_us % 100_000_000),
+                            e.id,
+                            e.at,
+                            e.wiped,
+                            String::from_utf8_lossy(&e.bytes).replace("\r\n", " ")
+                        ))
+                        .collect::<Vec<_>>()
+                );
+            } //DBG
             if log.waits != Waits::Nothing || exchange.is_settling(database, &name) {
                 continue;
             }
@@ -605,6 +683,11 @@ fn entry(write: &Write, by: &By) -> Entry {
         replaces: false,
         of_several: false,
     }
+}
+
+/// By what a request is known again in the stream of the region that executed it.
+pub fn shown(command: &Command<'_>) -> u64 {
+    xxh3_64(command.arg(1))
 }
 
 /// What the first request in `bytes` is.

@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use super::exchange::Name;
 use super::stamp::Stamp;
+use super::window::shown;
 use crate::command::{Access, Spec};
 use crate::wire::resp::{Command, FrameReader};
 
@@ -38,6 +39,13 @@ pub struct Write {
 }
 
 impl Write {
+    /// By what it is known again, see [`shown`].
+    pub fn shown(&self) -> Option<u64> {
+        let mut reader = FrameReader::new();
+        reader.next(&self.bytes).ok()??;
+        Some(shown(&Command::new(&self.bytes, reader.arguments())))
+    }
+
     /// The keys that it changes.
     pub fn written(&self) -> Vec<Name> {
         let mut reader = FrameReader::new();

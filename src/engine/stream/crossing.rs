@@ -10,8 +10,8 @@ use bytes::Bytes;
 use super::{Beginning, Now};
 use crate::command::{Access, Spec, Unit};
 use crate::engine::conflict::{
-    Executed, Found, Held, Mail, Name, Note, Ours, Placed, Redo, SharedExchange, Stamp, StampClock, What, Window,
-    Write, hold,
+    Executed, Found, Held, Mail, Name, Note, Ours, Part, Placed, Redo, SharedExchange, Stamp, StampClock, What, Window,
+    Write, hold, shown,
 };
 use crate::engine::origin::{Marker, Phase};
 use crate::engine::position::Position;
@@ -33,6 +33,8 @@ enum Fence {
 struct Echo {
     marker: Marker,
     note: Note,
+    /// What of it changed something: the first argument of each, by its hash.
+    shown: Vec<u64>,
     /// Its requests with their databases, where it holds no new writes.
     requests: Vec<(u32, Bytes)>,
 }
@@ -136,7 +138,7 @@ impl Crossing {
             self.must_close |=
                 self.stamp.is_some_and(|stamp| stamp <= seen) || self.stamp.is_some() && self.changes_lifetime;
         }
-        self.echo = Some(Echo { marker, note, requests: Vec::new() });
+        self.echo = Some(Echo { marker, note, shown: Vec::new(), requests: Vec::new() });
     }
 
     /// The marker again, at the end of a long transaction.
@@ -162,8 +164,11 @@ impl Crossing {
     }
 
     /// A request of the other link was read.
-    pub(super) fn echoed(&mut self, place: Range<usize>, buffer: &[u8], database: u32) {
-        if let Some(echo) = self.echo.as_mut().filter(|echo| echo.note != Note::Writes) {
+    pub(super) fn echoed(&mut self, command: &Command<'_>, place: Range<usize>, buffer: &[u8], database: u32) {
+        let Some(echo) = &mut self.echo else { return };
+        if echo.note == Note::Writes {
+            echo.shown.push(shown(command));
+        } else {
             echo.requests.push((database, Bytes::copy_from_slice(buffer.get(place).unwrap_or_default())));
         }
     }
@@ -174,12 +179,12 @@ impl Crossing {
             hold(&self.exchange).refused(self.region, name);
         }
         self.at = place.offset;
-        if let Some(echo) = self.echo.take() {
+        if let Some(mut echo) = self.echo.take() {
             let Marker { high, stamp_us, since, saw, .. } = echo.marker;
             let stamp = Stamp { time_us: stamp_us, rank: self.ranks[1 - self.region] };
             if echo.note == Note::Writes {
-                let what = What::Writes { since, high, saw, stamp };
-                self.window.push_ours(Ours { at: place.offset, what });
+                let part = Part { since, high, saw, stamp, shown: Some(std::mem::take(&mut echo.shown)) };
+                self.window.push_writes(place.offset, part, &hold(&self.exchange));
             } else {
                 self.mail_came(&echo, place.offset);
             }

@@ -261,7 +261,7 @@ impl Flow {
         let by_the_server = is_deletion(spec) && !ours && command.name().iter().all(u8::is_ascii_uppercase);
         self.crossing.echo_meets(command, spec, self.database, by_the_server);
         if !ours && !by_the_server && matches!(spec.class, Class::Write | Class::Database) {
-            self.crossing.echoed(place, reading.buffer, self.database);
+            self.crossing.echoed(command, place, reading.buffer, self.database);
         }
     }
 
