@@ -148,9 +148,6 @@ impl Exchange {
     /// from an earlier session.
     pub fn begin(&mut self, region: usize, position: Position, high: u64, fresh: bool) {
         self.epoch += 1;
-        if std::env::var("DBG").is_ok() {
-            eprintln!("BEGIN region {region} from {position} high {high} fresh {fresh}");
-        } //DBG
         for (name, settle) in self.settles.drain() {
             for (side, _) in self.sides.iter_mut().zip(settle.doubted).filter(|(_, doubted)| doubted.is_some()) {
                 side.refused.push(name.clone());
@@ -408,9 +405,6 @@ impl Exchange {
         let fresh = || Settle { doubted: [None; 2], not_before_ms: None, rounds, taking: None };
         let settle = self.settles.entry(name).or_insert_with(fresh);
         settle.doubted[region] = Some(latest);
-        if std::env::var("DBG").is_ok() {
-            eprintln!("ASK region {region} {:?}", settle);
-        } //DBG
         settle.rounds = settle.rounds.max(rounds);
     }
 
@@ -520,9 +514,6 @@ impl Exchange {
         let Placed { at, covered, floor } = taking.placed?;
         let (payload, expires_at_ms) = taking.read.take()?;
         taking.posted = true;
-        if std::env::var("DBG").is_ok() {
-            eprintln!("VALUE POSTED {name:?} at {at} covered {covered}");
-        } //DBG
         let region = 1 - taking.from;
         self.post(region, Mail::Value(Value { name, payload, expires_at_ms, at, covered, floor }));
         Some(region)

@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 
 use bytes::Bytes;
-use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
+use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
 use super::claim::{is_of_several, replaces};
 use super::exchange::{Exchange, Mail, Name};
@@ -271,9 +271,6 @@ impl Window {
             return;
         }
         self.suspended = false;
-        if std::env::var("DBG").is_ok() {
-            eprintln!("RESUME region {}", self.region);
-        } //DBG
         let region = self.region;
         for (key, (log, ..)) in &mut self.logs {
             log.entries.retain_mut(|entry| {
@@ -330,9 +327,6 @@ impl Window {
                 self.execute(&write, By { at, local, saw: u64::MAX, again: Some(id), stamp: Some(stamp) });
             }
             What::Unknown(executed) => {
-                if std::env::var("DBG").is_ok() {
-                    eprintln!("UNKNOWN region {} {executed:?}", self.region);
-                } //DBG
                 for (id, local) in executed {
                     let region = if local { self.region } else { 1 - self.region };
                     self.doubted.extend(exchange.writes(region).get(id).into_iter().flat_map(Write::written));
@@ -340,14 +334,6 @@ impl Window {
             }
             What::Value { name: (database, name), at: taken_at, covered, floor } => {
                 let key = self.key(database, &name);
-                if std::env::var("DBG").is_ok() {
-                    eprintln!(
-                        "VALUE IN region {} {:?} taken {taken_at} covered {covered} floor {floor:?} at {at} known {}",
-                        self.region,
-                        String::from_utf8_lossy(&name),
-                        self.logs.contains_key(&key)
-                    );
-                } //DBG
                 let Some((log, ..)) = self.logs.get_mut(&key) else { return };
                 log.replaced(taken_at, covered, floor);
                 log.waits = Waits::Nothing;
@@ -407,20 +393,6 @@ impl Window {
 
     fn note(&mut self, entry: Entry, again: bool, database: u32, name: &[u8]) {
         let key = self.key(database, name);
-        if std::env::var("DBG").is_ok() {
-            eprintln!(
-                "NOTE region {} {:?} local {} again {} id {} at {} stamp {:?} known {} {:?}",
-                self.region,
-                String::from_utf8_lossy(name),
-                entry.local,
-                again,
-                entry.id,
-                entry.at,
-                entry.stamp.map(|s| s.time_us % 100_000_000),
-                self.logs.contains_key(&key),
-                String::from_utf8_lossy(&entry.bytes).replace("\r\n", " ")
-            );
-        } //DBG
         let is_new = entry.local && !again;
         if !self.logs.contains_key(&key) {
             let flushed = self.was_flushed(key, database, name, if is_new { 0 } else { entry.saw });
@@ -577,24 +549,6 @@ impl Window {
             if log.waits != Waits::Nothing || !matches!(remedy, Remedy::None) {
                 tied.push(key);
             }
-            if std::env::var("DBG").is_ok() {
-                eprintln!(
-                    "JUDGE region {region} {:?} waits {:?} -> {remedy:?} log {:?}",
-                    String::from_utf8_lossy(&name),
-                    log.waits,
-                    log.entries
-                        .iter()
-                        .map(|e| (
-                            e.local,
-                            e.stamp.map(|s| s.time_us % 100_000_000),
-                            e.id,
-                            e.at,
-                            e.wiped,
-                            String::from_utf8_lossy(&e.bytes).replace("\r\n", " ")
-                        ))
-                        .collect::<Vec<_>>()
-                );
-            } //DBG
             if log.waits != Waits::Nothing || exchange.is_settling(database, &name) {
                 continue;
             }
@@ -686,8 +640,8 @@ fn entry(write: &Write, by: &By) -> Entry {
 }
 
 /// By what a request is known again in the stream of the region that executed it.
-pub fn shown(command: &Command<'_>) -> u64 {
-    xxh3_64(command.arg(1))
+pub fn shown(database: u32, command: &Command<'_>) -> u64 {
+    xxh3_64_with_seed(command.arg(1), database.into())
 }
 
 /// What the first request in `bytes` is.

@@ -43,7 +43,7 @@ impl Write {
     pub fn shown(&self) -> Option<u64> {
         let mut reader = FrameReader::new();
         reader.next(&self.bytes).ok()??;
-        Some(shown(&Command::new(&self.bytes, reader.arguments())))
+        Some(shown(self.database, &Command::new(&self.bytes, reader.arguments())))
     }
 
     /// The keys that it changes.

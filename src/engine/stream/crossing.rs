@@ -167,7 +167,7 @@ impl Crossing {
     pub(super) fn echoed(&mut self, command: &Command<'_>, place: Range<usize>, buffer: &[u8], database: u32) {
         let Some(echo) = &mut self.echo else { return };
         if echo.note == Note::Writes {
-            echo.shown.push(shown(command));
+            echo.shown.push(shown(database, command));
         } else {
             echo.requests.push((database, Bytes::copy_from_slice(buffer.get(place).unwrap_or_default())));
         }

@@ -188,9 +188,6 @@ impl Flow {
     pub(super) fn refused(&mut self, applied: &mut Applied) {
         let part = applied.checkpoint.since..applied.checkpoint.high.offset;
         applied.refusals.retain(|refusal| {
-            if std::env::var("DBG").is_ok() {
-                eprintln!("REFUSED {refusal:?}");
-            } //DBG
             let ours = refusal.written.iter().any(|key| key.starts_with(self.rules.reserved.prefix()));
             if ours || refusal.command == "RESTORE" || !is_of_the_value(&refusal.error) {
                 return true;
