@@ -3,7 +3,7 @@
 //! Each region's window belongs to the link that reads the region. What it finds to be executed there goes to the link
 //! that writes there ([`Mail`]); what is stable at one region follows from what was read at the other.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -135,7 +135,7 @@ struct Side {
 pub struct Exchange {
     sides: [Side; 2],
     epoch: u64,
-    settles: HashMap<Name, Settle>,
+    settles: BTreeMap<Name, Settle>,
     pins: BTreeMap<u64, (usize, [Option<Position>; 2])>,
     next: u64,
     /// No write that any region has executed has a later stamp, microseconds.
@@ -148,7 +148,7 @@ impl Exchange {
     /// from an earlier session.
     pub fn begin(&mut self, region: usize, position: Position, high: u64, fresh: bool) {
         self.epoch += 1;
-        for (name, settle) in self.settles.drain() {
+        for (name, settle) in std::mem::take(&mut self.settles) {
             for (side, _) in self.sides.iter_mut().zip(settle.doubted).filter(|(_, doubted)| doubted.is_some()) {
                 side.refused.push(name.clone());
             }
