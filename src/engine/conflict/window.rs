@@ -84,6 +84,9 @@ pub enum What {
         covered: u64,
         /// It is later than anything before this.
         floor: Option<Stamp>,
+        /// This daemon took it, and has kept since what came before it. What an earlier one took may have replaced writes
+        /// of the other region that nobody remembers.
+        ours: bool,
     },
 }
 
@@ -332,12 +335,16 @@ impl Window {
                     self.doubted.extend(exchange.writes(region).get(id).into_iter().flat_map(Write::written));
                 }
             }
-            What::Value { name: (database, name), at: taken_at, covered, floor } => {
+            What::Value { name: (database, name), at: taken_at, covered, floor, ours } => {
                 let key = self.key(database, &name);
-                let Some((log, ..)) = self.logs.get_mut(&key) else { return };
-                log.replaced(taken_at, covered, floor);
-                log.waits = Waits::Nothing;
-                self.touched.push(key);
+                if let Some((log, ..)) = self.logs.get_mut(&key) {
+                    log.replaced(taken_at, covered, floor);
+                    log.waits = Waits::Nothing;
+                    self.touched.push(key);
+                }
+                if !ours {
+                    self.doubted.push((database, name));
+                }
             }
         }
     }

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use super::{Beginning, Now};
 use crate::command::{Access, Spec, Unit};
 use crate::engine::conflict::{
-    Executed, Found, Held, Mail, Name, Note, Ours, Part, Placed, Redo, SharedExchange, Stamp, StampClock, What, Window,
-    Write, hold, shown,
+    Executed, Found, Held, Mail, Name, Note, Ours, Part, Placed, Redo, SharedExchange, Stamp, StampClock, Value, What,
+    Window, Write, hold, shown,
 };
 use crate::engine::origin::{Marker, Phase};
 use crate::engine::position::Position;
@@ -213,8 +213,8 @@ impl Crossing {
                 Mail::Value(value) => {
                     let record = exchange.arrived(self.region, &value.name, value.at);
                     self.found.extend(record.map(Found::Conflict));
-                    let what =
-                        What::Value { name: value.name, at: value.at, covered: value.covered, floor: value.floor };
+                    let Value { name, at: taken_at, covered, floor, .. } = value;
+                    let what = What::Value { name, at: taken_at, covered, floor, ours: true };
                     self.window.push_ours(Ours { at, what });
                 }
             }
@@ -226,7 +226,7 @@ impl Crossing {
             Note::Value { at, covered, floor } => {
                 let Some((database, request)) = echo.requests.first() else { return };
                 let name = (*database, key_of(request));
-                let what = What::Value { name, at: *at, covered: *covered, floor: *floor };
+                let what = What::Value { name, at: *at, covered: *covered, floor: *floor, ours: false };
                 self.window.push_ours(Ours { at: place, what });
             }
             Note::Again(items) if items.len() == echo.requests.len() => {
