@@ -129,14 +129,16 @@ impl KeyLog {
     pub fn redone(&mut self, again: Entry) {
         let of_same = |before: &Entry| before.id == again.id && before.local == again.local;
         let Some(index) = self.entries.iter().position(of_same) else { return self.entries.push(again) };
-        let Entry { saw, first, spec, .. } = self.entries[index];
+        let Entry { saw, first, spec, stamp, .. } = self.entries[index];
+        // What was executed again before it was sent may be sent later, and is stamped then.
+        let stamp = stamp.or(again.stamp);
         // A part stands beside the rest of it, unless the rest adds to numbers: these have one element each.
         let is_all =
             self.entries[index].bytes == again.bytes || matches!(spec.unit, crate::command::Unit::ElementCounter(_));
         if is_all {
             self.entries.remove(index);
         }
-        self.entries.push(Entry { saw, first, recorded: true, ..again });
+        self.entries.push(Entry { saw, first, stamp, recorded: true, ..again });
     }
 
     /// The key was replaced by the other region's value, which holds that region's writes before `at` and ours before

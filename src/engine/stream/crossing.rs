@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{Beginning, Now};
-use crate::command::{Access, Spec, Unit};
+use crate::command::{Access, Spec};
 use crate::engine::conflict::{
     Executed, Found, Held, Mail, Name, Note, Ours, Part, Placed, Redo, SharedExchange, Stamp, StampClock, Value, What,
     Window, Write, hold, shown,
@@ -57,7 +57,6 @@ pub(super) struct Crossing {
     sees: u64,
     /// Up to where the writes of the source were sent.
     since: u64,
-    changes_lifetime: bool,
     /// The open batch has to go before more is read.
     pub(super) must_close: bool,
     echo: Option<Echo>,
@@ -90,7 +89,6 @@ impl Crossing {
             saw: 0,
             sees: 0,
             since: 0,
-            changes_lifetime: false,
             must_close: false,
             echo: None,
             placing: None,
@@ -113,6 +111,12 @@ impl Crossing {
         self.clock.has_seen(Stamp { time_us: exchange.latest_us(), rank: 0 });
     }
 
+    /// Whether the open batch does not say all that its region had seen by now. Where that decides which of two writes
+    /// stays, the batch has to go before such a write is read: longer and shorter times to live.
+    pub(super) fn is_behind(&self) -> bool {
+        self.stamp.is_some() && self.saw != self.sees
+    }
+
     /// A client's write was read; `sent` tells whether it goes into the open batch, or went with an earlier session.
     pub(super) fn wrote(&mut self, sent: bool, at: u64, database: u32, written: Written, written_ms: i64) {
         let stamp = sent.then(|| {
@@ -123,7 +127,6 @@ impl Crossing {
             *self.stamp.get_or_insert_with(fresh)
         });
         let Written { spec, held, requests, silent } = written;
-        self.changes_lifetime |= spec.unit == Unit::Lifetime;
         self.window.push(Executed { at, database, spec, held, requests, stamp, silent });
     }
 
@@ -135,8 +138,7 @@ impl Crossing {
         let seen = Stamp { time_us: marker.stamp_us, rank: self.ranks[1 - self.region] };
         if note == Note::Writes {
             self.clock.has_seen(seen);
-            self.must_close |=
-                self.stamp.is_some_and(|stamp| stamp <= seen) || self.stamp.is_some() && self.changes_lifetime;
+            self.must_close |= self.stamp.is_some_and(|stamp| stamp <= seen);
         }
         self.echo = Some(Echo { marker, note, shown: Vec::new(), requests: Vec::new() });
     }
@@ -313,7 +315,6 @@ impl Crossing {
             hold(&self.exchange).sent(self.region, self.since..high.offset, stamp);
         }
         self.since = high.offset;
-        self.changes_lifetime = false;
         self.must_close = false;
     }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::crossing::Crossing;
 use super::local::is_deletion;
 use super::{Beginning, Event, Now, Rules};
-use crate::command::{Class, Spec, Unreserved, guess_key, lookup, without_reserved};
+use crate::command::{Class, Spec, Unit, Unreserved, guess_key, lookup, without_reserved};
 use crate::engine::apply::Applier;
 use crate::engine::checkpoint::Checkpoint;
 use crate::engine::copy::onto::Onto;
@@ -152,6 +152,20 @@ impl Flow {
             self.applier.spill(before);
         }
         Ok(())
+    }
+
+    /// Whether `command` may be read now; where not, the open batch has to go first.
+    pub(super) fn may_read(&mut self, command: &Command<'_>, now: Now) -> bool {
+        let counts = |spec: &Spec| spec.class == Class::Multi || spec.unit == Unit::Lifetime;
+        if self.scope != Scope::Outside || !self.crossing.is_behind() || !lookup(command.name()).is_some_and(counts) {
+            return true;
+        }
+        if self.applier.may_send() {
+            self.close(now);
+            return true;
+        }
+        self.crossing.must_close = true;
+        false
     }
 
     fn known(

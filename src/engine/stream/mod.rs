@@ -182,6 +182,9 @@ impl Stream {
             let Some(length) = self.reader.next(rest)? else { break };
             let frame = rest.get(..length).unwrap_or_default();
             let command = Command::new(frame, self.reader.arguments());
+            if !self.flow.may_read(&command, now) {
+                break;
+            }
             let mut reading = Reading { buffer: input, now, onto: &mut onto };
             self.flow.frame(&command, at..at + length, &mut reading)?;
             at += length;
