@@ -336,7 +336,13 @@ impl Exchange {
     /// Holds the checkpoints back at what is stable now, on account of `region`.
     pub fn pin(&mut self, region: usize) -> u64 {
         self.next += 1;
-        let places = [self.settled(0), self.settled(1)];
+        // What an earlier session left unfinished is found again with the pins of that session still in force.
+        let left: Vec<[Option<Position>; 2]> =
+            self.sides.iter().flat_map(|side| &side.left).filter_map(|pin| Some(self.pins.get(pin)?.1)).collect();
+        let places = [0, 1].map(|of| {
+            let places = left.iter().filter_map(|places| places[of]).chain(self.settled(of));
+            places.min_by_key(|place| place.offset)
+        });
         self.pins.insert(self.next, (region, places));
         self.next
     }
