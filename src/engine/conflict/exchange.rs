@@ -122,8 +122,8 @@ struct Side {
     left: Vec<u64>,
     /// What clients wrote that is not stable.
     writes: Writes,
-    /// Whose offsets these are.
-    history: Option<ReplicationId>,
+    /// Under which ids the history is known whose offsets these are.
+    histories: Vec<ReplicationId>,
     refused: Vec<Name>,
     taken: Vec<(Name, u64)>,
     /// Mail that was sent, by its transaction, until that is seen in this region's stream.
@@ -144,9 +144,10 @@ pub struct Exchange {
 
 impl Exchange {
     /// A session of the link that reads region `region` begins at `position`; what was sent up to `high` is not sent again.
-    /// What was on its way is given up: both links look again at everything that waits. `fresh` tells that it does not go on
-    /// from an earlier session.
-    pub fn begin(&mut self, region: usize, position: Position, high: u64, fresh: bool) {
+    /// What was on its way is given up: both links look again at everything that waits. `known_as` is the id under which an
+    /// earlier session knew the history; without one the session does not go on from any.
+    pub fn begin(&mut self, region: usize, position: Position, high: u64, known_as: Option<ReplicationId>) {
+        let fresh = known_as.is_none();
         self.epoch += 1;
         for (name, settle) in std::mem::take(&mut self.settles) {
             for (side, _) in self.sides.iter_mut().zip(settle.doubted).filter(|(_, doubted)| doubted.is_some()) {
@@ -165,10 +166,15 @@ impl Exchange {
         self.sides[region].left = pinned.collect();
         let side = &mut self.sides[region];
         if fresh {
+            side.histories.clear();
             side.writes = Writes::default();
         }
         side.writes.begin(position.offset);
-        side.history = Some(position.replication_id);
+        for id in [Some(position.replication_id), known_as].into_iter().flatten() {
+            if !side.histories.contains(&id) {
+                side.histories.push(id);
+            }
+        }
         if fresh {
             side.stable = Some(position);
             side.seen = None;
@@ -293,17 +299,25 @@ impl Exchange {
         &self.sides[region].writes
     }
 
-    /// Whether the stream of `region` is to be read up to `place` still.
-    pub fn is_unread(&self, region: usize, place: Position) -> bool {
-        let Side { writes, history, .. } = &self.sides[region];
-        history.is_none_or(|history| history == place.replication_id) && !writes.is_read(place.offset)
+    /// Whether `place` may be one of the history of `region` that is read.
+    pub fn is_of(&self, region: usize, place: Position) -> bool {
+        let histories = &self.sides[region].histories;
+        histories.is_empty() || histories.contains(&place.replication_id)
     }
 
-    /// Whether the stream of `region` was read up to `high`, and what of it behind `since` went to the other region.
+    /// Whether the stream of `region` is to be read up to `place` still.
+    pub fn is_unread(&self, region: usize, place: Position) -> bool {
+        let Side { writes, histories, .. } = &self.sides[region];
+        self.is_of(region, place) && (histories.is_empty() || !writes.is_read(place.offset))
+    }
+
+    /// Whether the stream of `region` was read up to `high`, and what of it behind `since` went to the other region: nothing
+    /// where that is of another history.
     pub fn sent_part(&self, region: usize, since: u64, high: Position) -> (bool, impl Iterator<Item = &Write>) {
-        let writes = &self.sides[region].writes;
-        let part = writes.part(since, high.offset).into_iter().flatten().filter(|write| !write.silent);
-        (writes.is_read(high.offset), part)
+        let Side { writes, histories, .. } = &self.sides[region];
+        let known = histories.contains(&high.replication_id).then(|| writes.part(since, high.offset)).flatten();
+        let is_read = !histories.is_empty() && !self.is_unread(region, high);
+        (is_read, known.into_iter().flatten().filter(|write| !write.silent))
     }
 
     /// Drops what is stable of it. Tells how many writes were dropped besides, for want of memory.

@@ -54,7 +54,7 @@ pub(super) struct Crossing {
     stamp: Option<Stamp>,
     /// Up to where the source had executed the target's writes when the open batch began, and has now.
     saw: u64,
-    sees: u64,
+    sees: Position,
     /// Up to where the writes of the source were sent.
     since: u64,
     /// The open batch has to go before more is read.
@@ -87,7 +87,7 @@ impl Crossing {
             clock: StampClock::new(ranks[region]),
             stamp: None,
             saw: 0,
-            sees: 0,
+            sees: Position::NONE,
             since: 0,
             must_close: false,
             echo: None,
@@ -105,7 +105,7 @@ impl Crossing {
     pub(super) fn begin(&mut self, beginning: Beginning) {
         self.since = beginning.high.offset;
         let mut exchange = hold(&self.exchange);
-        exchange.begin(self.region, beginning.from, beginning.high.offset, beginning.fresh);
+        exchange.begin(self.region, beginning.from, beginning.high.offset, beginning.known_as);
         self.epoch = exchange.epoch();
         // What a dump holds, or an earlier session sent, may be later than the clock is now.
         self.clock.has_seen(Stamp { time_us: exchange.latest_us(), rank: 0 });
@@ -114,7 +114,7 @@ impl Crossing {
     /// Whether the open batch does not say all that its region had seen by now. Where that decides which of two writes
     /// stays, the batch has to go before such a write is read: longer and shorter times to live.
     pub(super) fn is_behind(&self) -> bool {
-        self.stamp.is_some() && self.saw != self.sees
+        self.stamp.is_some() && self.saw != self.sees.offset
     }
 
     /// A client's write was read; `sent` tells whether it goes into the open batch, or went with an earlier session.
@@ -122,7 +122,7 @@ impl Crossing {
         let stamp = sent.then(|| {
             let fresh = || self.clock.stamp(written_ms);
             if self.stamp.is_none() {
-                self.saw = self.sees;
+                self.saw = self.sees.offset;
             }
             *self.stamp.get_or_insert_with(fresh)
         });
@@ -190,14 +190,21 @@ impl Crossing {
             } else {
                 self.mail_came(&echo, place.offset);
             }
-            self.sees = self.sees.max(high.offset);
             let mut exchange = hold(&self.exchange);
-            exchange.executed(1 - self.region, (since, high), place, stamp);
-            exchange.has_seen(self.region, high.offset);
+            // What was executed of a history that has ended says nothing of the one that is read now.
+            if exchange.is_of(1 - self.region, high) {
+                self.sees = if exchange.is_of(1 - self.region, self.sees) && self.sees.offset > high.offset {
+                    self.sees
+                } else {
+                    high
+                };
+                exchange.executed(1 - self.region, (since, high), place, stamp);
+                exchange.has_seen(self.region, high.offset);
+            }
         }
         if let Some(id) = self.placing.take() {
             self.must_close |= self.stamp.is_some();
-            self.unplaced.push((id, place.offset, self.sees));
+            self.unplaced.push((id, place.offset, self.sees.offset));
         }
     }
 
@@ -305,7 +312,7 @@ impl Crossing {
     pub(super) fn stamp(&mut self, now_ms: i64) -> (Stamp, u64, u64) {
         match self.stamp {
             Some(stamp) => (stamp, self.since, self.saw),
-            None => (self.clock.stamp(now_ms), self.since, self.sees),
+            None => (self.clock.stamp(now_ms), self.since, self.sees.offset),
         }
     }
 

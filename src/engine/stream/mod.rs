@@ -17,7 +17,7 @@ use super::apply::{Applied, Applier};
 use super::conflict::{Found, Record, SharedExchange};
 use super::copy::onto::{SharedOnto, hold};
 use super::origin::{Marker, ReservedKeys};
-use super::position::Position;
+use super::position::{Position, ReplicationId};
 use super::source::StreamClock;
 use crate::command::Capabilities;
 use crate::error::Fault;
@@ -63,14 +63,15 @@ pub struct Beginning {
     pub from: Position,
     /// Everything before it was sent by an earlier session, and is not sent again.
     pub high: Position,
-    /// There is no earlier session that it goes on from.
-    pub fresh: bool,
+    /// Under which id the earlier session knew the history, if there was one that it goes on from: a primary that takes
+    /// over goes on counting under an id of its own.
+    pub known_as: Option<ReplicationId>,
 }
 
 impl Beginning {
     /// A link that goes on from no earlier session.
     pub fn fresh(from: Position) -> Self {
-        Self { from, high: from, fresh: true }
+        Self { from, high: from, known_as: None }
     }
 
     /// A link that reads from `from` and goes on from what `marker` says, if there is one.
@@ -79,7 +80,7 @@ impl Beginning {
             None => Self::fresh(from),
             Some(marker) => {
                 let high = Position { replication_id: from.replication_id, ..marker.high };
-                Self { from, high, fresh: false }
+                Self { from, high, known_as: Some(marker.high.replication_id) }
             }
         }
     }
