@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
-use crate::observe::{ConflictCounts, FullSyncStatus, LinkStatus, Status};
+use crate::observe::{ClockState, ClockStatus, ConflictCounts, FullSyncStatus, LinkStatus, Status};
 
 /// How many of the things that were set aside are shown for each link; `--json` has more.
 const SET_ASIDE_SHOWN: usize = 5;
@@ -18,6 +18,7 @@ pub(super) fn table(status: &Status) -> String {
     for link in &status.links {
         text.push_str(&words(link));
     }
+    text.push_str(&clock(&status.clock, &status.links));
     let conflicts = &status.conflicts;
     if conflicts.counts.total() + conflicts.unresolved > 0 {
         text.push_str(&format!("\nconflicts: {}", counts(&conflicts.counts)));
@@ -28,6 +29,30 @@ pub(super) fn table(status: &Status) -> String {
     if let Some(reason) = &status.journal.reason {
         let place = status.journal.place.as_deref().unwrap_or_default();
         text.push_str(&format!("\nconflicts cannot be recorded in {}: {}", plain(place), plain(reason)));
+    }
+    text
+}
+
+/// How far the clocks of both regions are apart, in one line; and what to do, where that is too far.
+fn clock(clock: &ClockStatus, links: &[LinkStatus]) -> String {
+    let (Some(offset), Some(bound), Some(forward)) = (clock.offset_ms, clock.bound_ms, links.first()) else {
+        return "\nclocks: not known".to_owned();
+    };
+    let (ahead, behind) =
+        if offset < 0 { (&forward.source, &forward.target) } else { (&forward.target, &forward.source) };
+    let (ahead, behind, limit) = (plain(ahead), plain(behind), clock.limit_ms);
+    let mut text =
+        format!("\nclocks: {ahead} is {} ms (± {bound} ms) ahead of {behind}, limit {limit} ms", offset.abs());
+    if let Some(bound) = clock.stamp_bound_ms {
+        text.push_str(&format!("; a write's time is right within {bound} ms"));
+    }
+    match clock.state {
+        ClockState::Unknown | ClockState::Agree => {}
+        ClockState::Skewed => text.push_str("; SKEWED"),
+        ClockState::Held => text.push_str("; HELD"),
+    }
+    if let Some(remedy) = &clock.remedy {
+        text.push_str(&format!("\n  what to do: {}", plain(remedy)));
     }
     text
 }

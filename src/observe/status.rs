@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Board, ConflictStatus, Direction, JournalStatus, LinkBoard, SetAside, State};
+use super::{Board, ClockStatus, ConflictStatus, Direction, JournalStatus, LinkBoard, SetAside, State};
 use crate::engine::conflict::departed::DeletePolicy;
 
 /// The code of a link that streams but does not move.
@@ -24,6 +24,9 @@ pub struct Status {
     pub ready: bool,
     /// Forward, then reverse.
     pub links: Vec<LinkStatus>,
+    /// How far the clocks of both regions are apart.
+    #[serde(default)]
+    pub clock: ClockStatus,
     /// How conflicts ended, and how many have not yet.
     pub conflicts: ConflictStatus,
     /// How their record does.
@@ -127,6 +130,7 @@ impl Board {
             uptime_s: now.saturating_duration_since(self.started).as_secs(),
             ready: links.iter().all(LinkStatus::ready),
             links,
+            clock: self.clocks.status(),
             conflicts: ConflictStatus {
                 counts: self.conflicts.counts(),
                 unresolved: self.links.iter().map(|link| link.unresolved.get()).sum(),

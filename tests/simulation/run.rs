@@ -138,6 +138,7 @@ impl Run {
             Mix::Apart => Plan::new(&mut rng),
             Mix::Crossing => Plan::crossing(&mut rng),
         };
+        plan = plan.with_holds(variant.seed);
         plan.leave_out(|name| variant.is_without(name));
         let workload = Workload::new(rng.u32(1..5), !plan.loses_positions());
         let writes = rng.u64(20..120);

@@ -174,11 +174,12 @@ impl Session {
         }
     }
 
-    /// Holds or goes on, as the other link wants it.
+    /// Holds or goes on, as the other link or the clocks want it.
     fn obey(&self, link: &mut Link) -> bool {
         let Link::Streaming(stream) = link else { return false };
         let before = stream.is_to_hold();
-        stream.hold(self.state().hold.get());
+        let clocks_hold = { self.pair.world.borrow().holds() };
+        stream.hold(self.state().hold.get() || clocks_hold);
         self.state().holding.set(stream.is_holding());
         before && !stream.is_to_hold()
     }
