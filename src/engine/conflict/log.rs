@@ -3,7 +3,8 @@
 use bytes::Bytes;
 
 use super::claim::{Claim, Claimed, Part, claim, lifetime_of, narrow};
-use super::judge::{Judgement, Order, Step, Verdict, judge};
+use super::judge::{Judgement, Step, Verdict, judge};
+use super::order::{Author, Order, Ranking};
 use super::record::{Done, MOST_KEPT, Record, Side, Unit};
 use super::stamp::Stamp;
 use crate::command::{Access, KeyUse, Spec};
@@ -26,6 +27,8 @@ pub struct Entry {
     pub local: bool,
     /// For a write of the other region: up to where that one had seen this region's writes.
     pub saw: u64,
+    /// Up to where its region had executed the other one's writes when it was written, in that one's stream.
+    pub seen: u64,
     /// The database that was in force.
     pub database: u32,
     /// What it is.
@@ -55,6 +58,8 @@ pub struct Redo {
     pub stamp: Stamp,
     /// Where it stands in the stream of the region whose client wrote it.
     pub id: u64,
+    /// Up to where that region had executed the other one's writes then, in that one's stream.
+    pub seen: u64,
     /// Its database.
     pub database: u32,
     /// One request.
@@ -76,6 +81,8 @@ pub enum Waits {
 /// The executions on one key.
 #[derive(Debug, Default)]
 pub struct KeyLog {
+    /// How its writes are ordered.
+    pub ranking: Ranking,
     /// In the order in which they were executed.
     pub entries: Vec<Entry>,
     /// How many of them are local ones that are not stable yet.
@@ -120,7 +127,8 @@ impl KeyLog {
     pub fn append(&mut self, entry: Entry) {
         // What a write of several keys took from this one may have been something that only those before it tell.
         if entry.replaces && entry.stamp.is_some() && !self.entries.iter().any(|before| before.of_several) {
-            self.entries.retain(|before| !covers(&entry, before));
+            let ranking = self.ranking;
+            self.entries.retain(|before| !covers(ranking, &entry, before));
         }
         self.entries.push(entry);
     }
@@ -143,8 +151,9 @@ impl KeyLog {
 
     /// The key was replaced by the other region's value, which holds that region's writes before `at` and ours before
     /// `covered`, and is later than anything before `floor`.
-    pub fn replaced(&mut self, at: u64, covered: u64, floor: Option<Stamp>) {
-        let above = |entry: &Entry| entry.stamp.is_none_or(|stamp| floor.is_none_or(|floor| stamp > floor));
+    pub fn replaced(&mut self, at: u64, covered: u64, floor: Option<Order>) {
+        let ranking = self.ranking;
+        let above = |entry: &Entry| entry.stamp.is_none() || floor.is_none_or(|floor| order(ranking, entry) > floor);
         self.entries.retain(|entry| above(entry) && entry.id > if entry.local { covered } else { at });
         self.based = false;
         self.entries.iter_mut().for_each(|entry| entry.wiped = true);
@@ -154,16 +163,18 @@ impl KeyLog {
     /// Tells whether it is not the same any more: whether something was executed again here since, which the other region did
     /// not see.
     pub fn taken(&mut self, at: u64) -> bool {
-        let floor = self.floor(at);
-        self.entries.retain(|entry| entry.at > at || entry.stamp.is_some_and(|stamp| Some(stamp) >= floor));
+        let (floor, ranking) = (self.floor(at), self.ranking);
+        let above = |entry: &Entry| entry.stamp.is_some() && Some(order(ranking, entry)) >= floor;
+        self.entries.retain(|entry| entry.at > at || above(entry));
         self.based = true;
         self.entries.iter().any(|entry| entry.at > at && entry.again)
     }
 
-    /// The stamp of the latest execution before `at` that set or removed the whole value: what is earlier and comes later
+    /// The place of the latest execution before `at` that set or removed the whole value: what is earlier and comes later
     /// changes nothing of it.
-    pub fn floor(&self, at: u64) -> Option<Stamp> {
-        self.entries.iter().filter(|entry| entry.at <= at && entry.replaces).filter_map(|entry| entry.stamp).max()
+    pub fn floor(&self, at: u64) -> Option<Order> {
+        let replaces = |entry: &&Entry| entry.at <= at && entry.replaces && entry.stamp.is_some();
+        self.entries.iter().filter(replaces).map(|entry| order(self.ranking, entry)).max()
     }
 
     /// Drops the oldest executions, up to `stable` of this region's stream, that stand in order before all others.
@@ -171,8 +182,8 @@ impl KeyLog {
         let settled = |entry: &Entry| !entry.local || entry.at <= stable;
         let prefix = self.entries.iter().take_while(|entry| settled(entry)).count();
         let (before, after) = self.entries.split_at(prefix);
-        let latest = before.iter().map(order).max();
-        let earliest = after.iter().map(order).min();
+        let latest = before.iter().map(|entry| order(self.ranking, entry)).max();
+        let earliest = after.iter().map(|entry| order(self.ranking, entry)).min();
         if latest.zip(earliest).is_none_or(|(latest, earliest)| latest < earliest) {
             self.entries.drain(..prefix);
             self.stable = 0;
@@ -199,7 +210,7 @@ impl KeyLog {
             .map(|(entry, reader)| Command::new(&entry.bytes, reader.arguments()))
             .collect();
         let steps: Vec<Step<'_>> =
-            self.entries.iter().zip(&commands).map(|(entry, command)| step(entry, command, place)).collect();
+            self.entries.iter().zip(&commands).map(|(entry, command)| self.step(entry, command, place)).collect();
         let Judgement { verdict, entangled } = judge(&steps);
         let entangled: Vec<usize> = entangled.into_iter().filter(|index| !self.entries[*index].told).collect();
         for &index in &entangled {
@@ -225,6 +236,24 @@ impl KeyLog {
         }
         remedy
     }
+
+    /// The place of the latest of its writes.
+    pub fn latest(&self) -> Order {
+        let known = self.entries.iter().filter(|entry| entry.stamp.is_some());
+        known.map(|entry| order(self.ranking, entry)).max().unwrap_or(Order::WEAKEST)
+    }
+
+    fn step<'a>(&self, entry: &Entry, command: &Command<'a>, place: Place<'_>) -> Step<'a> {
+        let claimed = match used(entry.spec, command, place) {
+            Some(used) if entry.requests == 1 => claim(command, entry.spec, &used),
+            Some(used) if used.access == Access::Write => Claimed { claim: Claim::Whole, alone: false, family: 0 },
+            _ => Claimed { claim: Claim::Sequence, alone: false, family: 0 },
+        };
+        let Entry { id, first: at, local, wiped, silent, .. } = *entry;
+        // Where one region always wins, its lives do too: there is no longer one of two concurrent ones then.
+        let saw = if self.ranking == Ranking::Time { entry.saw } else { u64::MAX };
+        Step { order: order(self.ranking, entry), id, claimed, local, at, saw, wiped, silent }
+    }
 }
 
 /// What a judgement found besides.
@@ -241,22 +270,13 @@ pub enum Finding<'a> {
     Lost(Record),
 }
 
-fn order(entry: &Entry) -> Order {
-    (entry.stamp.unwrap_or(Stamp::WEAKEST), entry.id)
+fn order(ranking: Ranking, entry: &Entry) -> Order {
+    let Entry { local, stamp, id, seen, .. } = *entry;
+    ranking.order(Author { local, stamp: stamp.unwrap_or(Stamp::WEAKEST), id, seen })
 }
 
-fn covers(entry: &Entry, before: &Entry) -> bool {
-    before.stamp.is_some() && order(before) <= order(entry) && (before.local || before.recorded)
-}
-
-fn step<'a>(entry: &Entry, command: &Command<'a>, place: Place<'_>) -> Step<'a> {
-    let claimed = match used(entry.spec, command, place) {
-        Some(used) if entry.requests == 1 => claim(command, entry.spec, &used),
-        Some(used) if used.access == Access::Write => Claimed { claim: Claim::Whole, alone: false, family: 0 },
-        _ => Claimed { claim: Claim::Sequence, alone: false, family: 0 },
-    };
-    let Entry { first: at, local, saw, wiped, silent, .. } = *entry;
-    Step { order: order(entry), claimed, local, at, saw, wiped, silent }
+fn covers(ranking: Ranking, entry: &Entry, before: &Entry) -> bool {
+    before.stamp.is_some() && order(ranking, before) <= order(ranking, entry) && (before.local || before.recorded)
 }
 
 /// How the command uses the key: as the last of its places that name it and write.
@@ -272,8 +292,8 @@ fn redos(entries: &[Entry], commands: &[Command<'_>], parts: &[(usize, Part)], p
     let redo = |(index, part): &(usize, Part)| {
         let (entry, command) = (&entries[*index], &commands[*index]);
         let request = narrow(command, entry.spec, place.key, part)?;
-        let (stamp, id) = (entry.stamp?, entry.id);
-        Some(Redo { stamp, id, database: place.database, request: request.into() })
+        let (stamp, id, seen) = (entry.stamp?, entry.id, entry.seen);
+        Some(Redo { stamp, id, seen, database: place.database, request: request.into() })
     };
     // A time to live may be over when it is set again, although it was made longer before that.
     let lives = |(index, _): &(usize, Part)| lifetime_of(entries[*index].spec, &commands[*index]);
@@ -296,8 +316,9 @@ fn loser(entries: &[Entry], steps: &[Step<'_>], index: usize, place: Place<'_>) 
     let rivals =
         steps.iter().enumerate().filter(|(_, rival)| rival.local && rival.at < step.at && rival.order > step.order);
     let (unit, winner) = rivals
-        .filter_map(|(rival, of)| Some((crossing(&step.claimed.claim, &of.claimed.claim)?, &entries[rival])))
-        .max_by_key(|(_, rival)| order(rival))?;
+        .filter_map(|(rival, of)| Some((crossing(&step.claimed.claim, &of.claimed.claim)?, of.order, &entries[rival])))
+        .max_by_key(|(_, order, _)| *order)
+        .map(|(unit, _, rival)| (unit, rival))?;
     let (loser, winner) = (entry.stamp?, winner.stamp?);
     Some(Record {
         id: name(loser, entry.id, place),
