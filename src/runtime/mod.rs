@@ -23,13 +23,14 @@ mod start;
 mod sweep;
 mod values;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::engine::conflict::Exchange;
 use crate::engine::conflict::departed::{DeletePolicy, Deletes};
 use crate::engine::origin::ReservedKeys;
 use crate::engine::plan::Ordered;
@@ -66,7 +67,7 @@ pub async fn run(
         Some(_) => Some(Ordered::Other),
     };
     let pair = Arc::new(Pair {
-        exchange: Default::default(),
+        exchange: Arc::new(Mutex::new(Exchange::new(config.conflicts.policies()))),
         clocks: Arc::clone(&board.clocks),
         seed: fastrand::u64(..),
         values: tokio::sync::Notify::new(),
