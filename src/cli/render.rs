@@ -10,6 +10,9 @@ use crate::observe::{ClockState, ClockStatus, ConflictCounts, FullSyncStatus, Li
 /// How many of the things that were set aside are shown for each link; `--json` has more.
 const SET_ASIDE_SHOWN: usize = 5;
 
+/// How many of the keys that are held are shown; `--json` has more.
+const HELD_SHOWN: usize = 10;
+
 /// The whole status: a headline, a table with a row for each link, then what needs words.
 pub(super) fn table(status: &Status) -> String {
     let mut text = headline(status);
@@ -25,6 +28,13 @@ pub(super) fn table(status: &Status) -> String {
         if conflicts.unresolved > 0 {
             text.push_str(&format!(", {} unresolved", grouped(conflicts.unresolved)));
         }
+    }
+    if conflicts.held_now > 0 {
+        text.push_str(&format!("\nheld until somebody decides: {} keys", grouped(conflicts.held_now)));
+        for held in conflicts.held_keys.iter().take(HELD_SHOWN) {
+            text.push_str(&format!("\n  database {}, key \"{}\"", held.database, plain(&held.key)));
+        }
+        text.push_str("\n  what to do: look with `duet why KEY`, decide with `duet resolve KEY --winner REGION`");
     }
     if let Some(reason) = &status.journal.reason {
         let place = status.journal.place.as_deref().unwrap_or_default();
@@ -59,8 +69,9 @@ fn clock(clock: &ClockStatus, links: &[LinkStatus]) -> String {
 
 /// How conflicts ended.
 pub(super) fn counts(conflicts: &ConflictCounts) -> String {
-    let ConflictCounts { replayed, dropped, reconciled, .. } = conflicts;
-    format!("{replayed} replayed, {dropped} dropped, {reconciled} reconciled")
+    let ConflictCounts { replayed, dropped, reconciled, held, .. } = conflicts;
+    let held = if *held > 0 { format!(", {held} held") } else { String::new() };
+    format!("{replayed} replayed, {dropped} dropped, {reconciled} reconciled{held}")
 }
 
 fn headline(status: &Status) -> String {

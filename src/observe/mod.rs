@@ -17,7 +17,9 @@ mod status;
 
 pub use board::Board;
 pub use clocks::{ClockBoard, ClockState, ClockStatus};
-pub use conflicts::{ConflictCounts, ConflictStatus, Conflicts, JournalBoard, JournalState, JournalStatus, UnitCounts};
+pub use conflicts::{
+    ConflictCounts, ConflictStatus, Conflicts, HeldKey, JournalBoard, JournalState, JournalStatus, UnitCounts,
+};
 pub use counter::Counter;
 pub use link::{Direction, LinkBoard, Reason, State};
 pub use progress::FullSyncProgress;

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::{Board, ClockStatus, ConflictStatus, Direction, JournalStatus, LinkBoard, SetAside, State};
 use crate::engine::conflict::departed::DeletePolicy;
 
+/// How many of the keys that are held are named.
+const HELD_SHOWN: usize = 100;
+
 /// The code of a link that streams but does not move.
 const STALLED: &str = "stalled";
 
@@ -124,6 +127,9 @@ impl Board {
     /// Everything, at `now`.
     pub fn status(&self, now: Instant) -> Status {
         let links: Vec<_> = self.links.iter().map(|link| link.status(now)).collect();
+        let mut held: Vec<_> = self.links.iter().flat_map(|link| link.held().to_vec()).collect();
+        held.sort();
+        held.dedup();
         Status {
             pair: self.pair.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -132,6 +138,8 @@ impl Board {
             links,
             clock: self.clocks.status(),
             conflicts: ConflictStatus {
+                held_now: held.len() as u64,
+                held_keys: held.into_iter().take(HELD_SHOWN).collect(),
                 counts: self.conflicts.counts(),
                 unresolved: self.links.iter().map(|link| link.unresolved.get()).sum(),
             },

@@ -23,7 +23,7 @@ use crate::engine::position::Position;
 use crate::engine::source::StreamClock;
 use crate::engine::stream::{Beginning, Event, Now, Rules, Stream};
 use crate::error::Fault;
-use crate::observe::{SetAside, State};
+use crate::observe::{HeldKey, SetAside, State, escaped};
 
 /// Batches of names that a sweep may be ahead.
 const SWEPT_AHEAD: usize = 4;
@@ -214,6 +214,12 @@ impl<'a> Session<'a> {
                 }
                 Event::ValueWanted => self.pair.values.notify_waiters(),
                 Event::Conflict(record) => self.pair.journal.record(record),
+                Event::Held => {
+                    let exchange = conflict::hold(&self.pair.exchange);
+                    let held = exchange.held(self.index).keys();
+                    let shown = held.map(|(database, key)| HeldKey { database: *database, key: escaped(key) });
+                    link.board.set_held(shown.collect());
+                }
                 Event::Unchecked(writes) => {
                     let why =
                         format!("{writes} writes were not checked for conflicts: the other link was away too long");

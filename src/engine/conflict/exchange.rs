@@ -24,6 +24,8 @@ const FIRST_PAUSE_MS: i64 = 20;
 const LONGEST_PAUSE_MS: i64 = 2_000;
 /// Transactions whose stamps are remembered until they are stable.
 const MOST_STAMPS: usize = 1 << 16;
+/// Keys that are held at a region at the same time; beyond that the later write wins.
+pub const MOST_HELD: usize = 1_000;
 /// Keys whose values are being taken at the same time.
 pub const MOST_VALUES: usize = 64;
 
@@ -130,6 +132,8 @@ struct Side {
     /// Whose offsets these are.
     history: Option<ReplicationId>,
     refused: Vec<Name>,
+    /// Keys that are held here, each with the latest write that was executed.
+    held: BTreeMap<Name, Order>,
     taken: Vec<(Name, u64)>,
     /// Mail that was sent, by its transaction, until that is seen in this region's stream.
     on_its_way: BTreeMap<u64, Vec<Mail>>,
@@ -424,6 +428,19 @@ impl Exchange {
     /// `region` refused a write to this key inside of a transaction that it executed.
     pub fn refused(&mut self, region: usize, name: Name) {
         self.sides[region].refused.push(name);
+    }
+
+    /// A key is held at `region`, its latest write being this; or it no longer is.
+    pub fn set_held(&mut self, region: usize, name: Name, latest: Option<Order>) {
+        match latest {
+            Some(latest) => drop(self.sides[region].held.insert(name, latest)),
+            None => drop(self.sides[region].held.remove(&name)),
+        }
+    }
+
+    /// The keys that are held at `region`, each with the latest write that was executed.
+    pub fn held(&self, region: usize) -> &BTreeMap<Name, Order> {
+        &self.sides[region].held
     }
 
     /// What [`Self::refused`] was told.

@@ -81,6 +81,8 @@ pub enum Waits {
 /// The executions on one key.
 #[derive(Debug, Default)]
 pub struct KeyLog {
+    /// It is held, and this is the latest write that was executed: only one of the whole key that is later lets it go.
+    pub held: Option<Order>,
     /// How its writes are ordered.
     pub ranking: Ranking,
     /// In the order in which they were executed.
@@ -125,6 +127,16 @@ impl KeyLog {
     /// Appends an execution. One that replaces the value makes those before it forgotten that are not later, and of which
     /// nothing is left to record.
     pub fn append(&mut self, entry: Entry) {
+        if let Some(latest) = self.held
+            && entry.stamp.is_some()
+        {
+            let order = order(self.ranking, &entry);
+            if !entry.replaces || order <= latest {
+                self.held = Some(latest.max(order));
+                return;
+            }
+            self.held = None;
+        }
         // What a write of several keys took from this one may have been something that only those before it tell.
         if entry.replaces && entry.stamp.is_some() && !self.entries.iter().any(|before| before.of_several) {
             let ranking = self.ranking;
@@ -135,6 +147,9 @@ impl KeyLog {
 
     /// A write was executed again, whole or in part: it counts from here on.
     pub fn redone(&mut self, again: Entry) {
+        if self.held.is_some() {
+            return;
+        }
         let of_same = |before: &Entry| before.id == again.id && before.local == again.local;
         let Some(index) = self.entries.iter().position(of_same) else { return self.entries.push(again) };
         let Entry { saw, first, spec, stamp, .. } = self.entries[index];
@@ -237,6 +252,20 @@ impl KeyLog {
         remedy
     }
 
+    /// Neither region's writes are given up: what was executed is forgotten, but for the place of the latest.
+    pub fn hold(&mut self) {
+        self.held = Some(self.latest());
+        self.entries.clear();
+        self.waits = Waits::Nothing;
+    }
+
+    /// What was read of a held key before it was known when it was made.
+    pub fn sort_held(&mut self) {
+        if self.held.is_some() {
+            std::mem::take(&mut self.entries).into_iter().for_each(|entry| self.append(entry));
+        }
+    }
+
     /// The place of the latest of its writes.
     pub fn latest(&self) -> Order {
         let known = self.entries.iter().filter(|entry| entry.stamp.is_some());
@@ -315,11 +344,11 @@ fn loser(entries: &[Entry], steps: &[Step<'_>], index: usize, place: Place<'_>) 
     let (entry, step) = (&entries[index], &steps[index]);
     let rivals =
         steps.iter().enumerate().filter(|(_, rival)| rival.local && rival.at < step.at && rival.order > step.order);
-    let (unit, winner) = rivals
+    let (unit, rival) = rivals
         .filter_map(|(rival, of)| Some((crossing(&step.claimed.claim, &of.claimed.claim)?, of.order, &entries[rival])))
         .max_by_key(|(_, order, _)| *order)
         .map(|(unit, _, rival)| (unit, rival))?;
-    let (loser, winner) = (entry.stamp?, winner.stamp?);
+    let (loser, winner) = (entry.stamp?, rival.stamp?);
     Some(Record {
         id: name(loser, entry.id, place),
         found_at: place.region,
@@ -330,6 +359,8 @@ fn loser(entries: &[Entry], steps: &[Step<'_>], index: usize, place: Place<'_>) 
         loser: Side { region: 1 - place.region, stamp: loser },
         write: entry.bytes.get(..entry.bytes.len().min(MOST_KEPT)).unwrap_or_default().to_vec(),
         length: entry.bytes.len(),
+        against: rival.bytes.get(..rival.bytes.len().min(MOST_KEPT)).unwrap_or_default().to_vec(),
+        against_length: rival.bytes.len(),
         done: Done::Replayed,
     })
 }

@@ -20,7 +20,7 @@ mod stamp;
 mod window;
 mod writes;
 
-pub use exchange::{Exchange, MOST_VALUES, Made, Mail, Name, Placed, SharedExchange, Value, Wanted, hold};
+pub use exchange::{Exchange, MOST_HELD, MOST_VALUES, Made, Mail, Name, Placed, SharedExchange, Value, Wanted, hold};
 pub use log::Redo;
 pub use note::Note;
 pub use order::Order;

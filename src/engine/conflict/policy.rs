@@ -35,6 +35,11 @@ impl Policies {
         longest.map_or(self.rest, |(_, policy)| *policy)
     }
 
+    /// Whether a key is to be held when two writes of it meet.
+    pub fn holds(&self, key: &[u8]) -> bool {
+        self.of(key) == Policy::Hold
+    }
+
     /// How `region` orders the writes of a key.
     pub fn ranking(&self, key: &[u8], region: usize) -> Ranking {
         match self.of(key) {

@@ -3,7 +3,7 @@
 //! The link that reads the region's stream owns it. A write of a client stays in it until it is stable: until nothing can come
 //! any more that was written without having seen it. Our own writes are looked at only where they meet such a one.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use bytes::Bytes;
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
 use super::claim::{is_of_several, replaces};
-use super::exchange::{Exchange, Made, Mail, Name};
+use super::exchange::{Exchange, MOST_HELD, Made, Mail, Name};
 use super::log::{Entry, Finding, KeyLog, Place, Redo, Remedy, Waits};
 use super::order::Order;
 use super::policy::Policies;
@@ -121,6 +121,8 @@ pub enum Found {
     Wanted,
     /// Writes were forgotten before they were stable.
     Forgotten(u64),
+    /// Other keys are held than before.
+    Held,
 }
 
 /// One execution of a write that takes from one key what it puts into another.
@@ -180,6 +182,15 @@ impl Window {
             ties: VecDeque::new(),
             flushes: VecDeque::new(),
             suspended: true,
+        }
+    }
+
+    /// These keys are held since an earlier session.
+    pub fn hold(&mut self, held: &BTreeMap<Name, Order>) {
+        for ((database, name), latest) in held {
+            let (mut log, database, name) = fresh(&self.policies, self.region, (*database, name))();
+            log.held = Some(*latest);
+            self.logs.insert(self.key(database, &name), (log, database, name));
         }
     }
 
@@ -292,6 +303,7 @@ impl Window {
                 entry.stamp.is_some()
             });
             log.waits = Waits::Nothing;
+            log.sort_held();
             self.touched.push(*key);
         }
     }
@@ -350,6 +362,13 @@ impl Window {
             What::Value { name: (database, name), at: taken_at, covered, floor, ours } => {
                 let key = self.key(database, &name);
                 if let Some((log, ..)) = self.logs.get_mut(&key) {
+                    if std::env::var("DBG").is_ok() {
+                        eprintln!(
+                            "VALUE IN region {} {:?} taken {taken_at} covered {covered} floor {floor:?} at {at}",
+                            self.region,
+                            String::from_utf8_lossy(&name)
+                        );
+                    } //DBG
                     if std::env::var("DBG").is_ok() {
                         eprintln!(
                             "VALUE IN region {} {:?} taken {taken_at} covered {covered} floor {floor:?} at {at}",
@@ -446,12 +465,13 @@ impl Window {
         }
         let fresh = fresh(&self.policies, self.region, (database, name));
         let (log, ..) = self.logs.entry(key).or_insert_with(fresh);
+        let was_held = log.held.is_some();
         if again {
             log.redone(entry);
             log.waits = if log.waits == Waits::Again { Waits::Nothing } else { log.waits };
             self.touched.push(key);
         } else if is_new {
-            if entry.silent || log.waits != Waits::Nothing {
+            if entry.silent || log.waits != Waits::Nothing || was_held {
                 self.touched.push(key);
             }
             self.own.push_back((entry.at, key));
@@ -536,7 +556,13 @@ impl Window {
         let key = self.key(database, name);
         let fresh = fresh(&self.policies, self.region, (database, name));
         let (log, ..) = self.logs.entry(key).or_insert_with(fresh);
-        if log.waits != Waits::Value {
+        if self.policies.holds(name) && keeps(log, exchange, self.region) {
+            if log.held.is_none() {
+                found(Found::Conflict(undecided(log, self.region, database, name)));
+                log.hold();
+                keep(log, exchange, self.region, (database, name.to_vec()), found);
+            }
+        } else if log.waits != Waits::Value {
             ask(log, self.region, database, name, exchange);
             found(Found::Wanted);
         }
@@ -562,7 +588,7 @@ impl Window {
             if log.waits != Waits::Nothing || self.suspended || exchange.is_settling(*database, name) {
                 continue;
             }
-            if log.unstable == 0 && log.pin.is_none() {
+            if log.unstable == 0 && log.pin.is_none() && log.held.is_none() {
                 self.logs.remove(&key);
             } else if log.stable * 2 >= log.entries.len() {
                 log.forget(stable);
@@ -587,13 +613,49 @@ impl Window {
             let Some((log, database, name)) = self.logs.get_mut(&key) else { continue };
             let (database, name) = (*database, name.clone());
             let place = Place { region, database, key: &name };
+            let holds = self.policies.holds(&name) && keeps(log, exchange, region);
+            let mut met = false;
             let remedy = log.judge(place, |finding| match finding {
-                Finding::Lost(record) => found(Found::Conflict(record)),
+                Finding::Lost(record) => {
+                    met = true;
+                    found(Found::Conflict(if holds { record.undecided() } else { record.decided() }));
+                }
                 Finding::Doubt { database, key } => doubts.push((database, key.to_vec())),
             });
             if log.waits != Waits::Nothing || !matches!(remedy, Remedy::None) {
                 tied.push(key);
             }
+            if holds && (met || !matches!(remedy, Remedy::None)) {
+                if !met {
+                    found(Found::Conflict(undecided(log, region, database, &name)));
+                }
+                log.hold();
+            }
+            if log.held.is_some() || exchange.held(region).contains_key(&(database, name.to_vec())) {
+                keep(log, exchange, region, (database, name.to_vec()), found);
+                if log.held.is_some() {
+                    continue;
+                }
+            }
+            if std::env::var("DBG").is_ok() {
+                eprintln!(
+                    "JUDGE region {region} {:?} waits {:?} {:?} -> {remedy:?} log {:?}",
+                    String::from_utf8_lossy(&name),
+                    log.waits,
+                    log.ranking,
+                    log.entries
+                        .iter()
+                        .map(|e| (
+                            e.local,
+                            e.seen,
+                            e.id,
+                            e.at,
+                            e.wiped,
+                            String::from_utf8_lossy(&e.bytes).replace("\r\n", " ")
+                        ))
+                        .collect::<Vec<_>>()
+                );
+            } //DBG
             if std::env::var("DBG").is_ok() {
                 eprintln!(
                     "JUDGE region {region} {:?} waits {:?} {:?} -> {remedy:?} log {:?}",
@@ -654,12 +716,41 @@ fn fresh<'a>(
     }
 }
 
+/// Whether a key that is to be held when two writes meet can be.
+fn keeps(log: &KeyLog, exchange: &Exchange, region: usize) -> bool {
+    log.held.is_some() || exchange.held(region).len() < MOST_HELD
+}
+
+/// Takes down whether a key is held, for the sessions to come; nothing is on its way for one that is.
+fn keep(log: &mut KeyLog, exchange: &mut Exchange, region: usize, name: Name, found: &mut impl FnMut(Found)) {
+    let before = exchange.held(region).contains_key(&name);
+    log.pin.take().into_iter().for_each(|pin| exchange.unpin(pin));
+    exchange.set_held(region, name, log.held);
+    if before != log.held.is_some() {
+        found(Found::Held);
+    }
+}
+
+/// The record of a key that is held, where no single write lost against another one.
+fn undecided(log: &KeyLog, region: usize, database: u32, key: &[u8]) -> Record {
+    let stamp = |local: bool| {
+        let of_region = log.entries.iter().filter(|entry| entry.local == local);
+        of_region.filter_map(|entry| entry.stamp).max().unwrap_or_default()
+    };
+    let stamps = if region == 0 { [stamp(true), stamp(false)] } else { [stamp(false), stamp(true)] };
+    let Order(time, ..) = log.latest();
+    by_value(region, database, key, time as u64 ^ xxh3_64_with_seed(key, u64::from(database)), stamps).undecided()
+}
+
 /// Asks for the other region's value.
 fn ask(log: &mut KeyLog, region: usize, database: u32, name: &[u8], exchange: &mut Exchange) {
     log.pin.get_or_insert_with(|| exchange.pin(region));
     log.waits = Waits::Value;
     log.rounds += 1;
     let stamp = log.entries.iter().filter_map(|entry| entry.stamp).max().unwrap_or(Stamp::WEAKEST);
+    if std::env::var("DBG").is_ok() {
+        eprintln!("ASK region {region} {:?} {:?}", String::from_utf8_lossy(name), log.latest());
+    } //DBG
     if std::env::var("DBG").is_ok() {
         eprintln!("ASK region {region} {:?} {:?}", String::from_utf8_lossy(name), log.latest());
     } //DBG
@@ -679,6 +770,8 @@ pub fn by_value(region: usize, database: u32, key: &[u8], id: u64, stamps: [Stam
         write: Vec::new(),
         length: 0,
         done: Done::Reconciled,
+        against: Vec::new(),
+        against_length: 0,
     }
 }
 

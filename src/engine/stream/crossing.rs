@@ -112,6 +112,7 @@ impl Crossing {
         let mut exchange = hold(&self.exchange);
         exchange.begin(self.region, beginning.from, beginning.high.offset, beginning.fresh);
         self.epoch = exchange.epoch();
+        self.window.hold(exchange.held(self.region));
         // What a dump holds, or an earlier session sent, may be later than the clock is now.
         self.clock.has_seen(Stamp { time_us: exchange.latest_us(), rank: 0 });
     }
