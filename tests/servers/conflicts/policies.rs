@@ -83,10 +83,11 @@ fn is_held(status: &Value) -> bool {
     conflicts["held_now"] == 1 && conflicts["held_keys"][0]["key"] == "h:k" && conflicts["held"] == 1
 }
 
-fn duet_says(pair: &Pair, arguments: &[&str]) -> Result<String> {
+/// Runs a command aside: it may go through the proxies, which run here.
+async fn duet_says(pair: &Pair, arguments: &[&str]) -> Result<String> {
     let mut command = Command::new(duet());
     command.args(arguments).arg("--config").arg(pair.daemon.config()).env_remove("DUET_CONFIG");
-    let output = command.output()?;
+    let output = tokio::task::spawn_blocking(move || command.output()).await??;
     Ok(String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
 }
 
@@ -109,25 +110,25 @@ async fn a_held_key_is_left_alone_and_shown_until_a_region_is_named() -> Result<
         let each =
             async || Ok((west.text("GET h:k").await? == "east" && east.text("GET h:k").await? == "west").then_some(()));
         eventually("both writes to arrive", DEADLINE, each).await?;
-        let table = duet_says(&pair, &["conflicts"])?;
+        let table = duet_says(&pair, &["conflicts"]).await?;
         ensure!(table.contains("held") && table.contains("1 held"), "{table}");
-        let listed = duet_says(&pair, &["conflicts", "--json"])?;
+        let listed = duet_says(&pair, &["conflicts", "--json"]).await?;
         let listed: Value = serde_json::from_str(&listed)?;
         let words = |name: &str| listed["conflicts"][0][name]["words"][2].as_str().unwrap_or_default().to_owned();
         let mut both = [words("write"), words("against")];
         both.sort();
         ensure!(both == ["east", "west"], "{listed:#}");
-        let status = duet_says(&pair, &["status"])?;
+        let status = duet_says(&pair, &["status"]).await?;
         ensure!(status.contains("key \"h:k\"") && status.contains("duet resolve"), "{status}");
         west.run("APPEND h:k +").await?;
         let more = async || Ok((east.text("GET h:k").await? == "west+").then_some(()));
         eventually("a later write to go on", DEADLINE, more).await?;
         ensure!(is_held(&pair.daemon.status().await?));
 
-        let said = duet_says(&pair, &["resolve", "h:k", "--winner", "nowhere"])?;
+        let said = duet_says(&pair, &["resolve", "h:k", "--winner", "nowhere"]).await?;
         ensure!(said.contains("no region of this pair: give `west` or `east`"), "{said}");
         let stays = if winner == "west" { west.text("GET h:k").await? } else { east.text("GET h:k").await? };
-        let said = duet_says(&pair, &["resolve", "h:k", "--winner", winner])?;
+        let said = duet_says(&pair, &["resolve", "h:k", "--winner", winner]).await?;
         ensure!(said.contains("has written its value again"), "{said}");
         pair.daemon.wait_for("the key to be let go", DEADLINE, |status| status["conflicts"]["held_now"] == 0).await?;
         pair.settle().await?;
