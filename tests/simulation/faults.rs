@@ -142,7 +142,7 @@ impl Plan {
 
     /// The same where both links are held now and then, in one of so many runs.
     pub fn with_holds(mut self, seed: u64) -> Self {
-        if seed % HELD_ONE_OF == 0 {
+        if seed.is_multiple_of(HELD_ONE_OF) {
             self.hold = 800;
         }
         self

@@ -132,7 +132,7 @@ impl Run {
             value_bytes: if rng.bool() { rng.usize(8..200) } else { 64 * 1024 },
             reserved,
             clashes: variant.mix != Mix::Apart,
-            winner: (variant.mix == Mix::Region).then_some(usize::from(variant.seed % 2 == 1)),
+            winner: (variant.mix == Mix::Region).then_some(usize::from(!variant.seed.is_multiple_of(2))),
             flaws: broken.flaws,
         };
         let mut plan = match variant.mix {

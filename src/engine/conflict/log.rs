@@ -389,3 +389,45 @@ fn name(stamp: Stamp, index: u64, place: Place<'_>) -> u64 {
         .chain(place.key.iter().copied())
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::lookup;
+
+    fn entry(time_us: i64, replaces: bool) -> Entry {
+        Entry {
+            stamp: Some(Stamp { time_us, rank: 0 }),
+            id: 1,
+            at: 1,
+            first: 1,
+            again: false,
+            local: true,
+            saw: 0,
+            seen: 0,
+            database: 0,
+            spec: lookup(b"DEL").expect("it is known"),
+            bytes: Bytes::new(),
+            requests: 1,
+            wiped: false,
+            silent: false,
+            recorded: true,
+            told: false,
+            of_several: false,
+            replaces,
+        }
+    }
+
+    #[test]
+    fn a_held_key_keeps_no_writes_and_is_let_go_by_a_later_one_of_the_whole_key() {
+        let mut log = KeyLog::default();
+        log.append(entry(10, false));
+        log.hold();
+        for (time_us, replaces) in [(11, false), (9, true), (15, false), (12, true)] {
+            log.append(entry(time_us, replaces));
+            assert!(log.held.is_some() && log.entries.is_empty(), "{time_us}");
+        }
+        log.append(entry(16, true));
+        assert!(log.held.is_none() && log.entries.len() == 1);
+    }
+}
