@@ -4,6 +4,7 @@
 //! queued is still delivered after its sender has gone, as on a real network.
 
 mod pump;
+mod time;
 
 use anyhow::{Context, Result};
 use std::net::SocketAddr;
@@ -41,6 +42,7 @@ struct Weather {
     frozen_below: u64,
     cut_below: u64,
     hold: Option<Vec<u8>>,
+    ahead_ms: i64,
 }
 
 /// Budget of a direction that is not going to be cut.
@@ -148,6 +150,12 @@ impl Proxy {
     /// Ends [`Self::hold`]: what was kept back is delivered, late.
     pub fn release(&self) {
         self.change(|weather| weather.hold = None);
+    }
+
+    /// Lets the server's clock be so many milliseconds ahead for whoever asks it through this proxy (`TIME`); negative for
+    /// behind, 0 for as it is. What the server does by its clock stays as it is.
+    pub fn clock_ahead(&self, milliseconds: i64) {
+        self.change(|weather| weather.ahead_ms = milliseconds);
     }
 
     /// How many connections [`Self::hold`] keeps back now.

@@ -65,7 +65,7 @@ struct Show {
     since: Option<String>,
 
     /// That ended so
-    #[arg(long, value_name = "HOW", value_parser = ["replayed", "dropped", "reconciled"])]
+    #[arg(long, value_name = "HOW", value_parser = ["replayed", "dropped", "reconciled", "held"])]
     done: Option<String>,
 
     /// So many at most, the newest

@@ -6,6 +6,7 @@ mod exit;
 mod inspect;
 mod render;
 mod render_conflicts;
+mod resolve;
 mod run;
 mod status;
 mod undo;
@@ -25,6 +26,7 @@ Examples:
   duet status --json | jq '.links[].lag_ms'
   duet conflicts --since 10m           which writes of both regions met at one key, and what stayed
   duet why user:7 --config pair.toml   what both regions hold of a key, and why
+  duet resolve user:7 --winner eu-west  which region's value a held key keeps
 
 Exit codes:
   0   stopped as asked; for status: both links stream; for why: both regions hold the same
@@ -48,6 +50,8 @@ enum Command {
     Status(status::Status),
     /// List writes that lost against concurrent ones, or write one of them back
     Conflicts(conflicts::Conflicts),
+    /// Decide which region's value a held key keeps
+    Resolve(resolve::Resolve),
     /// Compare a key in both regions, and tell its last conflicts
     Why(why::Why),
     /// Print the version
@@ -60,6 +64,7 @@ pub fn main() -> ExitCode {
         Command::Run(run) => run.execute(),
         Command::Status(status) => status.execute(),
         Command::Conflicts(conflicts) => conflicts.execute(),
+        Command::Resolve(resolve) => resolve.execute(),
         Command::Why(why) => why.execute(),
         Command::Version => exit::print(&format!("duet {}", env!("CARGO_PKG_VERSION"))),
     }

@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
-use crate::observe::{ConflictCounts, FullSyncStatus, LinkStatus, Status};
+use crate::observe::{ClockState, ClockStatus, ConflictCounts, FullSyncStatus, LinkStatus, Status};
 
 /// How many of the things that were set aside are shown for each link; `--json` has more.
 const SET_ASIDE_SHOWN: usize = 5;
+
+/// How many of the keys that are held are shown; `--json` has more.
+const HELD_SHOWN: usize = 10;
 
 /// The whole status: a headline, a table with a row for each link, then what needs words.
 pub(super) fn table(status: &Status) -> String {
@@ -18,12 +21,20 @@ pub(super) fn table(status: &Status) -> String {
     for link in &status.links {
         text.push_str(&words(link));
     }
+    text.push_str(&clock(&status.clock, &status.links));
     let conflicts = &status.conflicts;
     if conflicts.counts.total() + conflicts.unresolved > 0 {
         text.push_str(&format!("\nconflicts: {}", counts(&conflicts.counts)));
         if conflicts.unresolved > 0 {
             text.push_str(&format!(", {} unresolved", grouped(conflicts.unresolved)));
         }
+    }
+    if conflicts.held_now > 0 {
+        text.push_str(&format!("\nheld until somebody decides: {} keys", grouped(conflicts.held_now)));
+        for held in conflicts.held_keys.iter().take(HELD_SHOWN) {
+            text.push_str(&format!("\n  database {}, key \"{}\"", held.database, plain(&held.key)));
+        }
+        text.push_str("\n  what to do: look with `duet why KEY`, decide with `duet resolve KEY --winner REGION`");
     }
     if let Some(reason) = &status.journal.reason {
         let place = status.journal.place.as_deref().unwrap_or_default();
@@ -32,10 +43,35 @@ pub(super) fn table(status: &Status) -> String {
     text
 }
 
+/// How far the clocks of both regions are apart, in one line; and what to do, where that is too far.
+fn clock(clock: &ClockStatus, links: &[LinkStatus]) -> String {
+    let (Some(offset), Some(bound), Some(forward)) = (clock.offset_ms, clock.bound_ms, links.first()) else {
+        return "\nclocks: not known".to_owned();
+    };
+    let (ahead, behind) =
+        if offset < 0 { (&forward.source, &forward.target) } else { (&forward.target, &forward.source) };
+    let (ahead, behind, limit) = (plain(ahead), plain(behind), clock.limit_ms);
+    let mut text =
+        format!("\nclocks: {ahead} is {} ms (± {bound} ms) ahead of {behind}, limit {limit} ms", offset.abs());
+    if let Some(bound) = clock.stamp_bound_ms {
+        text.push_str(&format!("; a write's time is right within {bound} ms"));
+    }
+    match clock.state {
+        ClockState::Unknown | ClockState::Agree => {}
+        ClockState::Skewed => text.push_str("; SKEWED"),
+        ClockState::Held => text.push_str("; HELD"),
+    }
+    if let Some(remedy) = &clock.remedy {
+        text.push_str(&format!("\n  what to do: {}", plain(remedy)));
+    }
+    text
+}
+
 /// How conflicts ended.
 pub(super) fn counts(conflicts: &ConflictCounts) -> String {
-    let ConflictCounts { replayed, dropped, reconciled, .. } = conflicts;
-    format!("{replayed} replayed, {dropped} dropped, {reconciled} reconciled")
+    let ConflictCounts { replayed, dropped, reconciled, held, .. } = conflicts;
+    let held = if *held > 0 { format!(", {held} held") } else { String::new() };
+    format!("{replayed} replayed, {dropped} dropped, {reconciled} reconciled{held}")
 }
 
 fn headline(status: &Status) -> String {

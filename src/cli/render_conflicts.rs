@@ -31,7 +31,7 @@ pub(super) fn table(conflicts: &[Arc<Entry>]) -> String {
             side(&entry.winner),
             side(&entry.loser),
             entry.done.to_string(),
-            write(entry.write.as_ref()),
+            writes(entry),
         ]);
     }
     format!("{table}\n")
@@ -65,7 +65,7 @@ pub(super) fn line(entry: &Entry) -> String {
         side(&entry.winner),
         side(&entry.loser),
         entry.done,
-        write(entry.write.as_ref()),
+        writes(entry),
     )
 }
 
@@ -94,6 +94,15 @@ pub(super) fn write(write: Option<&WriteEntry>) -> String {
         shown.push_str(&format!("... ({} bytes)", grouped(write.length as u64)));
     }
     shown
+}
+
+/// The losing write; both, where neither was given up.
+fn writes(entry: &Entry) -> String {
+    let losing = write(entry.write.as_ref());
+    match &entry.against {
+        Some(against) => format!("{losing} | {}", write(Some(against))),
+        None => losing,
+    }
 }
 
 fn unit(entry: &Entry) -> String {

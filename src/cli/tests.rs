@@ -4,6 +4,7 @@ use clap::CommandFactory;
 
 use super::ask::Address;
 use super::{Duet, render};
+use crate::engine::source::Measured;
 use crate::observe::{Reason, SetAside, State, tests::board};
 
 #[test]
@@ -59,14 +60,19 @@ fn the_table_tells_states_lag_progress_reasons_and_remedies() {
 }
 
 #[test]
-fn a_pair_that_does_well_takes_no_words() {
+fn a_pair_that_does_well_takes_no_words_but_a_line_about_its_clocks() {
     let now = Instant::now();
     let board = board(now);
     for link in &board.links {
         link.enter_at(State::Streaming, None, now);
         link.heartbeat_seen(Duration::from_millis(12), now);
     }
+    board.clocks.look(Some(Measured { offset_us: -3_000, bound_us: 400 }), false);
     let text = render::table(&board.status(now));
+    let (text, clocks) = text.rsplit_once('\n').unwrap();
+    let expected =
+        "clocks: eu-west is 3 ms (± 1 ms) ahead of us-east, limit 500 ms; a write's time is right within 504 ms";
+    assert_eq!(clocks, expected);
     assert!(text.starts_with("pair orders: ready"), "{text}");
     assert!(text.contains("12 ms"), "{text}");
     assert!(text.ends_with('┘') || text.ends_with('╯'), "{text}");

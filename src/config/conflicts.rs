@@ -3,28 +3,20 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::engine::conflict::Policies;
+pub use crate::engine::conflict::Policy;
+
 /// `[conflicts]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conflicts {
     /// Of keys for which no prefix says otherwise.
     pub policy: Policy,
-    /// The longest first.
+    /// Of those that begin with a prefix: the longest that fits counts.
     pub prefixes: Vec<PrefixPolicy>,
     /// The directory of the record; absent where none is configured.
     pub journal: Option<PathBuf>,
     /// Most bytes of the record in that directory.
     pub journal_bytes: u64,
-}
-
-/// Which of two concurrent writes stays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Policy {
-    /// The one with the later time.
-    LastUpdateWins,
-    /// That of one region, whenever it was: its index in [`super::Config::regions`].
-    Region(usize),
-    /// The key is stopped until somebody decides.
-    Hold,
 }
 
 /// `[[conflicts.prefix]]`
@@ -37,10 +29,10 @@ pub struct PrefixPolicy {
 }
 
 impl Conflicts {
-    /// What holds for `key`: the policy of the longest prefix that it begins with.
-    pub fn policy_of(&self, key: &[u8]) -> Policy {
-        let longest = self.prefixes.iter().find(|prefix| key.starts_with(prefix.prefix.as_bytes()));
-        longest.map_or(self.policy, |prefix| prefix.policy)
+    /// What holds for each key.
+    pub fn policies(&self) -> Policies {
+        let prefixes = self.prefixes.iter().map(|each| (each.prefix.clone().into_bytes(), each.policy));
+        Policies::new(self.policy, prefixes.collect())
     }
 }
 

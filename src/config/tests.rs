@@ -74,12 +74,12 @@ fn the_policy_of_a_key_is_that_of_the_longest_prefix_that_it_begins_with() {
         .map(|(prefix, policy)| format!("[[conflicts.prefix]]\nprefix = \"{prefix}\"\npolicy = \"{policy}\"\n"));
     let text = format!("{MINIMAL}\n[conflicts]\npolicy = \"region:eu-west\"\n{}", sections.concat());
     let conflicts = with(&text, &[]).unwrap().conflicts;
-    let policies = ["session:x1", "session:1", "s", "other", ""].map(|key| conflicts.policy_of(key.as_bytes()));
+    let policies = ["session:x1", "session:1", "s", "other", ""].map(|key| conflicts.policies().of(key.as_bytes()));
     assert_eq!(
         policies,
         [Policy::LastUpdateWins, Policy::Region(1), Policy::Hold, Policy::Region(0), Policy::Region(0)]
     );
-    assert_eq!(minimal().conflicts.policy_of(b"any"), Policy::LastUpdateWins);
+    assert_eq!(minimal().conflicts.policies().of(b"any"), Policy::LastUpdateWins);
 }
 
 #[test]

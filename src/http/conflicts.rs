@@ -108,7 +108,7 @@ impl Asked {
 }
 
 fn done_rule() -> String {
-    let all = [Done::Replayed, Done::Dropped, Done::Reconciled].map(|done| done.to_string());
+    let all = [Done::Replayed, Done::Dropped, Done::Reconciled, Done::Held].map(|done| done.to_string());
     format!("done takes {}", all.join(", "))
 }
 

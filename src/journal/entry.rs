@@ -41,6 +41,9 @@ pub struct Entry {
     pub loser: SideEntry,
     /// The losing write; absent where a value was copied.
     pub write: Option<WriteEntry>,
+    /// The other write, where neither was given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub against: Option<WriteEntry>,
     /// What was done.
     pub done: Done,
 }
@@ -117,6 +120,7 @@ impl Entry {
             winner: side(record.winner),
             loser: side(record.loser),
             write: (!record.write.is_empty()).then(|| WriteEntry::new(&record.write, record.length)),
+            against: (!record.against.is_empty()).then(|| WriteEntry::new(&record.against, record.against_length)),
             done: record.done,
         }
     }
@@ -141,6 +145,7 @@ impl Entry {
             Done::Replayed => &mut counts.replayed,
             Done::Dropped => &mut counts.dropped,
             Done::Reconciled => &mut counts.reconciled,
+            Done::Held => &mut counts.held,
         } = 1;
         counts
     }

@@ -120,5 +120,5 @@ fn size(report: &Report) -> usize {
         Unit::Element(name) => name.len(),
         Unit::Whole | Unit::Lifetime | Unit::Sequence => 0,
     };
-    RECORD_BYTES + report.record.key.len() + name + report.record.write.len()
+    RECORD_BYTES + report.record.key.len() + name + report.record.write.len() + report.record.against.len()
 }

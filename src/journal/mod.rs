@@ -105,6 +105,7 @@ impl Journal {
             Done::Replayed => &conflicts.replayed,
             Done::Dropped => &conflicts.dropped,
             Done::Reconciled => &conflicts.reconciled,
+            Done::Held => &conflicts.held,
         };
         ended.add(1);
         let about = match kind {

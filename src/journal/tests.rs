@@ -24,6 +24,8 @@ pub(crate) fn record(id: u64, key: &str) -> Record {
         length: write.len(),
         write,
         done: Done::Replayed,
+        against: Vec::new(),
+        against_length: 0,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Conflicts, Direction, JournalBoard, LinkBoard};
+use super::{ClockBoard, Conflicts, Direction, JournalBoard, LinkBoard};
 use crate::config::Config;
 
 /// What the runtime writes, and HTTP and people read.
@@ -13,6 +13,8 @@ pub struct Board {
     pub pair: String,
     /// The forward link, then the reverse one.
     pub links: [Arc<LinkBoard>; 2],
+    /// How far the clocks of both regions are apart.
+    pub clocks: Arc<ClockBoard>,
     /// How conflicts ended.
     pub conflicts: Conflicts,
     /// How their record does.
@@ -31,6 +33,7 @@ impl Board {
         Self {
             pair: config.pair.name.to_string(),
             links: [link(Direction::Forward, source, target), link(Direction::Reverse, target, source)],
+            clocks: Arc::new(ClockBoard::new([source.to_string(), target.to_string()], &config.clock, interval)),
             conflicts: Conflicts::default(),
             journal: JournalBoard::default(),
             started: now,

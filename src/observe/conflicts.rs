@@ -16,6 +16,8 @@ pub struct Conflicts {
     pub dropped: Counter,
     /// A key was made equal by its state.
     pub reconciled: Counter,
+    /// Nothing was done: the key is held.
+    pub held: Counter,
     /// The conflict was about the whole key.
     pub whole: Counter,
     /// About a field, a member, a bit.
@@ -35,6 +37,9 @@ pub struct ConflictCounts {
     pub dropped: u64,
     /// Made equal by state.
     pub reconciled: u64,
+    /// Nothing was done: the key is held until somebody decides, or was.
+    #[serde(default)]
+    pub held: u64,
     /// The same by what they were about.
     #[serde(default)]
     pub by_unit: UnitCounts,
@@ -49,6 +54,21 @@ pub struct ConflictStatus {
     /// Keys for which something is still to be done, counted in each region.
     #[serde(default)]
     pub unresolved: u64,
+    /// Keys that are held now, in order, by region; the first of them.
+    #[serde(default)]
+    pub held_keys: Vec<HeldKey>,
+    /// How many there are.
+    #[serde(default)]
+    pub held_now: u64,
+}
+
+/// A key that is held until somebody decides.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct HeldKey {
+    /// Its database.
+    pub database: u32,
+    /// The key, with everything that isn't printable ASCII as `\x..`.
+    pub key: String,
 }
 
 /// Conflicts by what they were about.
@@ -71,6 +91,7 @@ impl Conflicts {
             replayed: self.replayed.get(),
             dropped: self.dropped.get(),
             reconciled: self.reconciled.get(),
+            held: self.held.get(),
             by_unit: UnitCounts {
                 whole: self.whole.get(),
                 element: self.element.get(),
@@ -85,6 +106,7 @@ impl Conflicts {
         self.replayed.add(counts.replayed);
         self.dropped.add(counts.dropped);
         self.reconciled.add(counts.reconciled);
+        self.held.add(counts.held);
         self.whole.add(counts.by_unit.whole);
         self.element.add(counts.by_unit.element);
         self.lifetime.add(counts.by_unit.lifetime);
@@ -98,6 +120,7 @@ impl ConflictCounts {
         self.replayed += other.replayed;
         self.dropped += other.dropped;
         self.reconciled += other.reconciled;
+        self.held += other.held;
         self.by_unit.whole += other.by_unit.whole;
         self.by_unit.element += other.by_unit.element;
         self.by_unit.lifetime += other.by_unit.lifetime;
@@ -106,7 +129,7 @@ impl ConflictCounts {
 
     /// All conflicts.
     pub fn total(&self) -> u64 {
-        self.replayed + self.dropped + self.reconciled
+        self.replayed + self.dropped + self.reconciled + self.held
     }
 }
 

@@ -9,7 +9,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use serde::{Deserialize, Serialize};
 
 use super::set_aside::Shelf;
-use super::{Counter, FullSyncProgress, SetAside};
+use super::{Counter, FullSyncProgress, HeldKey, SetAside};
 use crate::engine::conflict::departed::{DeletePolicy, Deletes};
 
 /// How much later than two intervals a heartbeat may come before the link counts as stalled.
@@ -75,6 +75,7 @@ pub struct LinkBoard {
     pub bytes_read: Counter,
     /// Keys of the source for which something is still to be done on account of a conflict.
     pub unresolved: Counter,
+    held: ArcSwap<Vec<HeldKey>>,
     set_aside: Counter,
     standing: ArcSwap<Standing>,
     heartbeat: ArcSwapOption<Seen>,
@@ -118,6 +119,7 @@ impl LinkBoard {
             reconnects: Counter::default(),
             bytes_read: Counter::default(),
             unresolved: Counter::default(),
+            held: ArcSwap::default(),
             set_aside: Counter::default(),
             standing: ArcSwap::from_pointee(Standing { state: State::Connecting, reason: None, since: now }),
             heartbeat: ArcSwapOption::empty(),
@@ -245,6 +247,22 @@ impl LinkBoard {
         if self.shelf.keep(item) {
             tracing::warn!(link = %self.direction, source = self.source, database, key, what, why, "set aside");
         }
+    }
+
+    /// These keys of the source are held from now on; logs how many.
+    pub fn set_held(&self, held: Vec<HeldKey>) {
+        let (count, before) = (held.len(), self.held.swap(Arc::new(held)).len());
+        let source = &*self.source;
+        if count > before {
+            tracing::warn!(source, held = count, "a key is held: decide with `duet resolve KEY --winner REGION`");
+        } else {
+            tracing::info!(source, held = count, "a key is no longer held");
+        }
+    }
+
+    /// The keys of the source that are held.
+    pub fn held(&self) -> Arc<Vec<HeldKey>> {
+        self.held.load_full()
     }
 
     /// How many things were left out.

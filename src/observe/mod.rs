@@ -1,10 +1,12 @@
 //! What a person sees: the board that the runtime writes and everybody may read without waiting, and the log.
 //!
 //! * [`Board`]: both links of a pair; [`LinkBoard`]: one of them.
+//! * [`ClockBoard`]: the clocks of both regions.
 //! * [`Status`]: the board at one moment, as HTTP and `duet status` show it.
 //! * [`log`]: the lines that are written.
 
 mod board;
+mod clocks;
 mod conflicts;
 mod counter;
 mod link;
@@ -14,7 +16,10 @@ mod set_aside;
 mod status;
 
 pub use board::Board;
-pub use conflicts::{ConflictCounts, ConflictStatus, Conflicts, JournalBoard, JournalState, JournalStatus, UnitCounts};
+pub use clocks::{ClockBoard, ClockState, ClockStatus};
+pub use conflicts::{
+    ConflictCounts, ConflictStatus, Conflicts, HeldKey, JournalBoard, JournalState, JournalStatus, UnitCounts,
+};
 pub use counter::Counter;
 pub use link::{Direction, LinkBoard, Reason, State};
 pub use progress::FullSyncProgress;

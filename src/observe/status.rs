@@ -5,8 +5,11 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Board, ConflictStatus, Direction, JournalStatus, LinkBoard, SetAside, State};
+use super::{Board, ClockStatus, ConflictStatus, Direction, JournalStatus, LinkBoard, SetAside, State};
 use crate::engine::conflict::departed::DeletePolicy;
+
+/// How many of the keys that are held are named.
+const HELD_SHOWN: usize = 100;
 
 /// The code of a link that streams but does not move.
 const STALLED: &str = "stalled";
@@ -24,6 +27,9 @@ pub struct Status {
     pub ready: bool,
     /// Forward, then reverse.
     pub links: Vec<LinkStatus>,
+    /// How far the clocks of both regions are apart.
+    #[serde(default)]
+    pub clock: ClockStatus,
     /// How conflicts ended, and how many have not yet.
     pub conflicts: ConflictStatus,
     /// How their record does.
@@ -121,13 +127,19 @@ impl Board {
     /// Everything, at `now`.
     pub fn status(&self, now: Instant) -> Status {
         let links: Vec<_> = self.links.iter().map(|link| link.status(now)).collect();
+        let mut held: Vec<_> = self.links.iter().flat_map(|link| link.held().to_vec()).collect();
+        held.sort();
+        held.dedup();
         Status {
             pair: self.pair.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_s: now.saturating_duration_since(self.started).as_secs(),
             ready: links.iter().all(LinkStatus::ready),
             links,
+            clock: self.clocks.status(),
             conflicts: ConflictStatus {
+                held_now: held.len() as u64,
+                held_keys: held.into_iter().take(HELD_SHOWN).collect(),
                 counts: self.conflicts.counts(),
                 unresolved: self.links.iter().map(|link| link.unresolved.get()).sum(),
             },

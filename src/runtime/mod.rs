@@ -3,7 +3,7 @@
 //! * [`run`]: a pair, until it is told to stop; `link`: one direction, session after session.
 //! * `start` (with `fence`, `attach`, `names`): a session begins; `session`, `pump`: it works; `inquiry`: what a copy
 //!   has to ask; `sweep`: deletions after a copy; `values`: reading values that are made equal.
-//! * `heartbeat`, `clock`: a region's pulse; `events`: what its server removes by itself; `shared`: what these tasks know of
+//! * `heartbeat`, `clock`: a region's pulse; `skew`: how far their clocks are apart; `events`: what its server removes by itself; `shared`: what these tasks know of
 //!   each other; `client`: requests and replies.
 
 mod attach;
@@ -18,17 +18,19 @@ mod names;
 mod pump;
 mod session;
 mod shared;
+mod skew;
 mod start;
 mod sweep;
 mod values;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::engine::conflict::Exchange;
 use crate::engine::conflict::departed::{DeletePolicy, Deletes};
 use crate::engine::origin::ReservedKeys;
 use crate::engine::plan::Ordered;
@@ -65,7 +67,8 @@ pub async fn run(
         Some(_) => Some(Ordered::Other),
     };
     let pair = Arc::new(Pair {
-        exchange: Default::default(),
+        exchange: Arc::new(Mutex::new(Exchange::new(config.conflicts.policies()))),
+        clocks: Arc::clone(&board.clocks),
         seed: fastrand::u64(..),
         values: tokio::sync::Notify::new(),
         journal,
@@ -91,6 +94,8 @@ pub async fn run(
         let watching = Arc::clone(&pair);
         tasks.spawn(async move { watch(&watching, index).await });
     }
+    let looking = Arc::clone(&pair);
+    tasks.spawn(async move { skew::run(&looking).await });
     let mut running = true;
     while running {
         tokio::select! {

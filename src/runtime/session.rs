@@ -23,7 +23,7 @@ use crate::engine::position::Position;
 use crate::engine::source::StreamClock;
 use crate::engine::stream::{Beginning, Event, Now, Rules, Stream};
 use crate::error::Fault;
-use crate::observe::{SetAside, State};
+use crate::observe::{HeldKey, SetAside, State, escaped};
 
 /// Batches of names that a sweep may be ahead.
 const SWEPT_AHEAD: usize = 4;
@@ -44,6 +44,8 @@ pub struct Session<'a> {
     sweeping: Option<AbortOnDropHandle<()>>,
     inquiry: Option<Inquiry>,
     streams: bool,
+    /// The board shows that the link holds on account of the clocks.
+    clocks_shown: bool,
     /// The source wants to know when everything before this offset is applied.
     ack_wanted: Option<u64>,
     echoes: u64,
@@ -103,6 +105,7 @@ impl<'a> Session<'a> {
             sweeping: None,
             inquiry: None,
             streams: false,
+            clocks_shown: false,
             ack_wanted: None,
             echoes: 0,
             failed: None,
@@ -211,6 +214,12 @@ impl<'a> Session<'a> {
                 }
                 Event::ValueWanted => self.pair.values.notify_waiters(),
                 Event::Conflict(record) => self.pair.journal.record(record),
+                Event::Held => {
+                    let exchange = conflict::hold(&self.pair.exchange);
+                    let held = exchange.held(self.index).keys();
+                    let shown = held.map(|(database, key)| HeldKey { database: *database, key: escaped(key) });
+                    link.board.set_held(shown.collect());
+                }
                 Event::Unchecked(writes) => {
                     let why =
                         format!("{writes} writes were not checked for conflicts: the other link was away too long");
@@ -273,7 +282,9 @@ impl<'a> Session<'a> {
         if matches!(link, Link::Streaming(_)) && applied.checkpoint.phase == Phase::Streaming && !self.streams {
             self.streams = true;
             state.set_in_step(true);
-            state.board.enter(State::Streaming, None);
+            if !self.clocks_shown {
+                state.board.enter(State::Streaming, None);
+            }
             self.order_done();
         }
         if self.other().board.state() != State::Streaming {
@@ -310,16 +321,32 @@ impl<'a> Session<'a> {
         self.link().marker_lost.notified().await;
     }
 
-    /// Holds or goes on, as the other link wants it. Tells whether there is something to go on with.
-    pub fn obey(&self, link: &mut Link) -> bool {
+    /// Holds or goes on, as the other link or the clocks want it. Tells whether there is something to go on with.
+    pub fn obey(&mut self, link: &mut Link) -> bool {
         let Link::Streaming(stream) = link else { return false };
-        let (state, before) = (self.link(), stream.is_to_hold());
-        stream.hold(state.is_to_hold());
+        let (state, before, clocks_hold) = (self.link(), stream.is_to_hold(), self.pair.clocks.holds());
+        let holds = state.is_to_hold() || clocks_hold;
+        stream.hold(holds);
         state.set_holding(stream.is_holding());
-        before && !state.is_to_hold()
+        self.show_clocks(clocks_hold);
+        before && !holds
     }
 
-    /// The other link wants this one to hold, or to go on.
+    /// Shows on the board whether the link holds on account of the clocks.
+    fn show_clocks(&mut self, clocks_hold: bool) {
+        if clocks_hold == self.clocks_shown {
+            return;
+        }
+        self.clocks_shown = clocks_hold;
+        let state = match (clocks_hold, self.streams) {
+            (true, _) => State::Held,
+            (false, true) => State::Streaming,
+            (false, false) => State::Connecting,
+        };
+        self.link().board.enter(state, self.pair.clocks.reason().filter(|_| clocks_hold));
+    }
+
+    /// The other link, or the clocks, want this one to hold, or to go on.
     pub async fn hold_changed(&self) {
         self.link().hold_changed.notified().await;
     }

@@ -17,7 +17,7 @@ use crate::engine::origin::{Marker, ReservedKeys};
 use crate::engine::plan::Ordered;
 use crate::engine::position::Position;
 use crate::journal::Journal;
-use crate::observe::LinkBoard;
+use crate::observe::{ClockBoard, LinkBoard};
 
 /// How often a link that waits for the other one to hold looks.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -45,6 +45,8 @@ pub struct Pair {
     pub departed: [SharedDeparted; 2],
     /// The fences between what they tell.
     pub fences: [Fences; 2],
+    /// How far the clocks of the regions are apart.
+    pub clocks: Arc<ClockBoard>,
     /// The source of the forward link, then its target.
     pub regions: [RegionPulse; 2],
     /// The forward link, then the reverse one.

@@ -6,6 +6,7 @@ mod hammer;
 mod million;
 mod outcomes;
 mod pairs;
+mod policies;
 mod sessions;
 
 use crate::duet;
@@ -13,7 +14,7 @@ use anyhow::{Context, Result};
 use duet_chaos::daemon::Daemon;
 use duet_chaos::flavor::Flavor;
 use duet_chaos::paced::{Paced, Writer};
-use duet_chaos::pair::{DEADLINE, Regions};
+use duet_chaos::pair::{DEADLINE, More, Regions};
 use duet_chaos::wait::eventually;
 use std::time::{Duration, Instant};
 
@@ -40,13 +41,18 @@ impl Pair {
 
     /// The same, with more arguments for both servers.
     async fn start_with(west: Flavor, east: Flavor, args: &[&str]) -> Result<Self> {
+        Self::start_configured(west, east, args, &More::default()).await
+    }
+
+    /// The same, with more configuration for the daemon.
+    async fn start_configured(west: Flavor, east: Flavor, args: &[&str], more: &More) -> Result<Self> {
         // A backlog that reaches back over every pause: what is promised where it does not is another matter.
         let args = [&["--repl-backlog-size", "256mb"], args].concat();
         let regions = Regions::start_with((west, &args), (east, &args)).await?.behind_proxies().await?;
         for proxy in [&regions.west_proxy, &regions.east_proxy].into_iter().flatten() {
             proxy.delay(ONE_WAY);
         }
-        let daemon = regions.daemon(duet()).await?;
+        let daemon = regions.daemon_with(duet(), more).await?;
         Ok(Self { regions, daemon })
     }
 

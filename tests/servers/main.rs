@@ -3,6 +3,7 @@
 //! Every test starts servers and a daemon of its own, and waits for conditions with deadlines.
 
 mod big;
+mod clocks;
 mod config_errors;
 mod conflict_record;
 mod conflicts;

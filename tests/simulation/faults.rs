@@ -10,8 +10,11 @@ use crate::server::{Keyspace, Text};
 /// After so many steps nothing more befalls a pair than what silence was asked for: then it must come to rest.
 const ENOUGH: u64 = 20_000;
 
+/// In one of so many runs both links are held now and then.
+const HELD_ONE_OF: u64 = 5;
+
 /// The faults by name, in the order of [`Plan::switches`].
-pub const FAULTS: [&str; 10] = [
+pub const FAULTS: [&str; 11] = [
     "lose_position",
     "marker_lost",
     "silence",
@@ -22,6 +25,7 @@ pub const FAULTS: [&str; 10] = [
     "cut",
     "evict",
     "clock_step",
+    "hold",
 ];
 
 /// How likely each thing is in a run: once in so many steps on average, 0 for never.
@@ -39,6 +43,8 @@ pub struct Plan {
     evict: u32,
     /// A server's clock steps.
     clock_step: u32,
+    /// The clocks are found too far apart, and both links hold for a while.
+    hold: u32,
     /// A restart may give a server's history another name.
     renames: bool,
     /// What happens as soon as everything written is applied; no client writes until then.
@@ -76,6 +82,7 @@ impl Plan {
             silence,
             evict: 0,
             clock_step: 0,
+            hold: 0,
             renames: true,
             waiting: None,
             refuses_until_ms: [0; 2],
@@ -102,7 +109,7 @@ impl Plan {
         }
     }
 
-    fn switches(&mut self) -> [&mut u32; 10] {
+    fn switches(&mut self) -> [&mut u32; 11] {
         [
             &mut self.lose_position,
             &mut self.marker_lost,
@@ -114,6 +121,7 @@ impl Plan {
             &mut self.cut,
             &mut self.evict,
             &mut self.clock_step,
+            &mut self.hold,
         ]
     }
 
@@ -127,8 +135,17 @@ impl Plan {
             lose_position: 0,
             refuse: 0,
             marker_lost: 0,
+            hold: 0,
             ..self.clone()
         }
+    }
+
+    /// The same where both links are held now and then, in one of so many runs.
+    pub fn with_holds(mut self, seed: u64) -> Self {
+        if seed.is_multiple_of(HELD_ONE_OF) {
+            self.hold = 800;
+        }
+        self
     }
 
     /// Whether copies with the model's dumps can happen after the start.
@@ -203,6 +220,11 @@ impl Run {
             let World { clocks, rng, .. } = &mut *self.world.borrow_mut();
             clocks[index].step(rng);
             crate::trace(|| format!("clock of {index} steps: {:?}", clocks[index]));
+        }
+        if self.happens(plan.hold) {
+            let World { held_until_ms, now_ms, rng, .. } = &mut *self.world.borrow_mut();
+            *held_until_ms = *now_ms + rng.i64(1..200);
+            crate::trace(|| "both links hold".to_owned());
         }
         self.silently(plan.silence);
         self.end_refusals();

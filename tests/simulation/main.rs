@@ -2,7 +2,7 @@
 //! a virtual clock, a daemon that is killed anywhere. No sockets, no real time.
 //!
 //! * `DUET_SEED=n cargo test --test simulation -- replay` runs one seed again; `DUET_TRACE=1` tells what happens in it.
-//! * `DUET_SEEDS=100000 cargo test --test simulation` runs so many; `DUET_MIX=crossing` or `apart` says of which kind,
+//! * `DUET_SEEDS=100000 cargo test --test simulation` runs so many; `DUET_MIX=crossing`, `region` or `apart` says of which kind,
 //!   `DUET_ONLY="regions equal"` looks at no other promise.
 //!
 //! [`run`] plays one seed with the clients of [`workload`] (each region its own keys) or [`crossing`] (the same keys in
@@ -65,7 +65,7 @@ fn whole() -> Broken {
 
 /// The kinds of runs, each with its number of seeds.
 fn mixes() -> Vec<(Mix, u64, u64)> {
-    let wanted = std::env::var("DUET_MIX").ok().map(|name| Mix::named(&name).expect("apart or crossing"));
+    let wanted = std::env::var("DUET_MIX").ok().map(|name| Mix::named(&name).expect("apart, crossing or region"));
     wanted.map_or(MIXES.to_vec(), |mix| vec![(mix, MIXES[0].1, MIXES[0].2)])
 }
 
@@ -129,7 +129,7 @@ fn concurrent_writes_are_many_in_some_runs_and_few_in_others() {
 
 #[test]
 fn the_same_seed_runs_the_same_way() {
-    for mix in [Mix::Apart, Mix::Crossing] {
+    for mix in [Mix::Apart, Mix::Crossing, Mix::Region] {
         let twice = [(); 2].map(|()| run(&Variant::new(mix, 5), Broken::default()));
         assert_eq!(twice[0].steps, twice[1].steps);
     }

@@ -25,6 +25,8 @@ pub struct World {
     pub clocks: [Clock; 2],
     /// Servers do not accept connections before.
     pub down_until_ms: [i64; 2],
+    /// Both links hold before.
+    pub held_until_ms: i64,
     pub wires: BTreeMap<u64, Wire>,
     next: u64,
     pub oracle: Oracle,
@@ -66,7 +68,17 @@ impl World {
     pub fn new(rng: Rng, servers: [Server; 2], oracle: Oracle) -> Self {
         let now_ms = 1_700_000_000_000;
         let clocks = [Clock::default(); 2];
-        Self { now_ms, rng, servers, clocks, down_until_ms: [0; 2], wires: BTreeMap::new(), next: 1, oracle }
+        Self {
+            now_ms,
+            rng,
+            servers,
+            clocks,
+            down_until_ms: [0; 2],
+            held_until_ms: 0,
+            wires: BTreeMap::new(),
+            next: 1,
+            oracle,
+        }
     }
 
     /// Opens a connection, unless the server is down.
@@ -198,6 +210,11 @@ impl World {
         self.tick(server);
         self.servers[server].expire();
         self.collect(server);
+    }
+
+    /// Whether both links are held.
+    pub fn holds(&self) -> bool {
+        self.now_ms < self.held_until_ms
     }
 
     /// A server's clock as the daemon knows it, Unix milliseconds.

@@ -131,18 +131,20 @@ impl Run {
             read_bytes: [300, 2000, 16000][rng.usize(0..3)],
             value_bytes: if rng.bool() { rng.usize(8..200) } else { 64 * 1024 },
             reserved,
-            clashes: variant.mix == Mix::Crossing,
+            clashes: variant.mix != Mix::Apart,
+            winner: (variant.mix == Mix::Region).then_some(usize::from(!variant.seed.is_multiple_of(2))),
             flaws: broken.flaws,
         };
         let mut plan = match variant.mix {
             Mix::Apart => Plan::new(&mut rng),
-            Mix::Crossing => Plan::crossing(&mut rng),
+            Mix::Crossing | Mix::Region => Plan::crossing(&mut rng),
         };
+        plan = plan.with_holds(variant.seed);
         plan.leave_out(|name| variant.is_without(name));
         let workload = Workload::new(rng.u32(1..5), !plan.loses_positions());
         let writes = rng.u64(20..120);
         let moving = rng.u8(25..60);
-        let crossing = (variant.mix == Mix::Crossing).then(|| Crossing::new(&mut rng, &variant.without));
+        let crossing = (variant.mix != Mix::Apart).then(|| Crossing::new(&mut rng, &variant.without));
         let writes = crossing.as_ref().map_or(writes, |crossing| crossing.writes(writes));
         let mut clocks = [Clock::default(); 2];
         if crossing.is_some() {
@@ -371,10 +373,13 @@ impl Run {
             told.push(("sums", promises::sums::holds(region, &oracle.ledger)));
             told.push(("reserved", promises::reserved::holds(region, reserved, names, CLIENTS_OWN, false)));
         }
+        if let Some(winner) = self.settings.winner {
+            told.push(("region wins", promises::region_wins::holds(a, &oracle.ledger, &oracle.records, winner)));
+        }
         let (share, last) = promises::last_update_wins::holds(a, &oracle.ledger, bound_ms, now_ms);
         self.outcome.shares[usize::from(self.disturbed)] = share;
         self.outcome.met = oracle.ledger.met();
-        if !self.disturbed {
+        if !self.disturbed && self.settings.winner.is_none() {
             told.push(("last update wins", last));
         }
         let records = promises::one_conflict_one_record::holds(&oracle.records, &oracle.ledger, self.disturbed);

@@ -8,8 +8,10 @@ use crate::faults::FAULTS;
 pub enum Mix {
     /// Other keys in each region, or what commutes.
     Apart,
-    /// The same few keys in both regions.
+    /// The same few keys in both regions: the later update wins.
     Crossing,
+    /// The same, but one region wins, whenever it writes.
+    Region,
 }
 
 /// One run.
@@ -28,13 +30,14 @@ pub struct Variant {
 impl Mix {
     /// The mix of this name.
     pub fn named(name: &str) -> Option<Self> {
-        [Self::Apart, Self::Crossing].into_iter().find(|mix| mix.name() == name)
+        [Self::Apart, Self::Crossing, Self::Region].into_iter().find(|mix| mix.name() == name)
     }
 
     fn name(self) -> &'static str {
         match self {
             Self::Apart => "apart",
             Self::Crossing => "crossing",
+            Self::Region => "region",
         }
     }
 }
@@ -50,7 +53,7 @@ impl Variant {
         let text = |name: &str| std::env::var(name).ok();
         let number = |name: &str| text(name).map(|text| text.parse::<u64>().expect("a number"));
         Some(Self {
-            mix: text("DUET_MIX").map_or(mix, |name| Mix::named(&name).expect("apart or crossing")),
+            mix: text("DUET_MIX").map_or(mix, |name| Mix::named(&name).expect("apart, crossing or region")),
             seed: number("DUET_SEED")?,
             salt: number("DUET_SALT").unwrap_or(0),
             writes: number("DUET_WRITES"),

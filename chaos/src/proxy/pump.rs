@@ -1,5 +1,6 @@
 //! One connection: two queues of bytes, each with a reader and a writer.
 
+use super::time::shifted;
 use super::{Direction, Shared, UNLIMITED, Weather};
 use bytes::{Bytes, BytesMut};
 use std::io;
@@ -103,7 +104,9 @@ async fn write(
         }
         // The sender of the weather lives as long as this connection: it is in what we share.
         let rate = weather.wait_for(thawed).await.map_err(io::Error::other)?.bytes_per_second[way.index()];
-        deliver(to, &parcel.bytes, way, rate, shared).await?;
+        let ahead_ms = if way == Direction::ToClient { weather.borrow().ahead_ms } else { 0 };
+        let bytes = if ahead_ms == 0 { parcel.bytes.clone() } else { shifted(&parcel.bytes, ahead_ms) };
+        deliver(to, &bytes, way, rate, shared).await?;
     }
     // The news that a side was closed travels, and freezes, like bytes.
     weather.wait_for(thawed).await.map(drop).map_err(io::Error::other)

@@ -1,6 +1,5 @@
 //! `[conflicts]`, `[clock]` and `[deletes]`.
 
-use std::cmp::Reverse;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -60,7 +59,6 @@ pub fn deletes(settings: &Settings, raw: &Raw) -> Result<Deletes, ConfigError> {
     })
 }
 
-/// The longest first, so that the first that fits is the one that counts.
 fn prefixes(settings: &Settings, raw: &Raw) -> Result<Vec<PrefixPolicy>, ConfigError> {
     if raw.conflicts.prefix.len() > MOST_PREFIXES {
         let problem = format!("is there more than {MOST_PREFIXES} times");
@@ -81,7 +79,6 @@ fn prefixes(settings: &Settings, raw: &Raw) -> Result<Vec<PrefixPolicy>, ConfigE
         let text = required(settings, named, each.policy.as_deref(), "policy = \"last-update-wins\"")?;
         prefixes.push(PrefixPolicy { prefix, policy: policy(settings, raw, named, text)? });
     }
-    prefixes.sort_by_key(|each| Reverse(each.prefix.len()));
     Ok(prefixes)
 }
 

@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 use super::log::Redo;
+use super::order::Order;
+use super::policy::Policies;
 use super::record::Record;
 use super::stamp::Stamp;
 use super::window::by_value;
@@ -22,6 +24,8 @@ const FIRST_PAUSE_MS: i64 = 20;
 const LONGEST_PAUSE_MS: i64 = 2_000;
 /// Transactions whose stamps are remembered until they are stable.
 const MOST_STAMPS: usize = 1 << 16;
+/// Keys that are held at a region at the same time; beyond that the later write wins.
+pub const MOST_HELD: usize = 1_000;
 /// Keys whose values are being taken at the same time.
 pub const MOST_VALUES: usize = 64;
 
@@ -54,18 +58,21 @@ pub struct Value {
     /// Up to where that region had executed this one's writes then.
     pub covered: u64,
     /// It is later than anything before this.
-    pub floor: Option<Stamp>,
+    pub floor: Option<Order>,
 }
 
 /// A key whose value is to be made equal.
 #[derive(Debug)]
 struct Settle {
     /// Which regions can't repair it by themselves, with the latest write that they know.
-    doubted: [Option<Stamp>; 2],
+    doubted: [Option<Latest>; 2],
     not_before_ms: Option<i64>,
     rounds: u32,
     taking: Option<Taking>,
 }
+
+/// The latest write that a region knows.
+type Latest = (Order, Stamp);
 
 /// A value on its way.
 #[derive(Debug)]
@@ -85,7 +92,7 @@ pub struct Placed {
     /// Up to where that region had executed the other one's writes then.
     pub covered: u64,
     /// It is later than anything before this.
-    pub floor: Option<Stamp>,
+    pub floor: Option<Order>,
 }
 
 /// A value that somebody has to read at a region.
@@ -108,8 +115,8 @@ struct Side {
     executed: VecDeque<(Position, Position)>,
     /// Up to where the other region's writes were seen here.
     sees: u64,
-    /// The stamps of this region's writes by the end of their transactions, with where these begin.
-    stamps: BTreeMap<u64, (u64, Stamp)>,
+    /// When this region's writes were made, by the end of their transactions, with where these begin.
+    stamps: BTreeMap<u64, (u64, Made)>,
     /// To be executed at this region.
     mail: VecDeque<Mail>,
     /// Transactions with such mail that were not answered yet.
@@ -125,14 +132,26 @@ struct Side {
     /// Under which ids the history is known whose offsets these are.
     histories: Vec<ReplicationId>,
     refused: Vec<Name>,
+    /// Keys that are held here, each with the latest write that was executed.
+    held: BTreeMap<Name, Order>,
     taken: Vec<(Name, u64)>,
     /// Mail that was sent, by its transaction, until that is seen in this region's stream.
     on_its_way: BTreeMap<u64, Vec<Mail>>,
 }
 
+/// When the writes of a transaction were made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Made {
+    /// By the clock of their region.
+    pub stamp: Stamp,
+    /// Up to where that had executed the other region's writes, in that one's stream.
+    pub seen: u64,
+}
+
 /// What both links know.
 #[derive(Debug, Default)]
 pub struct Exchange {
+    policies: Arc<Policies>,
     sides: [Side; 2],
     epoch: u64,
     settles: BTreeMap<Name, Settle>,
@@ -143,6 +162,16 @@ pub struct Exchange {
 }
 
 impl Exchange {
+    /// Nothing is known yet, but what holds for which keys.
+    pub fn new(policies: Policies) -> Self {
+        Self { policies: Arc::new(policies), ..Self::default() }
+    }
+
+    /// What holds for which keys.
+    pub fn policies(&self) -> &Arc<Policies> {
+        &self.policies
+    }
+
     /// A session of the link that reads region `region` begins at `position`; what was sent up to `high` is not sent again.
     /// What was on its way is given up: both links look again at everything that waits. `known_as` is the id under which an
     /// earlier session knew the history; without one the session does not go on from any.
@@ -236,22 +265,22 @@ impl Exchange {
         self.settles.is_empty()
     }
 
-    /// A transaction with these writes of `region` was sent with this stamp.
-    pub fn sent(&mut self, region: usize, writes: Range<u64>, stamp: Stamp) {
-        self.has_stamp(stamp.time_us);
+    /// A transaction with these writes of `region`, made then, was sent.
+    pub fn sent(&mut self, region: usize, writes: Range<u64>, made: Made) {
+        self.has_stamp(made.stamp.time_us);
         let stamps = &mut self.sides[region].stamps;
-        stamps.insert(writes.end, (writes.start, stamp));
+        stamps.insert(writes.end, (writes.start, made));
         if stamps.len() > MOST_STAMPS {
             stamps.pop_first();
         }
     }
 
-    /// The other region has executed the writes of `region` up to `high`, those from `since` on with this stamp; that stands
+    /// The other region has executed the writes of `region` up to `high`, those from `since` on made then; that stands
     /// before `place` in its stream.
-    pub fn executed(&mut self, region: usize, (since, high): (u64, Position), place: Position, stamp: Stamp) {
-        self.has_stamp(stamp.time_us);
+    pub fn executed(&mut self, region: usize, (since, high): (u64, Position), place: Position, made: Made) {
+        self.has_stamp(made.stamp.time_us);
         let side = &mut self.sides[region];
-        side.stamps.entry(high.offset).or_insert((since, stamp));
+        side.stamps.entry(high.offset).or_insert((since, made));
         if side.executed.back().is_none_or(|(last, _)| last.offset < high.offset) {
             side.executed.push_back((high, place));
         }
@@ -340,11 +369,11 @@ impl Exchange {
         Position { replication_id: high.replication_id, ..low.unwrap_or(high) }
     }
 
-    /// The stamp of the write that ends at `at` in the stream of `region`; nothing for one that was stable when the stream of
+    /// When the write was made that ends at `at` in the stream of `region`; nothing for one that was stable when the stream of
     /// the other region began to be read.
-    pub fn stamp_of(&self, region: usize, at: u64) -> Option<Stamp> {
-        let (_, (since, stamp)) = self.sides[region].stamps.range(at..).next()?;
-        (*since < at).then_some(*stamp)
+    pub fn made(&self, region: usize, at: u64) -> Option<Made> {
+        let (_, (since, made)) = self.sides[region].stamps.range(at..).next()?;
+        (*since < at).then_some(*made)
     }
 
     /// Holds the checkpoints back at what is stable now, on account of `region`.
@@ -415,13 +444,26 @@ impl Exchange {
         self.sides[region].refused.push(name);
     }
 
+    /// A key is held at `region`, its latest write being this; or it no longer is.
+    pub fn set_held(&mut self, region: usize, name: Name, latest: Option<Order>) {
+        match latest {
+            Some(latest) => drop(self.sides[region].held.insert(name, latest)),
+            None => drop(self.sides[region].held.remove(&name)),
+        }
+    }
+
+    /// The keys that are held at `region`, each with the latest write that was executed.
+    pub fn held(&self, region: usize) -> &BTreeMap<Name, Order> {
+        &self.sides[region].held
+    }
+
     /// What [`Self::refused`] was told.
     pub fn take_refused(&mut self, region: usize) -> Vec<Name> {
         std::mem::take(&mut self.sides[region].refused)
     }
 
     /// `region` can't repair this key by itself.
-    pub fn ask(&mut self, region: usize, name: Name, latest: Stamp, rounds: u32) {
+    pub fn ask(&mut self, region: usize, name: Name, latest: Latest, rounds: u32) {
         let fresh = || Settle { doubted: [None; 2], not_before_ms: None, rounds, taking: None };
         let settle = self.settles.entry(name).or_insert_with(fresh);
         settle.doubted[region] = Some(latest);
@@ -508,7 +550,7 @@ impl Exchange {
         let settle = self.settles.remove(name)?;
         let id = settle.taking.map_or(0, |taking| taking.id);
         self.sides[1 - region].taken.push((name.clone(), at));
-        let stamps = settle.doubted.map(Option::unwrap_or_default);
+        let stamps = settle.doubted.map(|latest| latest.map_or(Stamp::default(), |(_, stamp)| stamp));
         let id = id ^ at.rotate_left(20) ^ stamps[region].time_us as u64;
         Some(by_value(region, name.0, &name.1, id, stamps))
     }

@@ -7,16 +7,15 @@
 use std::collections::HashMap;
 
 use super::claim::{Claim, Claimed, Part};
-use super::stamp::Stamp;
-
-/// The order in which writes count: by stamp, and within one transaction as they were executed.
-pub type Order = (Stamp, u64);
+use super::order::Order;
 
 /// One execution of a write.
 #[derive(Debug, Clone)]
 pub struct Step<'a> {
     /// Its place among all writes.
     pub order: Order,
+    /// Where it stands in the stream of the region whose client wrote it, bytes.
+    pub id: u64,
     /// What it decides.
     pub claimed: Claimed<'a>,
     /// Whether a client of this region wrote it.
@@ -34,7 +33,7 @@ pub struct Step<'a> {
 impl Step<'_> {
     /// Whether this write of the other region and `local`, one of this region, were made without having seen each other.
     fn is_concurrent_with(&self, local: &Self) -> bool {
-        self.saw < local.order.1 && local.order.1 < self.at
+        self.saw < local.id && local.id < self.at
     }
 }
 

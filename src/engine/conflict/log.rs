@@ -3,7 +3,8 @@
 use bytes::Bytes;
 
 use super::claim::{Claim, Claimed, Part, claim, lifetime_of, narrow};
-use super::judge::{Judgement, Order, Step, Verdict, judge};
+use super::judge::{Judgement, Step, Verdict, judge};
+use super::order::{Author, Order, Ranking};
 use super::record::{Done, MOST_KEPT, Record, Side, Unit};
 use super::stamp::Stamp;
 use crate::command::{Access, KeyUse, Spec};
@@ -26,6 +27,8 @@ pub struct Entry {
     pub local: bool,
     /// For a write of the other region: up to where that one had seen this region's writes.
     pub saw: u64,
+    /// Up to where its region had executed the other one's writes when it was written, in that one's stream.
+    pub seen: u64,
     /// The database that was in force.
     pub database: u32,
     /// What it is.
@@ -55,6 +58,8 @@ pub struct Redo {
     pub stamp: Stamp,
     /// Where it stands in the stream of the region whose client wrote it.
     pub id: u64,
+    /// Up to where that region had executed the other one's writes then, in that one's stream.
+    pub seen: u64,
     /// Its database.
     pub database: u32,
     /// One request.
@@ -76,6 +81,10 @@ pub enum Waits {
 /// The executions on one key.
 #[derive(Debug, Default)]
 pub struct KeyLog {
+    /// It is held, and this is the latest write that was executed: only one of the whole key that is later lets it go.
+    pub held: Option<Order>,
+    /// How its writes are ordered.
+    pub ranking: Ranking,
     /// In the order in which they were executed.
     pub entries: Vec<Entry>,
     /// How many of them are local ones that are not stable yet.
@@ -118,15 +127,29 @@ impl KeyLog {
     /// Appends an execution. One that replaces the value makes those before it forgotten that are not later, and of which
     /// nothing is left to record.
     pub fn append(&mut self, entry: Entry) {
+        if let Some(latest) = self.held
+            && entry.stamp.is_some()
+        {
+            let order = order(self.ranking, &entry);
+            if !entry.replaces || order <= latest {
+                self.held = Some(latest.max(order));
+                return;
+            }
+            self.held = None;
+        }
         // What a write of several keys took from this one may have been something that only those before it tell.
         if entry.replaces && entry.stamp.is_some() && !self.entries.iter().any(|before| before.of_several) {
-            self.entries.retain(|before| !covers(&entry, before));
+            let ranking = self.ranking;
+            self.entries.retain(|before| !covers(ranking, &entry, before));
         }
         self.entries.push(entry);
     }
 
     /// A write was executed again, whole or in part: it counts from here on.
     pub fn redone(&mut self, again: Entry) {
+        if self.held.is_some() {
+            return;
+        }
         let of_same = |before: &Entry| before.id == again.id && before.local == again.local;
         let Some(index) = self.entries.iter().position(of_same) else { return self.entries.push(again) };
         let Entry { saw, first, spec, stamp, .. } = self.entries[index];
@@ -143,8 +166,9 @@ impl KeyLog {
 
     /// The key was replaced by the other region's value, which holds that region's writes before `at` and ours before
     /// `covered`, and is later than anything before `floor`.
-    pub fn replaced(&mut self, at: u64, covered: u64, floor: Option<Stamp>) {
-        let above = |entry: &Entry| entry.stamp.is_none_or(|stamp| floor.is_none_or(|floor| stamp > floor));
+    pub fn replaced(&mut self, at: u64, covered: u64, floor: Option<Order>) {
+        let ranking = self.ranking;
+        let above = |entry: &Entry| entry.stamp.is_none() || floor.is_none_or(|floor| order(ranking, entry) > floor);
         self.entries.retain(|entry| above(entry) && entry.id > if entry.local { covered } else { at });
         self.based = false;
         self.entries.iter_mut().for_each(|entry| entry.wiped = true);
@@ -154,16 +178,18 @@ impl KeyLog {
     /// Tells whether it is not the same any more: whether something was executed again here since, which the other region did
     /// not see.
     pub fn taken(&mut self, at: u64) -> bool {
-        let floor = self.floor(at);
-        self.entries.retain(|entry| entry.at > at || entry.stamp.is_some_and(|stamp| Some(stamp) >= floor));
+        let (floor, ranking) = (self.floor(at), self.ranking);
+        let above = |entry: &Entry| entry.stamp.is_some() && Some(order(ranking, entry)) >= floor;
+        self.entries.retain(|entry| entry.at > at || above(entry));
         self.based = true;
         self.entries.iter().any(|entry| entry.at > at && entry.again)
     }
 
-    /// The stamp of the latest execution before `at` that set or removed the whole value: what is earlier and comes later
+    /// The place of the latest execution before `at` that set or removed the whole value: what is earlier and comes later
     /// changes nothing of it.
-    pub fn floor(&self, at: u64) -> Option<Stamp> {
-        self.entries.iter().filter(|entry| entry.at <= at && entry.replaces).filter_map(|entry| entry.stamp).max()
+    pub fn floor(&self, at: u64) -> Option<Order> {
+        let replaces = |entry: &&Entry| entry.at <= at && entry.replaces && entry.stamp.is_some();
+        self.entries.iter().filter(replaces).map(|entry| order(self.ranking, entry)).max()
     }
 
     /// Drops the oldest executions, up to `stable` of this region's stream, that stand in order before all others.
@@ -171,8 +197,8 @@ impl KeyLog {
         let settled = |entry: &Entry| !entry.local || entry.at <= stable;
         let prefix = self.entries.iter().take_while(|entry| settled(entry)).count();
         let (before, after) = self.entries.split_at(prefix);
-        let latest = before.iter().map(order).max();
-        let earliest = after.iter().map(order).min();
+        let latest = before.iter().map(|entry| order(self.ranking, entry)).max();
+        let earliest = after.iter().map(|entry| order(self.ranking, entry)).min();
         if latest.zip(earliest).is_none_or(|(latest, earliest)| latest < earliest) {
             self.entries.drain(..prefix);
             self.stable = 0;
@@ -199,7 +225,7 @@ impl KeyLog {
             .map(|(entry, reader)| Command::new(&entry.bytes, reader.arguments()))
             .collect();
         let steps: Vec<Step<'_>> =
-            self.entries.iter().zip(&commands).map(|(entry, command)| step(entry, command, place)).collect();
+            self.entries.iter().zip(&commands).map(|(entry, command)| self.step(entry, command, place)).collect();
         let Judgement { verdict, entangled } = judge(&steps);
         let entangled: Vec<usize> = entangled.into_iter().filter(|index| !self.entries[*index].told).collect();
         for &index in &entangled {
@@ -225,6 +251,38 @@ impl KeyLog {
         }
         remedy
     }
+
+    /// Neither region's writes are given up: what was executed is forgotten, but for the place of the latest.
+    pub fn hold(&mut self) {
+        self.held = Some(self.latest());
+        self.entries.clear();
+        self.waits = Waits::Nothing;
+    }
+
+    /// What was read of a held key before it was known when it was made.
+    pub fn sort_held(&mut self) {
+        if self.held.is_some() {
+            std::mem::take(&mut self.entries).into_iter().for_each(|entry| self.append(entry));
+        }
+    }
+
+    /// The place of the latest of its writes.
+    pub fn latest(&self) -> Order {
+        let known = self.entries.iter().filter(|entry| entry.stamp.is_some());
+        known.map(|entry| order(self.ranking, entry)).max().unwrap_or(Order::WEAKEST)
+    }
+
+    fn step<'a>(&self, entry: &Entry, command: &Command<'a>, place: Place<'_>) -> Step<'a> {
+        let claimed = match used(entry.spec, command, place) {
+            Some(used) if entry.requests == 1 => claim(command, entry.spec, &used),
+            Some(used) if used.access == Access::Write => Claimed { claim: Claim::Whole, alone: false, family: 0 },
+            _ => Claimed { claim: Claim::Sequence, alone: false, family: 0 },
+        };
+        let Entry { id, first: at, local, wiped, silent, .. } = *entry;
+        // Where one region always wins, its lives do too: there is no longer one of two concurrent ones then.
+        let saw = if self.ranking == Ranking::Time { entry.saw } else { u64::MAX };
+        Step { order: order(self.ranking, entry), id, claimed, local, at, saw, wiped, silent }
+    }
 }
 
 /// What a judgement found besides.
@@ -241,22 +299,13 @@ pub enum Finding<'a> {
     Lost(Record),
 }
 
-fn order(entry: &Entry) -> Order {
-    (entry.stamp.unwrap_or(Stamp::WEAKEST), entry.id)
+fn order(ranking: Ranking, entry: &Entry) -> Order {
+    let Entry { local, stamp, id, seen, .. } = *entry;
+    ranking.order(Author { local, stamp: stamp.unwrap_or(Stamp::WEAKEST), id, seen })
 }
 
-fn covers(entry: &Entry, before: &Entry) -> bool {
-    before.stamp.is_some() && order(before) <= order(entry) && (before.local || before.recorded)
-}
-
-fn step<'a>(entry: &Entry, command: &Command<'a>, place: Place<'_>) -> Step<'a> {
-    let claimed = match used(entry.spec, command, place) {
-        Some(used) if entry.requests == 1 => claim(command, entry.spec, &used),
-        Some(used) if used.access == Access::Write => Claimed { claim: Claim::Whole, alone: false, family: 0 },
-        _ => Claimed { claim: Claim::Sequence, alone: false, family: 0 },
-    };
-    let Entry { first: at, local, saw, wiped, silent, .. } = *entry;
-    Step { order: order(entry), claimed, local, at, saw, wiped, silent }
+fn covers(ranking: Ranking, entry: &Entry, before: &Entry) -> bool {
+    before.stamp.is_some() && order(ranking, before) <= order(ranking, entry) && (before.local || before.recorded)
 }
 
 /// How the command uses the key: as the last of its places that name it and write.
@@ -272,8 +321,8 @@ fn redos(entries: &[Entry], commands: &[Command<'_>], parts: &[(usize, Part)], p
     let redo = |(index, part): &(usize, Part)| {
         let (entry, command) = (&entries[*index], &commands[*index]);
         let request = narrow(command, entry.spec, place.key, part)?;
-        let (stamp, id) = (entry.stamp?, entry.id);
-        Some(Redo { stamp, id, database: place.database, request: request.into() })
+        let (stamp, id, seen) = (entry.stamp?, entry.id, entry.seen);
+        Some(Redo { stamp, id, seen, database: place.database, request: request.into() })
     };
     // A time to live may be over when it is set again, although it was made longer before that.
     let lives = |(index, _): &(usize, Part)| lifetime_of(entries[*index].spec, &commands[*index]);
@@ -295,10 +344,11 @@ fn loser(entries: &[Entry], steps: &[Step<'_>], index: usize, place: Place<'_>) 
     let (entry, step) = (&entries[index], &steps[index]);
     let rivals =
         steps.iter().enumerate().filter(|(_, rival)| rival.local && rival.at < step.at && rival.order > step.order);
-    let (unit, winner) = rivals
-        .filter_map(|(rival, of)| Some((crossing(&step.claimed.claim, &of.claimed.claim)?, &entries[rival])))
-        .max_by_key(|(_, rival)| order(rival))?;
-    let (loser, winner) = (entry.stamp?, winner.stamp?);
+    let (unit, rival) = rivals
+        .filter_map(|(rival, of)| Some((crossing(&step.claimed.claim, &of.claimed.claim)?, of.order, &entries[rival])))
+        .max_by_key(|(_, order, _)| *order)
+        .map(|(unit, _, rival)| (unit, rival))?;
+    let (loser, winner) = (entry.stamp?, rival.stamp?);
     Some(Record {
         id: name(loser, entry.id, place),
         found_at: place.region,
@@ -309,6 +359,8 @@ fn loser(entries: &[Entry], steps: &[Step<'_>], index: usize, place: Place<'_>) 
         loser: Side { region: 1 - place.region, stamp: loser },
         write: entry.bytes.get(..entry.bytes.len().min(MOST_KEPT)).unwrap_or_default().to_vec(),
         length: entry.bytes.len(),
+        against: rival.bytes.get(..rival.bytes.len().min(MOST_KEPT)).unwrap_or_default().to_vec(),
+        against_length: rival.bytes.len(),
         done: Done::Replayed,
     })
 }
@@ -336,4 +388,46 @@ fn name(stamp: Stamp, index: u64, place: Place<'_>) -> u64 {
     bytes
         .chain(place.key.iter().copied())
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::lookup;
+
+    fn entry(time_us: i64, replaces: bool) -> Entry {
+        Entry {
+            stamp: Some(Stamp { time_us, rank: 0 }),
+            id: 1,
+            at: 1,
+            first: 1,
+            again: false,
+            local: true,
+            saw: 0,
+            seen: 0,
+            database: 0,
+            spec: lookup(b"DEL").expect("it is known"),
+            bytes: Bytes::new(),
+            requests: 1,
+            wiped: false,
+            silent: false,
+            recorded: true,
+            told: false,
+            of_several: false,
+            replaces,
+        }
+    }
+
+    #[test]
+    fn a_held_key_keeps_no_writes_and_is_let_go_by_a_later_one_of_the_whole_key() {
+        let mut log = KeyLog::default();
+        log.append(entry(10, false));
+        log.hold();
+        for (time_us, replaces) in [(11, false), (9, true), (15, false), (12, true)] {
+            log.append(entry(time_us, replaces));
+            assert!(log.held.is_some() && log.entries.is_empty(), "{time_us}");
+        }
+        log.append(entry(16, true));
+        assert!(log.held.is_none() && log.entries.len() == 1);
+    }
 }

@@ -1,12 +1,15 @@
 //! What a marker says besides, for transactions that hold no new writes.
 //!
-//! `again:STAMP.RANK.ID,STAMP.RANK.ID,...`: the requests of the transaction are executed again; each was written at STAMP
-//! (microseconds) in the region with this RANK, and executed first at ID (bytes of the region's stream).
-//! `value:AT.COVERED[.STAMP.RANK]`: the transaction puts a value there that was taken at AT of the other region's stream, when that region
-//! had executed this one's writes up to COVERED; it is later than anything up to the stamp.
+//! `again:STAMP.RANK.ID.SEEN,STAMP.RANK.ID.SEEN,...`: the requests of the transaction are executed again; each was written
+//! at STAMP (microseconds) in the region with this RANK, stands at ID of that region's stream (bytes), and was written when
+//! that region had executed the other one's writes up to SEEN.
+//! `value:AT.COVERED[.ORDER.ORDER.ORDER]`: the transaction puts a value there that was taken at AT of the other region's
+//! stream, when that region had executed this one's writes up to COVERED; it is later than anything up to the place in the
+//! order of the key's writes (`order.rs`).
 
 use std::fmt;
 
+use super::order::Order;
 use super::stamp::Stamp;
 
 /// The form of a transaction.
@@ -15,8 +18,8 @@ pub enum Note {
     /// New writes.
     #[default]
     Writes,
-    /// Writes that are executed again: stamp and first execution of each.
-    Again(Vec<(Stamp, u64)>),
+    /// Writes that are executed again: of each the stamp, its place in the stream of its region, and what that had seen.
+    Again(Vec<(Stamp, u64, u64)>),
     /// A value.
     Value {
         /// Where it was taken.
@@ -24,7 +27,7 @@ pub enum Note {
         /// What of this region's writes it contains.
         covered: u64,
         /// It is later than anything before this.
-        floor: Option<Stamp>,
+        floor: Option<Order>,
     },
 }
 
@@ -35,16 +38,18 @@ impl Note {
             let one = |item: &str| {
                 let mut numbers = item.split('.');
                 let stamp = Stamp { time_us: numbers.next()?.parse().ok()?, rank: numbers.next()?.parse().ok()? };
-                let id = numbers.next()?.parse().ok()?;
-                numbers.next().is_none().then_some((stamp, id))
+                let (id, seen) = (numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?);
+                numbers.next().is_none().then_some((stamp, id, seen))
             };
             return list.split(',').map(one).collect::<Option<Vec<_>>>().map(Self::Again);
         }
         let mut numbers = word.strip_prefix("value:")?.split('.');
         let (at, covered) = (numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?);
-        let floor = match (numbers.next(), numbers.next()) {
-            (None, _) => None,
-            (Some(time_us), rank) => Some(Stamp { time_us: time_us.parse().ok()?, rank: rank?.parse().ok()? }),
+        let floor = match numbers.next() {
+            None => None,
+            Some(first) => {
+                Some(Order(first.parse().ok()?, numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+            }
         };
         numbers.next().is_none().then_some(Self::Value { at, covered, floor })
     }
@@ -56,15 +61,15 @@ impl fmt::Display for Note {
             Self::Writes => Ok(()),
             Self::Again(items) => {
                 f.write_str("again:")?;
-                for (index, (Stamp { time_us, rank }, id)) in items.iter().enumerate() {
+                for (index, (Stamp { time_us, rank }, id, seen)) in items.iter().enumerate() {
                     let comma = if index == 0 { "" } else { "," };
-                    write!(f, "{comma}{time_us}.{rank}.{id}")?;
+                    write!(f, "{comma}{time_us}.{rank}.{id}.{seen}")?;
                 }
                 Ok(())
             }
             Self::Value { at, covered, floor: None } => write!(f, "value:{at}.{covered}"),
-            Self::Value { at, covered, floor: Some(Stamp { time_us, rank }) } => {
-                write!(f, "value:{at}.{covered}.{time_us}.{rank}")
+            Self::Value { at, covered, floor: Some(Order(first, second, third)) } => {
+                write!(f, "value:{at}.{covered}.{first}.{second}.{third}")
             }
         }
     }
@@ -77,9 +82,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_written_is_read(items in prop::collection::vec((any::<i64>(), any::<u8>(), any::<u64>()), 1..5), at: u64, covered: u64, floor: Option<(i64, u8)>) {
-            let items = items.into_iter().map(|(time_us, rank, id)| (Stamp { time_us, rank }, id)).collect();
-            let floor = floor.map(|(time_us, rank)| Stamp { time_us, rank });
+        fn what_was_written_is_read(items in prop::collection::vec((any::<i64>(), any::<u8>(), any::<u64>(), any::<u64>()), 1..5), at: u64, covered: u64, floor: Option<(i64, u8, u64)>) {
+            let items = items.into_iter().map(|(time_us, rank, id, seen)| (Stamp { time_us, rank }, id, seen)).collect();
+            let floor = floor.map(|(first, second, third)| Order(first, second, third));
             for note in [Note::Again(items), Note::Value { at, covered, floor }] {
                 prop_assert_eq!(Note::parse(&note.to_string()), Some(note));
             }

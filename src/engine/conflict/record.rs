@@ -30,8 +30,24 @@ pub struct Record {
     pub write: Vec<u8>,
     /// How long the whole losing write is, bytes.
     pub length: usize,
+    /// Where neither write was given up, the other one, likewise; else nothing.
+    pub against: Vec<u8>,
+    /// How long that whole write is, bytes.
+    pub against_length: usize,
     /// What was done.
     pub done: Done,
+}
+
+impl Record {
+    /// The same of a key that is held: nothing was done.
+    pub fn undecided(self) -> Self {
+        Self { done: Done::Held, ..self }
+    }
+
+    /// The same of a key for which one write was given up: the other one is where it was.
+    pub fn decided(self) -> Self {
+        Self { against: Vec::new(), against_length: 0, ..self }
+    }
 }
 
 /// One side of a conflict.
@@ -66,6 +82,8 @@ pub enum Done {
     Dropped,
     /// The key was made equal by its value.
     Reconciled,
+    /// Nothing: the key is held until somebody decides.
+    Held,
 }
 
 impl fmt::Display for Done {
@@ -74,6 +92,7 @@ impl fmt::Display for Done {
             Self::Replayed => "replayed",
             Self::Dropped => "dropped",
             Self::Reconciled => "reconciled",
+            Self::Held => "held",
         })
     }
 }

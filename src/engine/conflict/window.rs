@@ -3,15 +3,18 @@
 //! The link that reads the region's stream owns it. A write of a client stays in it until it is stable: until nothing can come
 //! any more that was written without having seen it. Our own writes are looked at only where they meet such a one.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
 use super::claim::{is_of_several, replaces};
-use super::exchange::{Exchange, Mail, Name};
+use super::exchange::{Exchange, MOST_HELD, Made, Mail, Name};
 use super::log::{Entry, Finding, KeyLog, Place, Redo, Remedy, Waits};
+use super::order::Order;
+use super::policy::Policies;
 use super::record::{Done, Record, Side, Unit as Decided};
 use super::stamp::Stamp;
 use super::writes::Write;
@@ -46,6 +49,8 @@ pub struct Executed {
     pub requests: u32,
     /// When it was written; not known for what an earlier session sent.
     pub stamp: Option<Stamp>,
+    /// Up to where its region had executed the other one's writes then, in that one's stream; where the stamp is known.
+    pub seen: u64,
     /// A deletion by the server itself that the other region is not told.
     pub silent: bool,
 }
@@ -83,7 +88,7 @@ pub enum What {
         /// Up to where that region had executed this one's writes then.
         covered: u64,
         /// It is later than anything before this.
-        floor: Option<Stamp>,
+        floor: Option<Order>,
         /// This daemon took it, and has kept since what came before it. What an earlier one took may have replaced writes
         /// of the other region that nobody remembers.
         ours: bool,
@@ -116,6 +121,8 @@ pub enum Found {
     Wanted,
     /// Writes were forgotten before they were stable.
     Forgotten(u64),
+    /// Other keys are held than before.
+    Held,
 }
 
 /// One execution of a write that takes from one key what it puts into another.
@@ -131,6 +138,7 @@ struct Tie {
 pub struct Window {
     region: usize,
     seed: u64,
+    policies: Arc<Policies>,
     /// What was read of clients and is not handed over yet, and how many of it stand in the buffer that is being read.
     fresh: Vec<Executed>,
     sealed: usize,
@@ -157,10 +165,11 @@ pub struct Window {
 
 impl Window {
     /// An empty window of region 0 or 1 that is read from `from` on; `seed` makes the hashes of keys unforeseeable.
-    pub fn new(region: usize, from: u64, seed: u64) -> Self {
+    pub fn new(region: usize, from: u64, seed: u64, policies: Arc<Policies>) -> Self {
         Self {
             region,
             seed,
+            policies,
             fresh: Vec::new(),
             sealed: 0,
             ours: VecDeque::new(),
@@ -173,6 +182,15 @@ impl Window {
             ties: VecDeque::new(),
             flushes: VecDeque::new(),
             suspended: true,
+        }
+    }
+
+    /// These keys are held since an earlier session.
+    pub fn hold(&mut self, held: &BTreeMap<Name, Order>) {
+        for ((database, name), latest) in held {
+            let (mut log, database, name) = fresh(&self.policies, self.region, (*database, name))();
+            log.held = Some(*latest);
+            self.logs.insert(self.key(database, &name), (log, database, name));
         }
     }
 
@@ -243,16 +261,16 @@ impl Window {
     pub fn hand_over(&mut self, read: u64, exchange: &mut Exchange) {
         self.sealed = 0;
         let writes = self.fresh.drain(..).filter_map(|executed| {
-            let Executed { at, database, spec, held, requests, stamp, silent } = executed;
+            let Executed { at, database, spec, held, requests, stamp, seen, silent } = executed;
             let Held::Own(bytes) = held else { return None };
-            Some(Write { at, database, spec, bytes, requests, stamp, silent })
+            Some(Write { at, database, spec, bytes, requests, stamp, seen, silent })
         });
         exchange.wrote(self.region, writes, read);
         self.unstable = exchange.writes(self.region).len();
     }
 
-    /// The stamp of the latest write of the whole key that was executed here.
-    pub fn floor(&mut self, exchange: &Exchange, (database, name): (u32, &[u8]), at: u64) -> Option<Stamp> {
+    /// The place of the latest write of the whole key that was executed here.
+    pub fn floor(&mut self, exchange: &Exchange, (database, name): (u32, &[u8]), at: u64) -> Option<Order> {
         self.sort_in(exchange);
         self.logs.get(&self.key(database, name)).and_then(|(log, ..)| log.floor(at))
     }
@@ -277,10 +295,15 @@ impl Window {
         let region = self.region;
         for (key, (log, ..)) in &mut self.logs {
             log.entries.retain_mut(|entry| {
-                entry.stamp = entry.stamp.or_else(|| exchange.stamp_of(region, entry.id));
+                if entry.stamp.is_none()
+                    && let Some(Made { stamp, seen }) = exchange.made(region, entry.id)
+                {
+                    (entry.stamp, entry.seen) = (Some(stamp), seen);
+                }
                 entry.stamp.is_some()
             });
             log.waits = Waits::Nothing;
+            log.sort_held();
             self.touched.push(*key);
         }
     }
@@ -294,7 +317,7 @@ impl Window {
     fn sort_in(&mut self, exchange: &Exchange) {
         for (database, name) in exchange.settling() {
             let key = self.key(database, name);
-            let fresh = || (KeyLog::default(), database, Bytes::copy_from_slice(name));
+            let fresh = fresh(&self.policies, self.region, (database, name));
             self.logs.entry(key).or_insert_with(fresh);
         }
         let mut local = exchange.writes(self.region).after(self.sorted).peekable();
@@ -302,7 +325,8 @@ impl Window {
             let until = self.ours.front().map_or(u64::MAX, |ours| ours.at);
             if let Some(write) = local.next_if(|write| write.at < until) {
                 self.sorted = write.at;
-                self.execute(write, By { at: write.at, local: true, saw: 0, again: None, stamp: write.stamp });
+                let Write { at, stamp, seen, .. } = *write;
+                self.execute(write, By { at, local: true, saw: 0, seen, again: None, stamp });
                 continue;
             }
             let Some(ours) = self.ours.pop_front() else { return };
@@ -323,11 +347,11 @@ impl Window {
         match what {
             What::Writes(part) => self.part_in(at, &part, exchange),
             What::Again { redo, local } => {
-                let Redo { stamp, id, database, request } = redo;
+                let Redo { stamp, id, seen, database, request } = redo;
                 let Some(spec) = spec_of(&request) else { return };
                 let write =
-                    Write { at, database, spec, bytes: request, requests: 1, stamp: Some(stamp), silent: false };
-                self.execute(&write, By { at, local, saw: u64::MAX, again: Some(id), stamp: Some(stamp) });
+                    Write { at, database, spec, bytes: request, requests: 1, stamp: Some(stamp), seen, silent: false };
+                self.execute(&write, By { at, local, saw: u64::MAX, seen, again: Some(id), stamp: Some(stamp) });
             }
             What::Unknown(executed) => {
                 for (id, local) in executed {
@@ -338,6 +362,20 @@ impl Window {
             What::Value { name: (database, name), at: taken_at, covered, floor, ours } => {
                 let key = self.key(database, &name);
                 if let Some((log, ..)) = self.logs.get_mut(&key) {
+                    if std::env::var("DBG").is_ok() {
+                        eprintln!(
+                            "VALUE IN region {} {:?} taken {taken_at} covered {covered} floor {floor:?} at {at}",
+                            self.region,
+                            String::from_utf8_lossy(&name)
+                        );
+                    } //DBG
+                    if std::env::var("DBG").is_ok() {
+                        eprintln!(
+                            "VALUE IN region {} {:?} taken {taken_at} covered {covered} floor {floor:?} at {at}",
+                            self.region,
+                            String::from_utf8_lossy(&name)
+                        );
+                    } //DBG
                     log.replaced(taken_at, covered, floor);
                     log.waits = Waits::Nothing;
                     self.touched.push(key);
@@ -356,7 +394,10 @@ impl Window {
         let mut shown = part.shown.as_deref();
         let (_, sent) = exchange.sent_part(1 - self.region, part.since, part.high);
         for write in sent {
-            self.execute(write, By { at, local: false, saw: part.saw, again: None, stamp: Some(part.stamp) });
+            self.execute(
+                write,
+                By { at, local: false, saw: part.saw, seen: part.saw, again: None, stamp: Some(part.stamp) },
+            );
             let Some(rest) = shown else { continue };
             let name = write.shown();
             match rest.iter().position(|of| Some(*of) == name) {
@@ -400,6 +441,21 @@ impl Window {
 
     fn note(&mut self, entry: Entry, again: bool, database: u32, name: &[u8]) {
         let key = self.key(database, name);
+        if std::env::var("DBG").is_ok() {
+            eprintln!(
+                "NOTE region {} {:?} local {} again {} id {} at {} seen {} stamp {:?} known {} {:?}",
+                self.region,
+                String::from_utf8_lossy(name),
+                entry.local,
+                again,
+                entry.id,
+                entry.at,
+                entry.seen,
+                entry.stamp.map(|s| s.time_us % 100_000_000),
+                self.logs.contains_key(&key),
+                String::from_utf8_lossy(&entry.bytes).replace("\r\n", " ")
+            );
+        } //DBG
         let is_new = entry.local && !again;
         if !self.logs.contains_key(&key) {
             let flushed = self.was_flushed(key, database, name, if is_new { 0 } else { entry.saw });
@@ -407,14 +463,15 @@ impl Window {
                 return;
             }
         }
-        let fresh = || (KeyLog::default(), database, Bytes::copy_from_slice(name));
+        let fresh = fresh(&self.policies, self.region, (database, name));
         let (log, ..) = self.logs.entry(key).or_insert_with(fresh);
+        let was_held = log.held.is_some();
         if again {
             log.redone(entry);
             log.waits = if log.waits == Waits::Again { Waits::Nothing } else { log.waits };
             self.touched.push(key);
         } else if is_new {
-            if entry.silent || log.waits != Waits::Nothing {
+            if entry.silent || log.waits != Waits::Nothing || was_held {
                 self.touched.push(key);
             }
             self.own.push_back((entry.at, key));
@@ -457,7 +514,8 @@ impl Window {
             return false;
         }
         self.own.extend(entries.iter().map(|entry| (entry.at, key)));
-        let log = KeyLog { unstable: entries.len(), entries, ..KeyLog::default() };
+        let ranking = self.policies.ranking(name, self.region);
+        let log = KeyLog { ranking, unstable: entries.len(), entries, ..KeyLog::default() };
         self.logs.insert(key, (log, database, Bytes::copy_from_slice(name)));
         true
     }
@@ -496,9 +554,15 @@ impl Window {
     /// A key must be made equal by its value, whatever its log says.
     fn doubt(&mut self, database: u32, name: &[u8], exchange: &mut Exchange, found: &mut impl FnMut(Found)) {
         let key = self.key(database, name);
-        let fresh = || (KeyLog::default(), database, Bytes::copy_from_slice(name));
+        let fresh = fresh(&self.policies, self.region, (database, name));
         let (log, ..) = self.logs.entry(key).or_insert_with(fresh);
-        if log.waits != Waits::Value {
+        if self.policies.holds(name) && keeps(log, exchange, self.region) {
+            if log.held.is_none() {
+                found(Found::Conflict(undecided(log, self.region, database, name)));
+                log.hold();
+                keep(log, exchange, self.region, (database, name.to_vec()), found);
+            }
+        } else if log.waits != Waits::Value {
             ask(log, self.region, database, name, exchange);
             found(Found::Wanted);
         }
@@ -524,7 +588,7 @@ impl Window {
             if log.waits != Waits::Nothing || self.suspended || exchange.is_settling(*database, name) {
                 continue;
             }
-            if log.unstable == 0 && log.pin.is_none() {
+            if log.unstable == 0 && log.pin.is_none() && log.held.is_none() {
                 self.logs.remove(&key);
             } else if log.stable * 2 >= log.entries.len() {
                 log.forget(stable);
@@ -549,13 +613,68 @@ impl Window {
             let Some((log, database, name)) = self.logs.get_mut(&key) else { continue };
             let (database, name) = (*database, name.clone());
             let place = Place { region, database, key: &name };
+            let holds = self.policies.holds(&name) && keeps(log, exchange, region);
+            let mut met = false;
             let remedy = log.judge(place, |finding| match finding {
-                Finding::Lost(record) => found(Found::Conflict(record)),
+                Finding::Lost(record) => {
+                    met = true;
+                    found(Found::Conflict(if holds { record.undecided() } else { record.decided() }));
+                }
                 Finding::Doubt { database, key } => doubts.push((database, key.to_vec())),
             });
             if log.waits != Waits::Nothing || !matches!(remedy, Remedy::None) {
                 tied.push(key);
             }
+            if holds && (met || !matches!(remedy, Remedy::None)) {
+                if !met {
+                    found(Found::Conflict(undecided(log, region, database, &name)));
+                }
+                log.hold();
+            }
+            if log.held.is_some() || exchange.held(region).contains_key(&(database, name.to_vec())) {
+                keep(log, exchange, region, (database, name.to_vec()), found);
+                if log.held.is_some() {
+                    continue;
+                }
+            }
+            if std::env::var("DBG").is_ok() {
+                eprintln!(
+                    "JUDGE region {region} {:?} waits {:?} {:?} -> {remedy:?} log {:?}",
+                    String::from_utf8_lossy(&name),
+                    log.waits,
+                    log.ranking,
+                    log.entries
+                        .iter()
+                        .map(|e| (
+                            e.local,
+                            e.seen,
+                            e.id,
+                            e.at,
+                            e.wiped,
+                            String::from_utf8_lossy(&e.bytes).replace("\r\n", " ")
+                        ))
+                        .collect::<Vec<_>>()
+                );
+            } //DBG
+            if std::env::var("DBG").is_ok() {
+                eprintln!(
+                    "JUDGE region {region} {:?} waits {:?} {:?} -> {remedy:?} log {:?}",
+                    String::from_utf8_lossy(&name),
+                    log.waits,
+                    log.ranking,
+                    log.entries
+                        .iter()
+                        .map(|e| (
+                            e.local,
+                            e.seen,
+                            e.id,
+                            e.at,
+                            e.wiped,
+                            String::from_utf8_lossy(&e.bytes).replace("\r\n", " ")
+                        ))
+                        .collect::<Vec<_>>()
+                );
+            } //DBG
             if log.waits != Waits::Nothing || exchange.is_settling(database, &name) {
                 continue;
             }
@@ -585,13 +704,57 @@ impl Window {
     }
 }
 
+/// Makes the log of a key of `region` that has none.
+fn fresh<'a>(
+    policies: &'a Policies,
+    region: usize,
+    (database, name): (u32, &'a [u8]),
+) -> impl FnOnce() -> (KeyLog, u32, Bytes) + 'a {
+    move || {
+        let log = KeyLog { ranking: policies.ranking(name, region), ..KeyLog::default() };
+        (log, database, Bytes::copy_from_slice(name))
+    }
+}
+
+/// Whether a key that is to be held when two writes meet can be.
+fn keeps(log: &KeyLog, exchange: &Exchange, region: usize) -> bool {
+    log.held.is_some() || exchange.held(region).len() < MOST_HELD
+}
+
+/// Takes down whether a key is held, for the sessions to come; nothing is on its way for one that is.
+fn keep(log: &mut KeyLog, exchange: &mut Exchange, region: usize, name: Name, found: &mut impl FnMut(Found)) {
+    let before = exchange.held(region).contains_key(&name);
+    log.pin.take().into_iter().for_each(|pin| exchange.unpin(pin));
+    exchange.set_held(region, name, log.held);
+    if before != log.held.is_some() {
+        found(Found::Held);
+    }
+}
+
+/// The record of a key that is held, where no single write lost against another one.
+fn undecided(log: &KeyLog, region: usize, database: u32, key: &[u8]) -> Record {
+    let stamp = |local: bool| {
+        let of_region = log.entries.iter().filter(|entry| entry.local == local);
+        of_region.filter_map(|entry| entry.stamp).max().unwrap_or_default()
+    };
+    let stamps = if region == 0 { [stamp(true), stamp(false)] } else { [stamp(false), stamp(true)] };
+    let Order(time, ..) = log.latest();
+    by_value(region, database, key, time as u64 ^ xxh3_64_with_seed(key, u64::from(database)), stamps).undecided()
+}
+
 /// Asks for the other region's value.
 fn ask(log: &mut KeyLog, region: usize, database: u32, name: &[u8], exchange: &mut Exchange) {
     log.pin.get_or_insert_with(|| exchange.pin(region));
     log.waits = Waits::Value;
     log.rounds += 1;
-    let latest = log.entries.iter().filter_map(|entry| entry.stamp).max().unwrap_or(Stamp::WEAKEST);
-    exchange.ask(region, (database, name.to_vec()), latest, log.rounds);
+    let stamp = log.entries.iter().filter_map(|entry| entry.stamp).max().unwrap_or(Stamp::WEAKEST);
+    if std::env::var("DBG").is_ok() {
+        eprintln!("ASK region {region} {:?} {:?}", String::from_utf8_lossy(name), log.latest());
+    } //DBG
+    if std::env::var("DBG").is_ok() {
+        eprintln!("ASK region {region} {:?} {:?}", String::from_utf8_lossy(name), log.latest());
+    } //DBG
+    exchange.ask(region, (database, name.to_vec()), (log.latest(), stamp), log.rounds);
 }
 
 /// The record of a key that was made equal by its value.
@@ -607,6 +770,8 @@ pub fn by_value(region: usize, database: u32, key: &[u8], id: u64, stamps: [Stam
         write: Vec::new(),
         length: 0,
         done: Done::Reconciled,
+        against: Vec::new(),
+        against_length: 0,
     }
 }
 
@@ -618,13 +783,15 @@ struct By {
     local: bool,
     /// Up to where its region had seen this one's writes.
     saw: u64,
+    /// What the region of its client had seen of the other one, whichever that is.
+    seen: u64,
     /// Its name, where it was executed once more.
     again: Option<u64>,
     stamp: Option<Stamp>,
 }
 
 fn entry(write: &Write, by: &By) -> Entry {
-    let By { at, local, saw, again, stamp } = *by;
+    let By { at, local, saw, seen, again, stamp } = *by;
     Entry {
         stamp,
         id: again.unwrap_or(write.at),
@@ -633,6 +800,7 @@ fn entry(write: &Write, by: &By) -> Entry {
         again: again.is_some(),
         local,
         saw,
+        seen,
         database: write.database,
         spec: write.spec,
         bytes: write.bytes.clone(),

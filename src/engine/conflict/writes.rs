@@ -34,6 +34,8 @@ pub struct Write {
     pub requests: u32,
     /// When it was written; not known for what an earlier session sent.
     pub stamp: Option<Stamp>,
+    /// Up to where its region had executed the other one's writes then, in that one's stream; where the stamp is known.
+    pub seen: u64,
     /// A deletion by the server itself that the other region is not told.
     pub silent: bool,
 }
@@ -145,7 +147,7 @@ mod tests {
     fn write(at: u64) -> Write {
         let spec = lookup(b"DEL").expect("it is known");
         let bytes = Bytes::from_static(b"*2\r\n$3\r\ndel\r\n$1\r\nk\r\n");
-        Write { at, database: 0, spec, bytes, requests: 1, stamp: None, silent: false }
+        Write { at, database: 0, spec, bytes, requests: 1, stamp: None, seen: 0, silent: false }
     }
 
     fn places(writes: &Writes, since: u64, high: u64) -> Option<Vec<u64>> {

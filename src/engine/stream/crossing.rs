@@ -10,8 +10,8 @@ use bytes::Bytes;
 use super::{Beginning, Now};
 use crate::command::{Access, Spec};
 use crate::engine::conflict::{
-    Executed, Found, Held, Mail, Name, Note, Ours, Part, Placed, Redo, SharedExchange, Stamp, StampClock, Value, What,
-    Window, Write, hold, shown,
+    Executed, Found, Held, Made, Mail, Name, Note, Ours, Part, Placed, Redo, SharedExchange, Stamp, StampClock, Value,
+    What, Window, Write, hold, shown,
 };
 use crate::engine::origin::{Marker, Phase};
 use crate::engine::position::Position;
@@ -47,6 +47,8 @@ pub(super) struct Crossing {
     region: usize,
     ranks: [u8; 2],
     window: Window,
+    /// The order of some keys' writes depends on what the source had seen when it wrote.
+    follows: bool,
     /// The last place outside of any transaction, bytes.
     at: u64,
     clock: StampClock,
@@ -75,6 +77,8 @@ pub(super) struct Crossing {
 impl Crossing {
     /// For a link that begins to read at `position`, having sent everything before `high` already.
     pub(super) fn new(exchange: SharedExchange, region: usize, names: [&str; 2], from: u64, seed: u64) -> Self {
+        let policies = Arc::clone(hold(&exchange).policies());
+        let follows = policies.follow_the_other(region);
         let first_is_larger = u8::from(names[0] > names[1]);
         let ranks =
             if region == 0 { [first_is_larger, 1 - first_is_larger] } else { [1 - first_is_larger, first_is_larger] };
@@ -82,7 +86,8 @@ impl Crossing {
             exchange,
             region,
             ranks,
-            window: Window::new(region, from, seed),
+            window: Window::new(region, from, seed, policies),
+            follows,
             at: from,
             clock: StampClock::new(ranks[region]),
             stamp: None,
@@ -107,6 +112,7 @@ impl Crossing {
         let mut exchange = hold(&self.exchange);
         exchange.begin(self.region, beginning.from, beginning.high.offset, beginning.known_as);
         self.epoch = exchange.epoch();
+        self.window.hold(exchange.held(self.region));
         // What a dump holds, or an earlier session sent, may be later than the clock is now.
         self.clock.has_seen(Stamp { time_us: exchange.latest_us(), rank: 0 });
     }
@@ -127,7 +133,8 @@ impl Crossing {
             *self.stamp.get_or_insert_with(fresh)
         });
         let Written { spec, held, requests, silent } = written;
-        self.window.push(Executed { at, database, spec, held, requests, stamp, silent });
+        let seen = self.saw;
+        self.window.push(Executed { at, database, spec, held, requests, stamp, seen, silent });
     }
 
     /// The marker of the other link was read: an echo begins, or is all there.
@@ -138,7 +145,8 @@ impl Crossing {
         let seen = Stamp { time_us: marker.stamp_us, rank: self.ranks[1 - self.region] };
         if note == Note::Writes {
             self.clock.has_seen(seen);
-            self.must_close |= self.stamp.is_some_and(|stamp| stamp <= seen);
+            // What is written from now on had seen more than what is in the batch.
+            self.must_close |= self.stamp.is_some_and(|stamp| stamp <= seen || self.follows);
         }
         self.echo = Some(Echo { marker, note, shown: Vec::new(), requests: Vec::new() });
     }
@@ -198,7 +206,7 @@ impl Crossing {
                 } else {
                     high
                 };
-                exchange.executed(1 - self.region, (since, high), place, stamp);
+                exchange.executed(1 - self.region, (since, high), place, Made { stamp, seen: saw });
                 exchange.has_seen(self.region, high.offset);
             }
         }
@@ -239,14 +247,14 @@ impl Crossing {
                 self.window.push_ours(Ours { at: place, what });
             }
             Note::Again(items) if items.len() == echo.requests.len() => {
-                for (&(stamp, id), (database, request)) in items.iter().zip(&echo.requests) {
-                    self.redone(Redo { stamp, id, database: *database, request: request.clone() }, place);
+                for (&(stamp, id, seen), (database, request)) in items.iter().zip(&echo.requests) {
+                    self.redone(Redo { stamp, id, seen, database: *database, request: request.clone() }, place);
                 }
             }
             // Which of them changed nothing can't be told: the values decide.
             Note::Again(items) => {
                 let is_local = |stamp: &Stamp| stamp.rank == self.ranks[self.region];
-                let what = What::Unknown(items.iter().map(|(stamp, id)| (*id, is_local(stamp))).collect());
+                let what = What::Unknown(items.iter().map(|(stamp, id, _)| (*id, is_local(stamp))).collect());
                 self.window.push_ours(Ours { at: place, what });
             }
             Note::Writes => {}
@@ -319,7 +327,8 @@ impl Crossing {
     /// The open batch was sent as the transaction `id`; it holds everything before `high`.
     pub(super) fn closed(&mut self, high: Position) {
         if let Some(stamp) = self.stamp.take() {
-            hold(&self.exchange).sent(self.region, self.since..high.offset, stamp);
+            let made = Made { stamp, seen: self.saw };
+            hold(&self.exchange).sent(self.region, self.since..high.offset, made);
         }
         self.since = high.offset;
         self.must_close = false;

@@ -145,7 +145,7 @@ impl Flow {
         for mail in &mail {
             match mail {
                 Mail::Again(redos) => redos.iter().for_each(|redo| {
-                    items.push((redo.stamp, redo.id));
+                    items.push((redo.stamp, redo.id, redo.seen));
                     self.push_own(redo.database, &redo.request, 1);
                 }),
                 Mail::Value(value) => {

@@ -134,6 +134,8 @@ pub enum Event {
     ValueWanted,
     /// Two writes were concurrent, and one of them lost; or a key was made equal by its value.
     Conflict(Record),
+    /// Other keys of the source are held than before.
+    Held,
     /// So many writes were forgotten before it was known that none was concurrent with them.
     Unchecked(u64),
     /// A client of the source writes keys with the reserved prefix.
@@ -201,6 +203,7 @@ impl Stream {
                 Found::Wanted => Event::ValueWanted,
                 Found::Conflict(record) => Event::Conflict(record),
                 Found::Forgotten(writes) => Event::Unchecked(writes),
+                Found::Held => Event::Held,
             });
         }
         Ok(())

@@ -55,7 +55,7 @@ fn a_parameter_that_is_not_understood_is_named() {
     for (path, part) in [
         ("/conflicts?since=yesterday", "since: write how long ago, as 10m"),
         ("/conflicts?limit=many", "limit: "),
-        ("/conflicts?done=lost", "done takes replayed, dropped, reconciled"),
+        ("/conflicts?done=lost", "done takes replayed, dropped, reconciled, held"),
         ("/conflicts?id=7", "id: an id has 16 hexadecimal digits"),
         ("/conflicts?keys=x", "keys"),
         ("/why?db=0", "key is missing"),

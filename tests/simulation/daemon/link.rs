@@ -174,11 +174,12 @@ impl Session {
         }
     }
 
-    /// Holds or goes on, as the other link wants it.
+    /// Holds or goes on, as the other link or the clocks want it.
     fn obey(&self, link: &mut Link) -> bool {
         let Link::Streaming(stream) = link else { return false };
         let before = stream.is_to_hold();
-        stream.hold(self.state().hold.get());
+        let clocks_hold = { self.pair.world.borrow().holds() };
+        stream.hold(self.state().hold.get() || clocks_hold);
         self.state().holding.set(stream.is_holding());
         before && !stream.is_to_hold()
     }
@@ -293,7 +294,7 @@ impl Session {
                     other.moved_to.borrow_mut().extend(moved_to);
                     other.marker_lost.set(true);
                 }
-                Event::Posted | Event::ValueWanted => {}
+                Event::Posted | Event::ValueWanted | Event::Held => {}
                 Event::Conflict(record) => {
                     crate::trace(|| format!("conflict {record:?}"));
                     self.pair.world.borrow_mut().oracle.records.push(record);

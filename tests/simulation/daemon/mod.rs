@@ -15,10 +15,11 @@ use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 
 use duet::engine::apply::Bounds;
-use duet::engine::conflict::SharedExchange;
+use duet::engine::conflict::{Exchange, Policies, Policy, SharedExchange};
 use duet::engine::copy::onto::SharedOnto;
 use duet::engine::origin::{Marker, ReservedKeys};
 use duet::engine::position::Position;
@@ -88,6 +89,8 @@ pub struct Settings {
     pub reserved: ReservedKeys,
     /// Both regions write the same keys: a write may find another type at the target.
     pub clashes: bool,
+    /// The region whose concurrent writes win, where it is not the later one that does.
+    pub winner: Option<usize>,
     pub flaws: Flaws,
 }
 
@@ -172,6 +175,8 @@ pub struct Daemon {
 impl Daemon {
     /// Starts one.
     pub fn new(world: Shared, settings: Settings, notes: Notes) -> Self {
+        let policy = settings.winner.map_or(Policy::LastUpdateWins, Policy::Region);
+        let exchange = Arc::new(Mutex::new(Exchange::new(Policies::new(policy, Vec::new()))));
         let pair = Pair {
             world,
             settings,
@@ -179,7 +184,7 @@ impl Daemon {
             superseded: Cell::new(false),
             notes,
             onto: Default::default(),
-            exchange: Default::default(),
+            exchange,
         };
         let pair = Rc::new(pair);
         let mut tasks: Vec<Option<Task>> = Vec::new();

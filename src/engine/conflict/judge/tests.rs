@@ -53,8 +53,8 @@ fn claimed(write: &Write) -> Claimed<'static> {
 }
 
 fn step(time_us: i64, local: bool, at: u64, write: &Write) -> Step<'static> {
-    let order = (Stamp { time_us, rank: u8::from(local) }, at);
-    Step { order, claimed: claimed(write), local, at, saw: 0, wiped: false, silent: false }
+    let order = Order(time_us, u8::from(local), at);
+    Step { order, id: at, claimed: claimed(write), local, at, saw: 0, wiped: false, silent: false }
 }
 
 fn writes() -> impl Strategy<Value = Write> {
@@ -150,9 +150,9 @@ fn a_write_that_was_deleted_by_an_earlier_deletion_comes_back() {
 #[test]
 fn of_concurrent_times_to_live_the_longest_stays() {
     let lifetime = |time_us, local, at, saw, until| {
-        let order = (Stamp { time_us, rank: 0 }, at);
+        let order = Order(time_us, 0, at);
         let claimed = Claimed { claim: Claim::Lifetime(until), alone: true, family: 0 };
-        Step { order, claimed, local, at, saw, wiped: false, silent: false }
+        Step { order, id: at, claimed, local, at, saw, wiped: false, silent: false }
     };
     let own = lifetime(5, true, 10, 0, 900);
     let unseen = lifetime(8, false, 20, 5, 700);
