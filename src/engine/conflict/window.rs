@@ -362,20 +362,6 @@ impl Window {
             What::Value { name: (database, name), at: taken_at, covered, floor, ours } => {
                 let key = self.key(database, &name);
                 if let Some((log, ..)) = self.logs.get_mut(&key) {
-                    if std::env::var("DBG").is_ok() {
-                        eprintln!(
-                            "VALUE IN region {} {:?} taken {taken_at} covered {covered} floor {floor:?} at {at}",
-                            self.region,
-                            String::from_utf8_lossy(&name)
-                        );
-                    } //DBG
-                    if std::env::var("DBG").is_ok() {
-                        eprintln!(
-                            "VALUE IN region {} {:?} taken {taken_at} covered {covered} floor {floor:?} at {at}",
-                            self.region,
-                            String::from_utf8_lossy(&name)
-                        );
-                    } //DBG
                     log.replaced(taken_at, covered, floor);
                     log.waits = Waits::Nothing;
                     self.touched.push(key);
@@ -441,21 +427,6 @@ impl Window {
 
     fn note(&mut self, entry: Entry, again: bool, database: u32, name: &[u8]) {
         let key = self.key(database, name);
-        if std::env::var("DBG").is_ok() {
-            eprintln!(
-                "NOTE region {} {:?} local {} again {} id {} at {} seen {} stamp {:?} known {} {:?}",
-                self.region,
-                String::from_utf8_lossy(name),
-                entry.local,
-                again,
-                entry.id,
-                entry.at,
-                entry.seen,
-                entry.stamp.map(|s| s.time_us % 100_000_000),
-                self.logs.contains_key(&key),
-                String::from_utf8_lossy(&entry.bytes).replace("\r\n", " ")
-            );
-        } //DBG
         let is_new = entry.local && !again;
         if !self.logs.contains_key(&key) {
             let flushed = self.was_flushed(key, database, name, if is_new { 0 } else { entry.saw });
@@ -637,44 +608,6 @@ impl Window {
                     continue;
                 }
             }
-            if std::env::var("DBG").is_ok() {
-                eprintln!(
-                    "JUDGE region {region} {:?} waits {:?} {:?} -> {remedy:?} log {:?}",
-                    String::from_utf8_lossy(&name),
-                    log.waits,
-                    log.ranking,
-                    log.entries
-                        .iter()
-                        .map(|e| (
-                            e.local,
-                            e.seen,
-                            e.id,
-                            e.at,
-                            e.wiped,
-                            String::from_utf8_lossy(&e.bytes).replace("\r\n", " ")
-                        ))
-                        .collect::<Vec<_>>()
-                );
-            } //DBG
-            if std::env::var("DBG").is_ok() {
-                eprintln!(
-                    "JUDGE region {region} {:?} waits {:?} {:?} -> {remedy:?} log {:?}",
-                    String::from_utf8_lossy(&name),
-                    log.waits,
-                    log.ranking,
-                    log.entries
-                        .iter()
-                        .map(|e| (
-                            e.local,
-                            e.seen,
-                            e.id,
-                            e.at,
-                            e.wiped,
-                            String::from_utf8_lossy(&e.bytes).replace("\r\n", " ")
-                        ))
-                        .collect::<Vec<_>>()
-                );
-            } //DBG
             if log.waits != Waits::Nothing || exchange.is_settling(database, &name) {
                 continue;
             }
@@ -748,12 +681,6 @@ fn ask(log: &mut KeyLog, region: usize, database: u32, name: &[u8], exchange: &m
     log.waits = Waits::Value;
     log.rounds += 1;
     let stamp = log.entries.iter().filter_map(|entry| entry.stamp).max().unwrap_or(Stamp::WEAKEST);
-    if std::env::var("DBG").is_ok() {
-        eprintln!("ASK region {region} {:?} {:?}", String::from_utf8_lossy(name), log.latest());
-    } //DBG
-    if std::env::var("DBG").is_ok() {
-        eprintln!("ASK region {region} {:?} {:?}", String::from_utf8_lossy(name), log.latest());
-    } //DBG
     exchange.ask(region, (database, name.to_vec()), (log.latest(), stamp), log.rounds);
 }
 
