@@ -3,7 +3,7 @@
 //! Each region's window belongs to the link that reads the region. What it finds to be executed there goes to the link
 //! that writes there ([`Mail`]); what is stable at one region follows from what was read at the other.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -155,6 +155,8 @@ pub struct Exchange {
     sides: [Side; 2],
     epoch: u64,
     settles: BTreeMap<Name, Settle>,
+    /// Regions with keys on which writes are to be executed again: values are taken behind that.
+    repairs: BTreeSet<(usize, Name)>,
     pins: BTreeMap<u64, (usize, [Option<Position>; 2])>,
     next: u64,
     /// No write that any region has executed has a later stamp, microseconds.
@@ -183,6 +185,7 @@ impl Exchange {
                 side.refused.push(name.clone());
             }
         }
+        self.repairs.clear();
         for side in &mut self.sides {
             side.mail.clear();
             side.taken.clear();
@@ -480,6 +483,21 @@ impl Exchange {
         !self.settles.is_empty() && self.settles.contains_key(&(database, name.to_vec()))
     }
 
+    /// Whether it is on its way already: then it is too late to repair the region that gives it.
+    pub fn is_taking(&self, database: u32, name: &[u8]) -> bool {
+        !self.settles.is_empty()
+            && self.settles.get(&(database, name.to_vec())).is_some_and(|settle| settle.taking.is_some())
+    }
+
+    /// Writes to this key are executed again at `region`; or they have been.
+    pub fn repairs(&mut self, region: usize, name: Name, repairs: bool) {
+        if repairs {
+            self.repairs.insert((region, name));
+        } else if !self.repairs.is_empty() {
+            self.repairs.remove(&(region, name));
+        }
+    }
+
     /// Values that are to be read at `region` now; `now_ms` counts from anywhere, and never back. And whether more are to be
     /// read later.
     pub fn wanted(&mut self, region: usize, now_ms: i64) -> (Vec<Wanted>, bool) {
@@ -504,6 +522,10 @@ impl Exchange {
                 [None, _] => 0,
             };
             if from != region {
+                continue;
+            }
+            if self.repairs.contains(&(region, name.clone())) {
+                later = true;
                 continue;
             }
             self.next += 1;

@@ -153,6 +153,8 @@ pub struct Window {
     own: VecDeque<(u64, Key)>,
     /// Keys whose logs have changed since they were judged.
     touched: Vec<Key>,
+    /// Keys on which writes have been executed again.
+    repaired: Vec<Name>,
     /// Keys that must be made equal by their values, whatever their logs say.
     doubted: Vec<Name>,
     /// Executions of writes to several keys, oldest first.
@@ -179,6 +181,7 @@ impl Window {
             own: VecDeque::new(),
             touched: Vec::new(),
             doubted: Vec::new(),
+            repaired: Vec::new(),
             ties: VecDeque::new(),
             flushes: VecDeque::new(),
             suspended: true,
@@ -238,6 +241,9 @@ impl Window {
     pub fn settle(&mut self, read: u64, exchange: &mut Exchange, found: &mut impl FnMut(Found)) {
         if !self.ours.is_empty() || !exchange.is_calm() {
             self.sort_in(exchange);
+        }
+        for name in self.repaired.drain(..) {
+            exchange.repairs(self.region, name, false);
         }
         for ((database, name), at) in exchange.take_taken(self.region) {
             if self.taken(self.key(database, &name), at) {
@@ -440,6 +446,7 @@ impl Window {
         if again {
             log.redone(entry);
             log.waits = if log.waits == Waits::Again { Waits::Nothing } else { log.waits };
+            self.repaired.push((database, name.to_vec()));
             self.touched.push(key);
         } else if is_new {
             if entry.silent || log.waits != Waits::Nothing || was_held {
@@ -608,7 +615,7 @@ impl Window {
                     continue;
                 }
             }
-            if log.waits != Waits::Nothing || exchange.is_settling(database, &name) {
+            if log.waits != Waits::Nothing || exchange.is_taking(database, &name) {
                 continue;
             }
             match remedy {
@@ -621,6 +628,7 @@ impl Window {
                 Remedy::Again(redos) => {
                     log.pin.get_or_insert_with(|| exchange.pin(region));
                     log.waits = Waits::Again;
+                    exchange.repairs(region, (database, name.to_vec()), true);
                     exchange.post(region, Mail::Again(redos));
                     found(Found::Posted);
                 }
