@@ -153,6 +153,8 @@ pub struct Window {
     own: VecDeque<(u64, Key)>,
     /// Keys whose logs have changed since they were judged.
     touched: Vec<Key>,
+    /// Keys whose values have arrived, and where these were taken.
+    arrived: Vec<(Name, u64)>,
     /// Keys on which writes have been executed again.
     repaired: Vec<Name>,
     /// Keys that must be made equal by their values, whatever their logs say.
@@ -182,6 +184,7 @@ impl Window {
             touched: Vec::new(),
             doubted: Vec::new(),
             repaired: Vec::new(),
+            arrived: Vec::new(),
             ties: VecDeque::new(),
             flushes: VecDeque::new(),
             suspended: true,
@@ -241,6 +244,9 @@ impl Window {
     pub fn settle(&mut self, read: u64, exchange: &mut Exchange, found: &mut impl FnMut(Found)) {
         if !self.ours.is_empty() || !exchange.is_calm() {
             self.sort_in(exchange);
+        }
+        for (name, at) in self.arrived.drain(..) {
+            exchange.arrived(self.region, &name, at).into_iter().for_each(|record| found(Found::Conflict(record)));
         }
         for name in self.repaired.drain(..) {
             exchange.repairs(self.region, name, false);
@@ -372,7 +378,9 @@ impl Window {
                     log.waits = Waits::Nothing;
                     self.touched.push(key);
                 }
-                if !ours {
+                if ours {
+                    self.arrived.push(((database, name), taken_at));
+                } else {
                     self.doubted.push((database, name));
                 }
             }

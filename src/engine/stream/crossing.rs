@@ -228,8 +228,6 @@ impl Crossing {
             match mail {
                 Mail::Again(redos) => redos.into_iter().for_each(|redo| self.redone(redo, at)),
                 Mail::Value(value) => {
-                    let record = exchange.arrived(self.region, &value.name, value.at);
-                    self.found.extend(record.map(Found::Conflict));
                     let Value { name, at: taken_at, covered, floor, .. } = value;
                     let what = What::Value { name, at: taken_at, covered, floor, ours: true };
                     self.window.push_ours(Ours { at, what });
