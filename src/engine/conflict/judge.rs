@@ -60,13 +60,31 @@ pub struct Judgement {
 /// Judges the executions of writes to one key, in the order in which they were executed.
 pub fn judge(steps: &[Step<'_>]) -> Judgement {
     let entangled = entangled(steps);
-    let verdict = if deleted_in_silence(steps) { Verdict::Value } else { verdict(steps) };
+    let verdict = match if deleted_in_silence(steps) { Verdict::Value } else { verdict(steps) } {
+        Verdict::Value => missing(steps),
+        verdict => verdict,
+    };
     let alone = |verdict: &Verdict| match verdict {
         Verdict::Again(again) => again.iter().all(|(index, _)| steps[*index].claimed.alone),
         Verdict::Right | Verdict::Value => true,
     };
     let verdict = if alone(&verdict) { verdict } else { Verdict::Value };
     Judgement { verdict, entangled }
+}
+
+/// What is to be done where no execution of single writes helps. What the value that was put there lacks is executed first:
+/// the other region may take it from here.
+fn missing(steps: &[Step<'_>]) -> Verdict {
+    let mut missing: Vec<usize> = (0..steps.len())
+        .filter(|index| {
+            steps[*index].wiped && steps[*index].claimed.alone && steps[*index].claimed.claim != Claim::Read
+        })
+        .collect();
+    missing.sort_by_key(|index| steps[*index].order);
+    if missing.is_empty() {
+        return Verdict::Value;
+    }
+    Verdict::Again(missing.into_iter().map(|index| (index, Part::Key)).collect())
 }
 
 /// Writes to several keys that changed places with something.
