@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -63,6 +64,27 @@ pub struct Fences {
     pub asked: Notify,
     /// One was answered, or there are none any more.
     pub answered: Notify,
+    /// It is known whether there are events.
+    tried: AtomicBool,
+}
+
+impl Fences {
+    /// Waits until events are in force, or are known not to be.
+    pub async fn tried(&self) {
+        loop {
+            let answered = self.answered.notified();
+            if self.tried.load(Ordering::Acquire) {
+                return;
+            }
+            answered.await;
+        }
+    }
+
+    /// A fence was answered, or there are none for now.
+    fn tell(&self) {
+        self.tried.store(true, Ordering::Release);
+        self.answered.notify_waiters();
+    }
 }
 
 impl Watch<'_> {
@@ -72,13 +94,17 @@ impl Watch<'_> {
         self.board.set_deletes(without);
         let (mut tries, mut told) = (0u32, None);
         if without == self.policy {
+            self.fences.tell();
+            let region = &self.region.name;
+            let DeletePolicy { expiry, eviction } = self.policy;
+            tracing::info!(%region, ?expiry, ?eviction, "keyspace events are not asked for: so it is configured");
             return;
         }
         loop {
             let Err(fault) = self.receive().await;
             let was_in_force = self.board.deletes() == self.policy;
             self.departed().lose();
-            self.fences.answered.notify_waiters();
+            self.fences.tell();
             self.board.set_deletes(without);
             if was_in_force || told != Some(fault.kind) {
                 self.warn(&fault);
@@ -124,7 +150,7 @@ impl Watch<'_> {
             return Err(Fault::new(Kind::ReadOnly, format!("{place} is a replica")));
         }
         self.departed().fenced(history.id, history.offset);
-        self.fences.answered.notify_waiters();
+        self.fences.tell();
         if self.board.deletes() != self.policy {
             self.board.set_deletes(self.policy);
             let region = &self.region.name;

@@ -31,6 +31,9 @@ use crate::wire::rdb::{Dialect, Restorable};
 /// How often a link that waits for the other one looks again.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
+/// How long a link waits for the source's events before it begins without them.
+const EVENTS_WITHIN: Duration = Duration::from_secs(1);
+
 /// How long a link waits for the other one before it says so.
 const SHOW_AFTER: Duration = Duration::from_secs(1);
 /// More databases than any server is given.
@@ -87,6 +90,8 @@ struct Starting<'a> {
 /// The [`Fault`] that keeps it from starting.
 pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Started, Fault> {
     let (source, target) = (pair.source(index), pair.target(index));
+    // What is read before events come can't be told apart.
+    let _ = tokio::time::timeout(EVENTS_WITHIN, pair.fences[index].tried()).await;
     let mut writer = Client::connect(target, target.primary()).await?;
     let mut source_control = Client::connect(source, source.primary()).await?;
     let mut target_control = Client::connect(target, target.primary()).await?;
@@ -346,6 +351,10 @@ impl Starting<'_> {
             heartbeat_expire_ms: u64::try_from(pair.config.heartbeat.expire.as_millis()).unwrap_or(u64::MAX),
             reserved: pair.reserved.clone(),
             exchange: Arc::clone(&pair.exchange),
+            departed: Arc::clone(&pair.departed[index]),
+            deletes: pair.deletes(),
+            fields_expire: expires_fields(&self.source_server),
+            linger_ms: pair.linger_ms(),
             region: index,
             seed: pair.seed,
             source_onto: Arc::clone(&pair.onto[index]),
@@ -373,6 +382,12 @@ impl Starting<'_> {
         let (target, _) = self.target.into_parts();
         Ok(Started { source, target, identity, bounds, rules, resumed, probe, copy, attached })
     }
+}
+
+/// Whether this program lets fields of hashes expire.
+fn expires_fields(server: &Server) -> bool {
+    let since = if server.dialect == Dialect::Valkey { (9, 0) } else { (7, 4) };
+    (server.version.0, server.version.1) >= since
 }
 
 /// What the server of region `index` says; the marker there is that of the link that writes to it.

@@ -5,6 +5,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use duet::engine::apply::Bounds;
+use duet::engine::conflict::departed::{DeletePolicy, Deletes};
 use duet::engine::origin::ReservedKeys;
 use fastrand::Rng;
 
@@ -131,6 +132,10 @@ impl Run {
             read_bytes: [300, 2000, 16000][rng.usize(0..3)],
             value_bytes: if rng.bool() { rng.usize(8..200) } else { 64 * 1024 },
             reserved,
+            deletes: match variant.mix {
+                Mix::Apart => DeletePolicy { expiry: Deletes::Propagate, eviction: Deletes::Propagate },
+                Mix::Crossing => DeletePolicy { expiry: Deletes::Events, eviction: Deletes::Events },
+            },
             clashes: variant.mix == Mix::Crossing,
             flaws: broken.flaws,
         };

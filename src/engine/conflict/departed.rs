@@ -69,6 +69,18 @@ pub enum Removed {
     Fields,
 }
 
+/// What a removal is to the other region.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Removal {
+    /// An update like any other.
+    #[default]
+    Full,
+    /// It is sent, and any concurrent update beats it.
+    Weak,
+    /// It is not sent: the other region removes the same by itself, unless it has prolonged it.
+    Silent,
+}
+
 /// Who removed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Verdict {
@@ -93,6 +105,8 @@ pub struct Departed {
     fenced: u64,
     /// Somebody wants to know up to here.
     asked: u64,
+    /// Answers were given up to here: their events are claimed.
+    answered: u64,
     /// Events behind the last fence; `None` when there were too many.
     open: Option<Notes>,
     /// Windows that hold unclaimed events, in order.
@@ -193,6 +207,7 @@ impl Departed {
         if at.offset <= self.since {
             return Verdict::Unknown;
         }
+        self.answered = self.answered.max(at.offset);
         if let Some(why) = self.claim(at, key, removed) {
             if removed == Removed::Fields {
                 self.emptied = Some((at, key.to_vec()));
@@ -201,6 +216,11 @@ impl Departed {
         }
         let follows = removed == Removed::Key && self.follows_last_field(at, key);
         if follows { Verdict::Server(Why::FieldsExpired) } else { Verdict::Client }
+    }
+
+    /// The stream is read again from somewhere: of what was answered before nobody can tell any more.
+    pub fn read_again(&mut self) {
+        self.since = self.since.max(self.answered);
     }
 
     /// Nobody asks about anything up to `offset` any more.
@@ -245,6 +265,26 @@ impl Departed {
         self.since = self.since.max(window.until);
         self.bytes = self.bytes.saturating_sub(window.notes.bytes());
         true
+    }
+}
+
+impl DeletePolicy {
+    /// Whether anything is to be told by events.
+    pub fn wants_events(self) -> bool {
+        self.expiry == Deletes::Events || self.eviction == Deletes::Events
+    }
+
+    /// What becomes of a removal that stands in a stream as servers write their own, by who made it.
+    pub fn claim(self, verdict: Verdict) -> Removal {
+        let of = |deletes| if deletes == Deletes::Propagate { Removal::Full } else { Removal::Weak };
+        match verdict {
+            Verdict::Client | Verdict::Pending => Removal::Full,
+            Verdict::Server(Why::Expired | Why::FieldsExpired) if self.expiry == Deletes::Events => Removal::Silent,
+            Verdict::Server(Why::Expired | Why::FieldsExpired) => of(self.expiry),
+            Verdict::Server(Why::Evicted) => of(self.eviction),
+            Verdict::Unknown if of(self.expiry) == of(self.eviction) => of(self.expiry),
+            Verdict::Unknown => Removal::Weak,
+        }
     }
 }
 

@@ -38,6 +38,12 @@ pub struct Entry {
     pub wiped: bool,
     /// A deletion by the server itself that the other region is not told.
     pub silent: bool,
+    /// A deletion by the server itself, or what may be one: any update that is concurrent with it beats it.
+    pub weak: bool,
+    /// For such a one: the latest write of the key that it had seen. It counts right behind that.
+    pub behind: Stamp,
+    /// For such a one: whether it was sent in an earlier session, nobody knows as what.
+    pub doubtful: bool,
     /// A record was made of it, or none is to be made.
     pub recorded: bool,
     /// It was told that this left other keys in doubt.
@@ -117,7 +123,8 @@ pub struct Place<'a> {
 impl KeyLog {
     /// Appends an execution. One that replaces the value makes those before it forgotten that are not later, and of which
     /// nothing is left to record.
-    pub fn append(&mut self, entry: Entry) {
+    pub fn append(&mut self, mut entry: Entry) {
+        entry.behind = self.seen_by(&entry);
         // What a write of several keys took from this one may have been something that only those before it tell.
         if entry.replaces && entry.stamp.is_some() && !self.entries.iter().any(|before| before.of_several) {
             self.entries.retain(|before| !covers(&entry, before));
@@ -125,24 +132,46 @@ impl KeyLog {
         self.entries.push(entry);
     }
 
+    /// The latest stamp of what a deletion that is executed now had seen: all that was executed before it in its own region.
+    fn seen_by(&self, entry: &Entry) -> Stamp {
+        if !entry.weak {
+            return Stamp::WEAKEST;
+        }
+        let had_seen = |before: &&Entry| entry.local || !before.local || before.id <= entry.saw;
+        let stamps = self.entries.iter().filter(had_seen).map(|before| order(before).0);
+        stamps.max().unwrap_or(Stamp::WEAKEST)
+    }
+
+    /// Stamps that were not known when the executions were read are known now.
+    pub fn date(&mut self, stamp_of: impl Fn(&Entry) -> Option<Stamp>) {
+        let entries = std::mem::take(&mut self.entries);
+        for mut entry in entries {
+            entry.stamp = entry.stamp.or_else(|| stamp_of(&entry));
+            if entry.stamp.is_some() {
+                entry.behind = self.seen_by(&entry);
+                self.entries.push(entry);
+            }
+        }
+    }
+
     /// A write was executed again, whole or in part: it counts from here on.
     pub fn redone(&mut self, again: Entry) {
         let of_same = |before: &Entry| before.id == again.id && before.local == again.local;
         let Some(index) = self.entries.iter().position(of_same) else { return self.entries.push(again) };
-        let Entry { saw, first, spec, .. } = self.entries[index];
+        let Entry { saw, first, spec, weak, behind, .. } = self.entries[index];
         // A part stands beside the rest of it, unless the rest adds to numbers: these have one element each.
         let is_all =
             self.entries[index].bytes == again.bytes || matches!(spec.unit, crate::command::Unit::ElementCounter(_));
         if is_all {
             self.entries.remove(index);
         }
-        self.entries.push(Entry { saw, first, recorded: true, ..again });
+        self.entries.push(Entry { saw, first, weak, behind, recorded: true, ..again });
     }
 
     /// The key was replaced by the other region's value, which holds that region's writes before `at` and ours before
     /// `covered`, and is later than anything before `floor`.
     pub fn replaced(&mut self, at: u64, covered: u64, floor: Option<Stamp>) {
-        let above = |entry: &Entry| entry.stamp.is_none_or(|stamp| floor.is_none_or(|floor| stamp > floor));
+        let above = |entry: &Entry| entry.stamp.is_none() || floor.is_none_or(|floor| order(entry).0 > floor);
         self.entries.retain(|entry| above(entry) && entry.id > if entry.local { covered } else { at });
         self.based = false;
         self.entries.iter_mut().for_each(|entry| entry.wiped = true);
@@ -153,7 +182,7 @@ impl KeyLog {
     /// not see.
     pub fn taken(&mut self, at: u64) -> bool {
         let floor = self.floor(at);
-        self.entries.retain(|entry| entry.at > at || entry.stamp.is_some_and(|stamp| Some(stamp) >= floor));
+        self.entries.retain(|entry| entry.at > at || (entry.stamp.is_some() && Some(order(entry).0) >= floor));
         self.based = true;
         self.entries.iter().any(|entry| entry.at > at && entry.again)
     }
@@ -161,7 +190,13 @@ impl KeyLog {
     /// The stamp of the latest execution before `at` that set or removed the whole value: what is earlier and comes later
     /// changes nothing of it.
     pub fn floor(&self, at: u64) -> Option<Stamp> {
-        self.entries.iter().filter(|entry| entry.at <= at && entry.replaces).filter_map(|entry| entry.stamp).max()
+        let before = self.entries.iter().filter(|entry| entry.at <= at && entry.replaces && entry.stamp.is_some());
+        before.map(|entry| order(entry).0).max()
+    }
+
+    /// The stamp of the latest execution.
+    pub fn latest(&self) -> Stamp {
+        self.entries.iter().map(|entry| order(entry).0).max().unwrap_or(Stamp::WEAKEST)
     }
 
     /// Drops the oldest executions, up to `stable` of this region's stream, that stand in order before all others.
@@ -177,11 +212,25 @@ impl KeyLog {
         }
     }
 
+    /// Whether a deletion of which nobody knows what it was sent as met a write of the other region; told once.
+    fn take_doubt(&mut self) -> bool {
+        let met = self.entries.iter().any(|entry| entry.doubtful)
+            && self.entries.iter().any(|entry| entry.local)
+            && self.entries.iter().any(|entry| !entry.local);
+        if met {
+            self.entries.iter_mut().for_each(|entry| entry.doubtful = false);
+        }
+        met
+    }
+
     /// Judges what was executed; tells what to do, which other keys are in doubt, and which writes lost.
     pub fn judge(&mut self, place: Place<'_>, mut found: impl FnMut(Finding<'_>)) -> Remedy {
         // A region's own writes alone are in order, unless some were executed again.
         if !self.entries.iter().any(|entry| !entry.local || entry.silent || entry.wiped || entry.again) {
             return Remedy::None;
+        }
+        if self.take_doubt() {
+            return Remedy::Value;
         }
         let mut readers: Vec<FrameReader> = Vec::with_capacity(self.entries.len());
         for entry in &self.entries {
@@ -240,6 +289,9 @@ pub enum Finding<'a> {
 }
 
 fn order(entry: &Entry) -> Order {
+    if entry.weak {
+        return (entry.behind, u64::MAX);
+    }
     (entry.stamp.unwrap_or(Stamp::WEAKEST), entry.id)
 }
 

@@ -48,6 +48,8 @@ pub struct Executed {
     pub stamp: Option<Stamp>,
     /// A deletion by the server itself that the other region is not told.
     pub silent: bool,
+    /// Whether any update that is concurrent with it beats it: a deletion by the server itself, or what may be one.
+    pub weak: bool,
 }
 
 /// A transaction of ours.
@@ -240,9 +242,9 @@ impl Window {
     pub fn hand_over(&mut self, read: u64, exchange: &mut Exchange) {
         self.sealed = 0;
         let writes = self.fresh.drain(..).filter_map(|executed| {
-            let Executed { at, database, spec, held, requests, stamp, silent } = executed;
+            let Executed { at, database, spec, held, requests, stamp, silent, weak } = executed;
             let Held::Own(bytes) = held else { return None };
-            Some(Write { at, database, spec, bytes, requests, stamp, silent })
+            Some(Write { at, database, spec, bytes, requests, stamp, silent, weak })
         });
         exchange.wrote(self.region, writes, read);
         self.unstable = exchange.writes(self.region).len();
@@ -273,10 +275,7 @@ impl Window {
         self.suspended = false;
         let region = self.region;
         for (key, (log, ..)) in &mut self.logs {
-            log.entries.retain_mut(|entry| {
-                entry.stamp = entry.stamp.or_else(|| exchange.stamp_of(region, entry.id));
-                entry.stamp.is_some()
-            });
+            log.date(|entry| exchange.stamp_of(region, entry.id));
             log.waits = Waits::Nothing;
             self.touched.push(*key);
         }
@@ -322,8 +321,16 @@ impl Window {
             What::Again { redo, local } => {
                 let Redo { stamp, id, database, request } = redo;
                 let Some(spec) = spec_of(&request) else { return };
-                let write =
-                    Write { at, database, spec, bytes: request, requests: 1, stamp: Some(stamp), silent: false };
+                let write = Write {
+                    at,
+                    database,
+                    spec,
+                    bytes: request,
+                    requests: 1,
+                    stamp: Some(stamp),
+                    silent: false,
+                    weak: false,
+                };
                 self.execute(&write, By { at, local, saw: u64::MAX, again: Some(id), stamp: Some(stamp) });
             }
             What::Unknown(executed) => {
@@ -354,6 +361,8 @@ impl Window {
             let name = write.shown();
             match rest.iter().position(|of| Some(*of) == name) {
                 Some(found) => shown = rest.get(found + 1..),
+                // What was gone already needed no removal.
+                None if write.weak => {}
                 None => self.had_no_effect(write, part.saw),
             }
         }
@@ -583,8 +592,7 @@ fn ask(log: &mut KeyLog, region: usize, database: u32, name: &[u8], exchange: &m
     log.pin.get_or_insert_with(|| exchange.pin(region));
     log.waits = Waits::Value;
     log.rounds += 1;
-    let latest = log.entries.iter().filter_map(|entry| entry.stamp).max().unwrap_or(Stamp::WEAKEST);
-    exchange.ask(region, (database, name.to_vec()), latest, log.rounds);
+    exchange.ask(region, (database, name.to_vec()), log.latest(), log.rounds);
 }
 
 /// The record of a key that was made equal by its value.
@@ -632,7 +640,10 @@ fn entry(write: &Write, by: &By) -> Entry {
         requests: write.requests,
         wiped: false,
         silent: write.silent,
-        recorded: local,
+        weak: write.weak,
+        behind: Stamp::WEAKEST,
+        doubtful: write.weak && write.stamp.is_none(),
+        recorded: local || write.weak,
         told: false,
         replaces: false,
         of_several: false,

@@ -36,6 +36,8 @@ pub struct Write {
     pub stamp: Option<Stamp>,
     /// A deletion by the server itself that the other region is not told.
     pub silent: bool,
+    /// Whether any update that is concurrent with it beats it: a deletion by the server itself, or what may be one.
+    pub weak: bool,
 }
 
 impl Write {
@@ -145,7 +147,7 @@ mod tests {
     fn write(at: u64) -> Write {
         let spec = lookup(b"DEL").expect("it is known");
         let bytes = Bytes::from_static(b"*2\r\n$3\r\ndel\r\n$1\r\nk\r\n");
-        Write { at, database: 0, spec, bytes, requests: 1, stamp: None, silent: false }
+        Write { at, database: 0, spec, bytes, requests: 1, stamp: None, silent: false, weak: false }
     }
 
     fn places(writes: &Writes, since: u64, high: u64) -> Option<Vec<u64>> {

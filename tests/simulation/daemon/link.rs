@@ -293,7 +293,7 @@ impl Session {
                     other.moved_to.borrow_mut().extend(moved_to);
                     other.marker_lost.set(true);
                 }
-                Event::Posted | Event::ValueWanted => {}
+                Event::Posted | Event::ValueWanted | Event::FenceWanted => {}
                 Event::Conflict(record) => {
                     crate::trace(|| format!("conflict {record:?}"));
                     self.pair.world.borrow_mut().oracle.records.push(record);

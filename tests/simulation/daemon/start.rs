@@ -20,7 +20,7 @@ use duet::wire::rdb::{Dialect, Restorable};
 use super::attach::{self, Attached};
 use super::client::{Client, bytes, integer, sleep, text};
 use super::heartbeat::EXPIRE_MS;
-use super::{Held, Pair, REGIONS};
+use super::{Held, LINGER_MS, Pair, REGIONS};
 use crate::server::{DATABASES, known};
 
 /// What a link remembers from one session to the next.
@@ -54,6 +54,7 @@ struct Starting<'a> {
 /// Starts a session of the link `index`.
 pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Started, Fault> {
     let world = &pair.world;
+    pair.watched[index].tried(pair).await;
     let mut target = Client::connect(world, 1 - index).await?;
     let source_control = Client::connect(world, index).await?;
     let target_control = Client::connect(world, 1 - index).await?;
@@ -238,6 +239,10 @@ impl Starting<'_> {
             heartbeat_expire_ms: EXPIRE_MS,
             reserved: reserved.clone(),
             exchange: Arc::clone(&self.pair.exchange),
+            departed: Arc::clone(&self.pair.watched[self.index].departed),
+            deletes: self.pair.settings.deletes,
+            fields_expire: false,
+            linger_ms: LINGER_MS,
             region: self.index,
             seed: 1,
             source_onto: Arc::clone(&self.pair.onto[self.index]),

@@ -29,6 +29,31 @@ fn a_removal_is_decided_when_a_fence_behind_it_is_answered() {
 }
 
 #[test]
+fn what_is_read_again_is_not_answered_twice() {
+    let mut departed = watching(100);
+    departed.note(Why::Expired, 0, b"k");
+    departed.fenced(history('a'), 200);
+    assert_eq!(departed.take(at(150), b"k", Removed::Key), Verdict::Server(Why::Expired));
+    departed.read_again();
+    assert_eq!(departed.take(at(150), b"k", Removed::Key), Verdict::Unknown);
+    assert_eq!(departed.take(at(151), b"k", Removed::Key), Verdict::Client);
+}
+
+#[test]
+fn what_a_removal_is_follows_from_who_made_it_and_from_what_was_configured() {
+    use Deletes::{Compare, Events, Propagate};
+    let claims = |expiry, eviction| {
+        let expired = Verdict::Server(Why::Expired);
+        let of = [expired, Verdict::Server(Why::Evicted), Verdict::Unknown, Verdict::Client];
+        of.map(|verdict| DeletePolicy { expiry, eviction }.claim(verdict))
+    };
+    assert_eq!(claims(Events, Events), [Removal::Silent, Removal::Weak, Removal::Weak, Removal::Full]);
+    assert_eq!(claims(Compare, Compare), [Removal::Weak, Removal::Weak, Removal::Weak, Removal::Full]);
+    assert_eq!(claims(Propagate, Propagate), [Removal::Full; 4]);
+    assert_eq!(claims(Events, Propagate), [Removal::Silent, Removal::Full, Removal::Weak, Removal::Full]);
+}
+
+#[test]
 fn database_key_and_kind_are_told_apart() {
     let mut departed = watching(0);
     departed.note(Why::Evicted, 3, b"k");
