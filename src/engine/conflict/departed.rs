@@ -176,10 +176,15 @@ impl Departed {
     }
 
     /// A fence is answered: all events of what was executed up to `offset` in `history` are noted, and none of what came
-    /// later. Of another history than before nothing is known up to here.
+    /// later. A primary begins another history where the one before ends, when its first replica comes; if it goes back in
+    /// places, nothing is known up to here.
     pub fn fenced(&mut self, history: ReplicationId, offset: u64) {
-        if self.history != Some(history) || offset < self.fenced {
+        if self.history.is_none() || offset < self.fenced {
             return self.watch(history, offset);
+        }
+        if self.history.replace(history) != Some(history) {
+            while self.forget_window() {}
+            self.since = self.fenced;
         }
         let after = std::mem::replace(&mut self.fenced, offset);
         match self.open.replace(Notes::default()) {
@@ -198,13 +203,10 @@ impl Departed {
     /// Who made the removal of `key` whose command ends at `at`: claims the event, so it may be asked once for each
     /// command, in the order of the stream. A command with several keys is never the server's.
     pub fn take(&mut self, at: Position, key: &[u8], removed: Removed) -> Verdict {
-        if self.history != Some(at.replication_id) {
-            return Verdict::Unknown;
-        }
-        if at.offset > self.fenced {
+        if self.history.is_some() && at.offset > self.fenced {
             return Verdict::Pending;
         }
-        if at.offset <= self.since {
+        if self.history != Some(at.replication_id) || at.offset <= self.since {
             return Verdict::Unknown;
         }
         self.answered = self.answered.max(at.offset);

@@ -148,7 +148,8 @@ impl KeyLog {
         for mut entry in entries {
             entry.stamp = entry.stamp.or_else(|| stamp_of(&entry));
             if entry.stamp.is_some() {
-                entry.behind = self.seen_by(&entry);
+                // What it covers was forgotten when it was read.
+                entry.behind = entry.behind.max(self.seen_by(&entry));
                 self.entries.push(entry);
             }
         }

@@ -84,8 +84,15 @@ fn nothing_is_told_of_what_came_before_the_events_or_of_another_history() {
     assert_eq!(departed.take(at(100), b"k", Removed::Key), Verdict::Unknown);
     let other = Position { replication_id: history('b'), ..at(150) };
     assert_eq!(departed.take(other, b"k", Removed::Key), Verdict::Unknown);
+    departed.note(Why::Expired, 0, b"k");
     departed.fenced(history('b'), 300);
-    assert_eq!(departed.take(Position { offset: 300, ..other }, b"k", Removed::Key), Verdict::Unknown);
+    assert_eq!(departed.take(Position { offset: 200, ..other }, b"k", Removed::Key), Verdict::Unknown);
+    let expired = departed.take(Position { offset: 300, ..other }, b"k", Removed::Key);
+    assert_eq!(expired, Verdict::Server(Why::Expired), "another history goes on where the first one ended");
+    departed.fenced(history('c'), 250);
+    let back = Position { replication_id: history('c'), offset: 250, database: 0 };
+    assert_eq!(departed.take(back, b"k", Removed::Key), Verdict::Unknown);
+    departed.fenced(history('b'), 300);
     assert_eq!(departed.take(Position { offset: 301, ..other }, b"k", Removed::Key), Verdict::Pending);
 }
 
