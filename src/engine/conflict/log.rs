@@ -40,7 +40,7 @@ pub struct Entry {
     pub silent: bool,
     /// A deletion by the server itself, or what may be one: any update that is concurrent with it beats it.
     pub weak: bool,
-    /// For such a one: the latest write of the key that it had seen. It counts right behind that.
+    /// For such a one: the latest of the writes that made what it removed. It counts right behind that.
     pub behind: Stamp,
     /// For such a one: whether it was sent in an earlier session, nobody knows as what.
     pub doubtful: bool,
@@ -122,24 +122,34 @@ pub struct Place<'a> {
 
 impl KeyLog {
     /// Appends an execution. One that replaces the value makes those before it forgotten that are not later, and of which
-    /// nothing is left to record.
-    pub fn append(&mut self, mut entry: Entry) {
-        entry.behind = self.seen_by(&entry);
+    /// nothing is left to record. Gives behind what it counts, for a deletion by the server itself.
+    pub fn append(&mut self, mut entry: Entry) -> Stamp {
+        entry.behind = entry.behind.max(self.removed_by(&entry));
         // What a write of several keys took from this one may have been something that only those before it tell.
         if entry.replaces && entry.stamp.is_some() && !self.entries.iter().any(|before| before.of_several) {
             self.entries.retain(|before| !covers(&entry, before));
         }
+        let behind = entry.behind;
         self.entries.push(entry);
+        behind
     }
 
-    /// The latest stamp of what a deletion that is executed now had seen: all that was executed before it in its own region.
-    fn seen_by(&self, entry: &Entry) -> Stamp {
-        if !entry.weak {
-            return Stamp::WEAKEST;
+    /// The latest stamp of what made the value that a deletion finds when it is executed now. Of the other region's deletion
+    /// only what it had seen of this region's writes is known here.
+    fn removed_by(&self, entry: &Entry) -> Stamp {
+        if !entry.local {
+            let seen = self.entries.iter().filter(|before| entry.weak && before.local && before.id <= entry.saw);
+            return seen.map(|before| order(before).0).max().unwrap_or(Stamp::WEAKEST);
         }
-        let had_seen = |before: &&Entry| entry.local || !before.local || before.id <= entry.saw;
-        let stamps = self.entries.iter().filter(had_seen).map(|before| order(before).0);
-        stamps.max().unwrap_or(Stamp::WEAKEST)
+        let mut latest = Stamp::WEAKEST;
+        let there = self.entries.iter().rev().filter(|before| entry.weak && !before.wiped);
+        for before in there {
+            latest = latest.max(order(before).0);
+            if before.replaces {
+                break;
+            }
+        }
+        latest
     }
 
     /// Stamps that were not known when the executions were read are known now.
@@ -149,7 +159,7 @@ impl KeyLog {
             entry.stamp = entry.stamp.or_else(|| stamp_of(&entry));
             if entry.stamp.is_some() {
                 // What it covers was forgotten when it was read.
-                entry.behind = entry.behind.max(self.seen_by(&entry));
+                entry.behind = entry.behind.max(self.removed_by(&entry));
                 self.entries.push(entry);
             }
         }

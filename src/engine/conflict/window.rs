@@ -3,6 +3,7 @@
 //! The link that reads the region's stream owns it. A write of a client stays in it until it is stable: until nothing can come
 //! any more that was written without having seen it. Our own writes are looked at only where they meet such a one.
 
+use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 
@@ -130,6 +131,8 @@ struct Tie {
 pub struct Window {
     region: usize,
     seed: u64,
+    /// Clients' writes that are not in the logs yet hold what the server may have removed by itself.
+    removed: bool,
     /// What was read of clients and is not handed over yet, and how many of it stand in the buffer that is being read.
     fresh: Vec<Executed>,
     sealed: usize,
@@ -160,6 +163,7 @@ impl Window {
         Self {
             region,
             seed,
+            removed: false,
             fresh: Vec::new(),
             sealed: 0,
             ours: VecDeque::new(),
@@ -182,6 +186,7 @@ impl Window {
 
     /// A client wrote.
     pub fn push(&mut self, executed: Executed) {
+        self.removed |= executed.weak;
         self.fresh.push(executed);
     }
 
@@ -217,7 +222,7 @@ impl Window {
     /// Judges what was read, up to `read`, unless that has to wait; everything that follows from it goes into `exchange` or to
     /// `found`.
     pub fn settle(&mut self, read: u64, exchange: &mut Exchange, found: &mut impl FnMut(Found)) {
-        if !self.ours.is_empty() || !exchange.is_calm() {
+        if !self.ours.is_empty() || self.removed || !exchange.is_calm() {
             self.sort_in(exchange);
         }
         for ((database, name), at) in exchange.take_taken(self.region) {
@@ -244,7 +249,7 @@ impl Window {
         let writes = self.fresh.drain(..).filter_map(|executed| {
             let Executed { at, database, spec, held, requests, stamp, silent, weak } = executed;
             let Held::Own(bytes) = held else { return None };
-            Some(Write { at, database, spec, bytes, requests, stamp, silent, weak })
+            Some(Write { at, database, spec, bytes, requests, stamp, silent, weak, behind: Cell::default() })
         });
         exchange.wrote(self.region, writes, read);
         self.unstable = exchange.writes(self.region).len();
@@ -293,6 +298,7 @@ impl Window {
             let fresh = || (KeyLog::default(), database, Bytes::copy_from_slice(name));
             self.logs.entry(key).or_insert_with(fresh);
         }
+        self.removed = false;
         let mut local = exchange.writes(self.region).after(self.sorted).peekable();
         loop {
             let until = self.ours.front().map_or(u64::MAX, |ours| ours.at);
@@ -330,6 +336,7 @@ impl Window {
                     stamp: Some(stamp),
                     silent: false,
                     weak: false,
+                    behind: Cell::default(),
                 };
                 self.execute(&write, By { at, local, saw: u64::MAX, again: Some(id), stamp: Some(stamp) });
             }
@@ -396,17 +403,22 @@ impl Window {
         for used in write.spec.keys(&command) {
             let database = used.database.unwrap_or(write.database);
             let replaces = write.requests == 1 && replaces(&command, write.spec, &used);
-            self.note(Entry { replaces, of_several, ..entry(write, &by) }, by.again.is_some(), database, used.key);
+            let new = Entry { replaces, of_several, ..entry(write, &by) };
+            let behind = self.note(new, by.again.is_some(), database, used.key);
+            if write.weak && by.local {
+                write.behind.set(Some(behind));
+            }
         }
     }
 
-    fn note(&mut self, entry: Entry, again: bool, database: u32, name: &[u8]) {
+    /// Gives behind what it counts, for a deletion by the server itself.
+    fn note(&mut self, entry: Entry, again: bool, database: u32, name: &[u8]) -> Stamp {
         let key = self.key(database, name);
         let is_new = entry.local && !again;
         if !self.logs.contains_key(&key) {
             let flushed = self.was_flushed(key, database, name, if is_new { 0 } else { entry.saw });
             if !is_new && !flushed {
-                return;
+                return Stamp::WEAKEST;
             }
         }
         let fresh = || (KeyLog::default(), database, Bytes::copy_from_slice(name));
@@ -421,11 +433,12 @@ impl Window {
             }
             self.own.push_back((entry.at, key));
             log.unstable += 1;
-            log.append(entry);
+            return log.append(entry);
         } else {
-            log.append(entry);
             self.touched.push(key);
+            return log.append(entry);
         }
+        Stamp::WEAKEST
     }
 
     fn tie(&mut self, write: &Write, at: u64, command: &Command<'_>) {
@@ -641,7 +654,7 @@ fn entry(write: &Write, by: &By) -> Entry {
         wiped: false,
         silent: write.silent,
         weak: write.weak,
-        behind: Stamp::WEAKEST,
+        behind: write.behind.get().unwrap_or(Stamp::WEAKEST),
         doubtful: write.weak && write.stamp.is_none(),
         recorded: local || write.weak,
         told: false,

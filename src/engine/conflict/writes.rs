@@ -4,6 +4,7 @@
 //! from that region's stream: the marker there says which part of the other stream the transaction holds, and that part
 //! is kept here.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 
 use bytes::Bytes;
@@ -38,6 +39,8 @@ pub struct Write {
     pub silent: bool,
     /// Whether any update that is concurrent with it beats it: a deletion by the server itself, or what may be one.
     pub weak: bool,
+    /// For such a one: the latest of the writes that made what it removed, once its own region was looked at.
+    pub behind: Cell<Option<Stamp>>,
 }
 
 impl Write {
@@ -147,7 +150,17 @@ mod tests {
     fn write(at: u64) -> Write {
         let spec = lookup(b"DEL").expect("it is known");
         let bytes = Bytes::from_static(b"*2\r\n$3\r\ndel\r\n$1\r\nk\r\n");
-        Write { at, database: 0, spec, bytes, requests: 1, stamp: None, silent: false, weak: false }
+        Write {
+            at,
+            database: 0,
+            spec,
+            bytes,
+            requests: 1,
+            stamp: None,
+            silent: false,
+            weak: false,
+            behind: Cell::default(),
+        }
     }
 
     fn places(writes: &Writes, since: u64, high: u64) -> Option<Vec<u64>> {
