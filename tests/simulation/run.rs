@@ -154,7 +154,9 @@ impl Run {
             if rng.u8(0..3) > 0 && !variant.is_without("clocks") {
                 clocks = [(); 2].map(|()| Clock::off(&mut rng));
             }
-            servers.iter_mut().for_each(|server| server.events = if rng.bool() { b"Exe".to_vec() } else { Vec::new() });
+            servers
+                .iter_mut()
+                .for_each(|server| server.events = if rng.bool() { b"Exeg".to_vec() } else { Vec::new() });
         }
         if variant.salt > 0 {
             rng = Rng::with_seed(variant.seed ^ variant.salt.wrapping_mul(0x9e37_79b9_7f4a_7c15));

@@ -6,8 +6,7 @@
 //! belongs to a *window* of the stream, from one fence to the next, and the command that it belongs to is in there. A
 //! removal is decided once a fence behind it is answered, however far the reader of the stream is behind the events.
 //!
-//! Within one window a removal by a client and one by the server can't be told apart by more than their order, and the
-//! first one takes the event. That needs a key to be removed, written again and removed again between two fences.
+//! Clients' removals of keys are told, too: where one window has both for a key, which is which is not known.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -127,7 +126,16 @@ struct Window {
 
 /// Unclaimed events in their order, by key.
 #[derive(Debug, Default)]
-struct Notes(HashMap<(Removed, u32, Vec<u8>), VecDeque<Why>>);
+struct Notes(HashMap<(Removed, u32, Vec<u8>), Noted>);
+
+/// What is told of one key.
+#[derive(Debug, Default)]
+struct Noted {
+    /// Removals by the server.
+    server: VecDeque<Why>,
+    /// Clients have removed it, too.
+    clients: bool,
+}
 
 impl Departed {
     /// Events are received: of everything that is executed behind `offset` in `history`.
@@ -154,14 +162,24 @@ impl Departed {
 
     /// The server tells that it removed `key` by itself, or fields of it.
     pub fn note(&mut self, why: Why, database: u32, key: &[u8]) {
-        let Some(open) = &mut self.open else { return };
         let removed = match why {
             Why::Expired | Why::Evicted => Removed::Key,
             Why::FieldsExpired => Removed::Fields,
         };
-        open.0.entry((removed, database, key.to_vec())).or_default().push_back(why);
+        let Some(open) = &mut self.open else { return };
+        open.0.entry((removed, database, key.to_vec())).or_default().server.push_back(why);
         self.bytes += PER_NOTE + key.len();
         self.bound();
+    }
+
+    /// The server tells that a client removed `key`, or what it held.
+    pub fn note_client(&mut self, database: u32, key: &[u8]) {
+        let Some(open) = &mut self.open else { return };
+        let noted = open.0.entry((Removed::Key, database, key.to_vec())).or_default();
+        if !std::mem::replace(&mut noted.clients, true) {
+            self.bytes += PER_NOTE + key.len();
+            self.bound();
+        }
     }
 
     /// Somebody wants to know who made a removal at `offset`. Gives whether a fence is to be asked for.
@@ -210,11 +228,11 @@ impl Departed {
             return Verdict::Unknown;
         }
         self.answered = self.answered.max(at.offset);
-        if let Some(why) = self.claim(at, key, removed) {
+        if let Some(verdict) = self.claim(at, key, removed) {
             if removed == Removed::Fields {
                 self.emptied = Some((at, key.to_vec()));
             }
-            return Verdict::Server(why);
+            return verdict;
         }
         let follows = removed == Removed::Key && self.follows_last_field(at, key);
         if follows { Verdict::Server(Why::FieldsExpired) } else { Verdict::Client }
@@ -232,17 +250,20 @@ impl Departed {
         }
     }
 
-    fn claim(&mut self, at: Position, key: &[u8], removed: Removed) -> Option<Why> {
+    fn claim(&mut self, at: Position, key: &[u8], removed: Removed) -> Option<Verdict> {
         let index = self.windows.partition_point(|window| window.until < at.offset);
         let window = self.windows.get_mut(index).filter(|window| window.after < at.offset)?;
         let name = (removed, at.database, key.to_vec());
-        let events = window.notes.0.get_mut(&name)?;
-        let why = events.pop_front()?;
-        if events.is_empty() {
+        let noted = window.notes.0.get_mut(&name)?;
+        if noted.clients {
+            return (!noted.server.is_empty()).then_some(Verdict::Unknown);
+        }
+        let why = noted.server.pop_front()?;
+        if noted.server.is_empty() {
             window.notes.0.remove(&name);
         }
         self.bytes = self.bytes.saturating_sub(PER_NOTE + key.len());
-        Some(why)
+        Some(Verdict::Server(why))
     }
 
     /// Whether this `DEL` stands right behind the `HDEL` of a hash's last fields: the server sends both, and tells the
@@ -292,6 +313,7 @@ impl DeletePolicy {
 
 impl Notes {
     fn bytes(&self) -> usize {
-        self.0.iter().map(|((_, _, key), events)| events.len() * (PER_NOTE + key.len())).sum()
+        let events = |noted: &Noted| noted.server.len() + usize::from(noted.clients);
+        self.0.iter().map(|((_, _, key), noted)| events(noted) * (PER_NOTE + key.len())).sum()
     }
 }

@@ -18,7 +18,8 @@ use super::client::{Client, bytes, elements, sleep, text};
 const FENCE_EVERY_MS: i64 = 100;
 /// How long a link waits for events before it begins without them, milliseconds.
 const WITHIN_MS: i64 = 200;
-const EVENTS: [(&str, Why); 2] = [("expired", Why::Expired), ("evicted", Why::Evicted)];
+const EVENTS: [(&str, Option<Why>); 3] =
+    [("expired", Some(Why::Expired)), ("evicted", Some(Why::Evicted)), ("del", None)];
 
 /// What receives the events of one region tells the link that reads it.
 #[derive(Default)]
@@ -59,9 +60,11 @@ async fn receive(pair: &Pair, index: usize) -> Result<Infallible, Fault> {
     let mut client = Client::connect(&pair.world, index).await?;
     let flags = client.call(&["CONFIG", "GET", "notify-keyspace-events"]).await?;
     if elements(&flags).get(1).map(text).unwrap_or_default().is_empty() {
-        client.call(&["CONFIG", "SET", "notify-keyspace-events", "Exe"]).await?;
+        client.call(&["CONFIG", "SET", "notify-keyspace-events", "Exeg"]).await?;
     }
-    client.send(&["PSUBSCRIBE", "__keyevent@*__:expired", "__keyevent@*__:evicted"]).await?;
+    let patterns = EVENTS.map(|(event, _)| format!("__keyevent@*__:{event}"));
+    let [expired, evicted, deleted] = &patterns;
+    client.send(&["PSUBSCRIBE", expired, evicted, deleted]).await?;
     let mut sent_ms = None;
     let mut last_ms = i64::MIN;
     loop {
@@ -110,6 +113,9 @@ fn note(watched: &Watched, push: &[BytesFrame]) {
     };
     let why = EVENTS.into_iter().find(|(name, _)| *name == event).map(|(_, why)| why);
     if let (true, Some(why), Ok(database)) = (bytes(kind) == b"pmessage", why, database.parse()) {
-        watched.departed().note(why, database, bytes(key));
+        match why {
+            Some(why) => watched.departed().note(why, database, bytes(key)),
+            None => watched.departed().note_client(database, bytes(key)),
+        }
     }
 }

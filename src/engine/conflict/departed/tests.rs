@@ -29,6 +29,22 @@ fn a_removal_is_decided_when_a_fence_behind_it_is_answered() {
 }
 
 #[test]
+fn where_both_have_removed_a_key_nobody_can_tell_which_is_which() {
+    let mut departed = watching(0);
+    departed.note_client(0, b"k");
+    departed.note(Why::Expired, 0, b"k");
+    departed.note_client(0, b"c");
+    departed.fenced(history('a'), 100);
+    departed.note(Why::Expired, 0, b"k");
+    departed.fenced(history('a'), 200);
+    assert_eq!([10, 20].map(|offset| departed.take(at(offset), b"k", Removed::Key)), [Verdict::Unknown; 2]);
+    assert_eq!(departed.take(at(30), b"c", Removed::Key), Verdict::Client);
+    assert_eq!(departed.take(at(110), b"k", Removed::Key), Verdict::Server(Why::Expired), "in a window of its own");
+    departed.passed(200);
+    assert_eq!(departed.bytes, 0);
+}
+
+#[test]
 fn what_is_read_again_is_not_answered_twice() {
     let mut departed = watching(100);
     departed.note(Why::Expired, 0, b"k");
