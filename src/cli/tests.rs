@@ -1,3 +1,4 @@
+use crate::engine::conflict::departed::{DeletePolicy, Deletes};
 use std::time::{Duration, Instant};
 
 use clap::CommandFactory;
@@ -65,6 +66,7 @@ fn a_pair_that_does_well_takes_no_words() {
     for link in &board.links {
         link.enter_at(State::Streaming, None, now);
         link.heartbeat_seen(Duration::from_millis(12), now);
+        link.set_deletes(DeletePolicy { expiry: Deletes::Events, eviction: Deletes::Events });
     }
     let text = render::table(&board.status(now));
     assert!(text.starts_with("pair orders: ready"), "{text}");
