@@ -135,19 +135,20 @@ impl KeyLog {
     }
 
     /// The latest stamp of what made the value that a deletion finds when it is executed now. Of the other region's deletion
-    /// only what it had seen of this region's writes is known here.
+    /// it is known here what that one had sent before, and what it had seen of this region's writes.
     fn removed_by(&self, entry: &Entry) -> Stamp {
         if !entry.local {
-            let seen = self.entries.iter().filter(|before| entry.weak && before.local && before.id <= entry.saw);
-            return seen.map(|before| order(before).0).max().unwrap_or(Stamp::WEAKEST);
+            let had_seen = |before: &&Entry| before.id <= if before.local { entry.saw } else { entry.id };
+            let stamps = self.entries.iter().filter(|_| entry.weak).filter(had_seen).map(|before| order(before).0);
+            return stamps.max().unwrap_or(Stamp::WEAKEST);
         }
-        let mut latest = Stamp::WEAKEST;
-        let there = self.entries.iter().rev().filter(|before| entry.weak && !before.wiped);
-        for before in there {
-            latest = latest.max(order(before).0);
-            if before.replaces {
-                break;
+        let (mut latest, mut made) = (Stamp::WEAKEST, false);
+        for before in self.entries.iter().rev().filter(|before| entry.weak && !before.wiped) {
+            // What is sent is executed behind all that its region sent before.
+            if !made || (before.local && !entry.silent) {
+                latest = latest.max(order(before).0);
             }
+            made |= before.replaces;
         }
         latest
     }
