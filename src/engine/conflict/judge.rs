@@ -63,7 +63,8 @@ pub fn judge(steps: &[Step<'_>]) -> Judgement {
     let entangled = entangled(steps);
     let verdict = if deleted_in_silence(steps) { Verdict::Value } else { verdict(steps) };
     let alone = |verdict: &Verdict| match verdict {
-        Verdict::Again(again) => again.iter().all(|(index, _)| steps[*index].claimed.alone),
+        // What was not sent is nothing that both regions could execute.
+        Verdict::Again(again) => again.iter().all(|(index, _)| steps[*index].claimed.alone && !steps[*index].silent),
         Verdict::Right | Verdict::Value => true,
     };
     let verdict = if alone(&verdict) { verdict } else { Verdict::Value };

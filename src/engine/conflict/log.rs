@@ -184,7 +184,9 @@ impl KeyLog {
     /// `covered`, and is later than anything before `floor`.
     pub fn replaced(&mut self, at: u64, covered: u64, floor: Option<Stamp>) {
         let above = |entry: &Entry| entry.stamp.is_none() || floor.is_none_or(|floor| order(entry).0 > floor);
-        self.entries.retain(|entry| above(entry) && entry.id > if entry.local { covered } else { at });
+        // What the other region still holds was not told that it is gone here.
+        let sent = |entry: &Entry| !entry.silent && entry.id > if entry.local { covered } else { at };
+        self.entries.retain(|entry| above(entry) && sent(entry));
         self.based = false;
         self.entries.iter_mut().for_each(|entry| entry.wiped = true);
     }

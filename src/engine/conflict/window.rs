@@ -51,6 +51,8 @@ pub struct Executed {
     pub silent: bool,
     /// Whether any update that is concurrent with it beats it: a deletion by the server itself, or what may be one.
     pub weak: bool,
+    /// Up to where the region had seen the other one's writes.
+    pub sees: u64,
 }
 
 /// A transaction of ours.
@@ -247,9 +249,9 @@ impl Window {
     pub fn hand_over(&mut self, read: u64, exchange: &mut Exchange) {
         self.sealed = 0;
         let writes = self.fresh.drain(..).filter_map(|executed| {
-            let Executed { at, database, spec, held, requests, stamp, silent, weak } = executed;
+            let Executed { at, database, spec, held, requests, stamp, silent, weak, sees } = executed;
             let Held::Own(bytes) = held else { return None };
-            Some(Write { at, database, spec, bytes, requests, stamp, silent, weak, behind: Cell::default() })
+            Some(Write { at, database, spec, bytes, requests, stamp, silent, weak, sees, behind: Cell::default() })
         });
         exchange.wrote(self.region, writes, read);
         self.unstable = exchange.writes(self.region).len();
@@ -336,6 +338,7 @@ impl Window {
                     stamp: Some(stamp),
                     silent: false,
                     weak: false,
+                    sees: 0,
                     behind: Cell::default(),
                 };
                 self.execute(&write, By { at, local, saw: u64::MAX, again: Some(id), stamp: Some(stamp) });
@@ -639,6 +642,8 @@ struct By {
 
 fn entry(write: &Write, by: &By) -> Entry {
     let By { at, local, saw, again, stamp } = *by;
+    // The rest of its transaction may have been written before.
+    let saw = if write.weak && !local { saw.max(write.sees) } else { saw };
     Entry {
         stamp,
         id: again.unwrap_or(write.at),

@@ -39,6 +39,8 @@ pub struct Write {
     pub silent: bool,
     /// Whether any update that is concurrent with it beats it: a deletion by the server itself, or what may be one.
     pub weak: bool,
+    /// For such a one: up to where its region had seen the other one's writes.
+    pub sees: u64,
     /// For such a one: the latest of the writes that made what it removed, once its own region was looked at.
     pub behind: Cell<Option<Stamp>>,
 }
@@ -159,6 +161,7 @@ mod tests {
             stamp: None,
             silent: false,
             weak: false,
+            sees: 0,
             behind: Cell::default(),
         }
     }

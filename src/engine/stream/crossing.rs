@@ -124,7 +124,7 @@ impl Crossing {
         });
         let Written { spec, held, requests, silent, weak } = written;
         self.changes_lifetime |= spec.unit == Unit::Lifetime;
-        self.window.push(Executed { at, database, spec, held, requests, stamp, silent, weak });
+        self.window.push(Executed { at, database, spec, held, requests, stamp, silent, weak, sees: self.sees });
     }
 
     /// The marker of the other link was read: an echo begins, or is all there.
