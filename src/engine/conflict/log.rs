@@ -228,9 +228,12 @@ impl KeyLog {
 
     /// Whether a deletion of which nobody knows what it was sent as met a write of the other region; told once.
     fn take_doubt(&mut self) -> bool {
-        let met = self.entries.iter().any(|entry| entry.doubtful)
-            && self.entries.iter().any(|entry| entry.local)
-            && self.entries.iter().any(|entry| !entry.local);
+        let concurrent = |local: &Entry, other: &Entry| other.saw < local.id && other.first > local.first;
+        let meets = |doubtful: &Entry| {
+            let mut others = self.entries.iter().filter(|other| other.local != doubtful.local);
+            others.any(|other| if doubtful.local { concurrent(doubtful, other) } else { concurrent(other, doubtful) })
+        };
+        let met = self.entries.iter().filter(|entry| entry.doubtful).any(meets);
         if met {
             self.entries.iter_mut().for_each(|entry| entry.doubtful = false);
         }
