@@ -90,8 +90,6 @@ struct Starting<'a> {
 /// The [`Fault`] that keeps it from starting.
 pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Started, Fault> {
     let (source, target) = (pair.source(index), pair.target(index));
-    // What is read before events come can't be told apart.
-    let _ = tokio::time::timeout(EVENTS_WITHIN, pair.fences[index].tried()).await;
     let mut writer = Client::connect(target, target.primary()).await?;
     let mut source_control = Client::connect(source, source.primary()).await?;
     let mut target_control = Client::connect(target, target.primary()).await?;
@@ -115,6 +113,11 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
     loop {
         let view = starting.look().await?;
         let own = view.target.marker;
+        if own.is_none() {
+            // What is read before events come can't be told apart. A link that goes on has no time to lose: what was written
+            // before it attaches is dated badly.
+            let _ = tokio::time::timeout(EVENTS_WITHIN, pair.fences[index].tried()).await;
+        }
         for marker in [own, view.source.marker].into_iter().flatten() {
             conflict::hold(&pair.exchange).has_stamp(marker.stamp_us);
         }

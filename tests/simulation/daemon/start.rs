@@ -54,7 +54,6 @@ struct Starting<'a> {
 /// Starts a session of the link `index`.
 pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Started, Fault> {
     let world = &pair.world;
-    pair.watched[index].tried(pair).await;
     let mut target = Client::connect(world, 1 - index).await?;
     let source_control = Client::connect(world, index).await?;
     let target_control = Client::connect(world, 1 - index).await?;
@@ -64,6 +63,9 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
     loop {
         let view = starting.look().await?;
         let own = view.target.marker;
+        if own.is_none() {
+            pair.watched[index].tried(pair).await;
+        }
         for marker in [own, view.source.marker].into_iter().flatten() {
             conflict::hold(&pair.exchange).has_stamp(marker.stamp_us);
         }
