@@ -137,13 +137,16 @@ impl KeyLog {
     /// The latest stamp of what made the value that a deletion finds when it is executed now. Of the other region's deletion
     /// it is known here what that one had sent before, and what it had seen of this region's writes.
     fn removed_by(&self, entry: &Entry) -> Stamp {
+        if !entry.weak {
+            return Stamp::WEAKEST;
+        }
         if !entry.local {
             let had_seen = |before: &&Entry| before.id <= if before.local { entry.saw } else { entry.id };
-            let stamps = self.entries.iter().filter(|_| entry.weak).filter(had_seen).map(|before| order(before).0);
+            let stamps = self.entries.iter().filter(had_seen).map(|before| order(before).0);
             return stamps.max().unwrap_or(Stamp::WEAKEST);
         }
         let (mut latest, mut made) = (Stamp::WEAKEST, false);
-        for before in self.entries.iter().rev().filter(|before| entry.weak && !before.wiped) {
+        for before in self.entries.iter().rev().filter(|before| !before.wiped) {
             // What is sent is executed behind all that its region sent before.
             if !made || (before.local && !entry.silent) {
                 latest = latest.max(order(before).0);
