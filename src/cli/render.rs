@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
+use crate::engine::conflict::departed::{DeletePolicy, Deletes};
 use crate::observe::{ClockState, ClockStatus, ConflictCounts, FullSyncStatus, LinkStatus, Status};
 
 /// How many of the things that were set aside are shown for each link; `--json` has more.
@@ -107,6 +108,9 @@ fn links(links: &[LinkStatus]) -> String {
 
 fn words(link: &LinkStatus) -> String {
     let mut text = String::new();
+    if let Some(deletes) = deletes(link.deletes) {
+        text.push_str(&format!("\n{}: {deletes}", plain(&link.source)));
+    }
     if let Some(progress) = &link.full_sync {
         text.push_str(&format!("\n{}: full sync, {}", link.direction, full_sync(progress)));
     }
@@ -124,6 +128,19 @@ fn words(link: &LinkStatus) -> String {
         text.push_str(&format!("\n  database {}, key \"{key}\": {what}, {why}", item.database));
     }
     text
+}
+
+/// How deletions by the source itself are told from those of its clients, where they are not.
+fn deletes(DeletePolicy { expiry, eviction }: DeletePolicy) -> Option<String> {
+    let word = |deletes| match deletes {
+        Deletes::Events => "events",
+        Deletes::Compare => "compare",
+        Deletes::Propagate => "propagate",
+    };
+    let told = expiry == Deletes::Events && eviction == Deletes::Events;
+    let text =
+        || format!("deletes by the server: expiry {}, eviction {} (the log says why)", word(expiry), word(eviction));
+    (!told).then(text)
 }
 
 fn full_sync(progress: &FullSyncStatus) -> String {

@@ -1,3 +1,4 @@
+use crate::engine::conflict::departed::{DeletePolicy, Deletes};
 use std::time::{Duration, Instant};
 
 use clap::CommandFactory;
@@ -66,6 +67,7 @@ fn a_pair_that_does_well_takes_no_words_but_a_line_about_its_clocks() {
     for link in &board.links {
         link.enter_at(State::Streaming, None, now);
         link.heartbeat_seen(Duration::from_millis(12), now);
+        link.set_deletes(DeletePolicy { expiry: Deletes::Events, eviction: Deletes::Events });
     }
     board.clocks.look(Some(Measured { offset_us: -3_000, bound_us: 400 }), false);
     let text = render::table(&board.status(now));

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -33,11 +34,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const MOST_HELD: usize = 64 * 1024 * 1024;
 /// The setting that makes a server tell.
 const SETTING: &str = "notify-keyspace-events";
-/// What it must hold: events by their name (`E`), of expiry of keys and fields (`x`), of eviction (`e`).
-const FLAGS: [char; 3] = ['E', 'x', 'e'];
+/// What it must hold: events by their name (`E`), of expiry of keys and fields (`x`), of eviction (`e`), of removal by
+/// clients (`g`).
+const FLAGS: [char; 4] = ['E', 'x', 'e', 'g'];
 /// The events, and what they tell.
 const EVENTS: [(&str, Why); 3] =
     [("expired", Why::Expired), ("evicted", Why::Evicted), ("hexpired", Why::FieldsExpired)];
+/// The event of a removal by a client.
+const BY_CLIENT: &str = "del";
 
 /// What receives the events of one region, and where it puts them.
 #[derive(Debug)]
@@ -63,6 +67,27 @@ pub struct Fences {
     pub asked: Notify,
     /// One was answered, or there are none any more.
     pub answered: Notify,
+    /// It is known whether there are events.
+    tried: AtomicBool,
+}
+
+impl Fences {
+    /// Waits until events are in force, or are known not to be.
+    pub async fn tried(&self) {
+        loop {
+            let answered = self.answered.notified();
+            if self.tried.load(Ordering::Acquire) {
+                return;
+            }
+            answered.await;
+        }
+    }
+
+    /// A fence was answered, or there are none for now.
+    fn tell(&self) {
+        self.tried.store(true, Ordering::Release);
+        self.answered.notify_waiters();
+    }
 }
 
 impl Watch<'_> {
@@ -72,13 +97,17 @@ impl Watch<'_> {
         self.board.set_deletes(without);
         let (mut tries, mut told) = (0u32, None);
         if without == self.policy {
+            self.fences.tell();
+            let region = &self.region.name;
+            let DeletePolicy { expiry, eviction } = self.policy;
+            tracing::info!(%region, ?expiry, ?eviction, "keyspace events are not asked for: so it is configured");
             return;
         }
         loop {
             let Err(fault) = self.receive().await;
             let was_in_force = self.board.deletes() == self.policy;
             self.departed().lose();
-            self.fences.answered.notify_waiters();
+            self.fences.tell();
             self.board.set_deletes(without);
             if was_in_force || told != Some(fault.kind) {
                 self.warn(&fault);
@@ -110,7 +139,8 @@ impl Watch<'_> {
             while let Some(told) = events.next()? {
                 match told {
                     Told::Nothing => {}
-                    Told::Removed(why, database, key) => self.departed().note(why, database, &key),
+                    Told::Removed(Some(why), database, key) => self.departed().note(why, database, &key),
+                    Told::Removed(None, database, key) => self.departed().note_client(database, &key),
                     Told::Fence(info) => self.fenced(&info, &events.place)?,
                 }
             }
@@ -124,7 +154,7 @@ impl Watch<'_> {
             return Err(Fault::new(Kind::ReadOnly, format!("{place} is a replica")));
         }
         self.departed().fenced(history.id, history.offset);
-        self.fences.answered.notify_waiters();
+        self.fences.tell();
         if self.board.deletes() != self.policy {
             self.board.set_deletes(self.policy);
             let region = &self.region.name;
@@ -182,8 +212,8 @@ fn with_flags(before: &str) -> Option<String> {
 enum Told {
     /// Nothing of interest.
     Nothing,
-    /// It has removed a key, or fields of it, by itself.
-    Removed(Why, u32, Vec<u8>),
+    /// It has removed a key, or fields of it, by itself; or a client has, where no reason is given.
+    Removed(Option<Why>, u32, Vec<u8>),
     /// Its answer to `INFO replication`.
     Fence(String),
 }
@@ -229,10 +259,11 @@ impl Events {
             }
             let patterns = EVENTS.map(|(event, _)| format!("__keyevent@*__:{event}"));
             let [expired, evicted, fields] = &patterns;
+            let deleted = format!("__keyevent@*__:{BY_CLIENT}");
             out.clear();
-            push_command(&mut out, &["PSUBSCRIBE", expired, evicted, fields]);
+            push_command(&mut out, &["PSUBSCRIBE", expired, evicted, fields, &deleted]);
             self.send(&out).await?;
-            while self.subscribed < patterns.len() {
+            while self.subscribed <= patterns.len() {
                 self.read().await?;
                 while self.next()?.is_some() {}
             }
@@ -324,7 +355,11 @@ fn removed(push: &[Frame]) -> Option<Told> {
     let [kind, _, channel, key] = push else { return None };
     let channel = std::str::from_utf8(channel.as_bytes()?).ok()?;
     let (database, event) = channel.strip_prefix("__keyevent@")?.split_once("__:")?;
-    let (_, why) = EVENTS.into_iter().find(|(name, _)| *name == event)?;
+    let why = match EVENTS.into_iter().find(|(name, _)| *name == event) {
+        Some((_, why)) => Some(why),
+        None if event == BY_CLIENT => None,
+        None => return None,
+    };
     let is_message = kind.as_bytes() == Some(b"pmessage");
     is_message.then_some(Told::Removed(why, database.parse().ok()?, key.as_bytes()?.to_vec()))
 }
@@ -336,11 +371,11 @@ mod tests {
 
     #[test]
     fn what_the_setting_holds_is_kept_and_what_it_lacks_is_added() {
-        assert_eq!(with_flags(""), Some("Exe".to_owned()));
+        assert_eq!(with_flags(""), Some("Exeg".to_owned()));
         assert_eq!(with_flags("Kg$"), Some("Kg$Exe".to_owned()));
         assert_eq!(with_flags("AK"), Some("AKE".to_owned()));
         assert_eq!(with_flags("AKE"), None);
-        assert_eq!(with_flags("xeE"), None);
+        assert_eq!(with_flags("gxeE"), None);
     }
 
     #[test]
@@ -350,9 +385,11 @@ mod tests {
                 .map(|text| Frame::BlobString { data: Bytes::from_static(text), attributes: None })
         };
         let key = b"k\xff\r\n".to_vec();
-        let expected = Some(Told::Removed(Why::FieldsExpired, 12, key));
+        let expected = Some(Told::Removed(Some(Why::FieldsExpired), 12, key));
         assert_eq!(removed(&push("__keyevent@12__:hexpired", b"k\xff\r\n")), expected);
-        for other in ["__keyevent@12__:del", "__keyevent@x__:expired", "__keyspace@0__:k", ""] {
+        let deleted = removed(&push("__keyevent@0__:del", b"k"));
+        assert_eq!(deleted, Some(Told::Removed(None, 0, b"k".to_vec())));
+        for other in ["__keyevent@12__:set", "__keyevent@x__:expired", "__keyspace@0__:k", ""] {
             assert_eq!(removed(&push(other, b"k")), None);
         }
     }

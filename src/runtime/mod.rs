@@ -31,15 +31,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::engine::conflict::Exchange;
-use crate::engine::conflict::departed::{DeletePolicy, Deletes};
 use crate::engine::origin::ReservedKeys;
 use crate::engine::plan::Ordered;
 use crate::journal::Journal;
 use crate::observe::{Board, Direction};
 use shared::{LinkState, Pair, RegionPulse};
-
-/// How deletes by the servers themselves are told.
-const DELETES: DeletePolicy = DeletePolicy { expiry: Deletes::Events, eviction: Deletes::Events };
 
 /// What the operator says at a start.
 #[derive(Debug, Clone, Copy, Default)]
@@ -124,7 +120,7 @@ async fn watch(pair: &Pair, index: usize) {
     let watch = events::Watch {
         region: pair.source(index),
         retry: &pair.config.retry,
-        policy: DELETES,
+        policy: pair.deletes(),
         departed: &pair.departed[index],
         fences: &pair.fences[index],
         board: &pair.links[index].board,

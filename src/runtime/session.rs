@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use tokio::sync::futures::Notified;
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -212,6 +213,7 @@ impl<'a> Session<'a> {
                     link.mail.notify_one();
                     other.mail.notify_one();
                 }
+                Event::FenceWanted => self.pair.fences[self.index].asked.notify_one(),
                 Event::ValueWanted => self.pair.values.notify_waiters(),
                 Event::Conflict(record) => self.pair.journal.record(record),
                 Event::Held => {
@@ -364,6 +366,11 @@ impl<'a> Session<'a> {
             Link::Copying(copy) => copy.marker_lost(&moved_to),
             Link::Streaming(stream) => stream.marker_lost(&moved_to, self.now()),
         }
+    }
+
+    /// One more fence between the source's events is answered: to be had before it is looked whether the link may go on.
+    pub fn fenced(&self) -> Notified<'a> {
+        self.pair.fences[self.index].answered.notified()
     }
 
     /// What the source answers to what the copy had to ask.

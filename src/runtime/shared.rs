@@ -9,9 +9,9 @@ use tokio::sync::Notify;
 
 use super::clock::ServerClock;
 use super::events::Fences;
-use crate::config::{Config, Region};
+use crate::config::{Config, Region, ServerDeletes};
 use crate::engine::conflict::SharedExchange;
-use crate::engine::conflict::departed::SharedDeparted;
+use crate::engine::conflict::departed::{DeletePolicy, Deletes, SharedDeparted};
 use crate::engine::copy::onto::SharedOnto;
 use crate::engine::origin::{Marker, ReservedKeys};
 use crate::engine::plan::Ordered;
@@ -111,6 +111,23 @@ impl Pair {
     /// The region whose stream the link `index` reads.
     pub fn source(&self, index: usize) -> &Region {
         &self.config.regions[index]
+    }
+
+    /// How deletions that the servers make by themselves are told, where they let it.
+    pub fn deletes(&self) -> DeletePolicy {
+        let of = |configured| match configured {
+            ServerDeletes::Events => Deletes::Events,
+            ServerDeletes::Compare => Deletes::Compare,
+            ServerDeletes::Propagate => Deletes::Propagate,
+        };
+        let configured = &self.config.deletes;
+        DeletePolicy { expiry: of(configured.expiry), eviction: of(configured.eviction) }
+    }
+
+    /// How far the servers' clocks may be apart, and what is known of them wrong, milliseconds.
+    pub fn linger_ms(&self) -> i64 {
+        let longest = self.config.clock.skew_limit + self.config.heartbeat.interval * 4;
+        i64::try_from(longest.as_millis()).unwrap_or(i64::MAX)
     }
 
     /// The region that the link `index` writes.

@@ -31,6 +31,9 @@ use crate::wire::rdb::{Dialect, Restorable};
 /// How often a link that waits for the other one looks again.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
+/// How long a link waits for the source's events before it begins without them.
+const EVENTS_WITHIN: Duration = Duration::from_secs(1);
+
 /// How long a link waits for the other one before it says so.
 const SHOW_AFTER: Duration = Duration::from_secs(1);
 /// More databases than any server is given.
@@ -110,6 +113,11 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
     loop {
         let view = starting.look().await?;
         let own = view.target.marker;
+        if own.is_none() {
+            // What is read before events come can't be told apart. A link that goes on has no time to lose: what was written
+            // before it attaches is dated badly.
+            let _ = tokio::time::timeout(EVENTS_WITHIN, pair.fences[index].tried()).await;
+        }
         for marker in [own, view.source.marker].into_iter().flatten() {
             conflict::hold(&pair.exchange).has_stamp(marker.stamp_us);
         }
@@ -346,6 +354,10 @@ impl Starting<'_> {
             heartbeat_expire_ms: u64::try_from(pair.config.heartbeat.expire.as_millis()).unwrap_or(u64::MAX),
             reserved: pair.reserved.clone(),
             exchange: Arc::clone(&pair.exchange),
+            departed: Arc::clone(&pair.departed[index]),
+            deletes: pair.deletes(),
+            fields_expire: expires_fields(&self.source_server),
+            linger_ms: pair.linger_ms(),
             region: index,
             seed: pair.seed,
             source_onto: Arc::clone(&pair.onto[index]),
@@ -373,6 +385,12 @@ impl Starting<'_> {
         let (target, _) = self.target.into_parts();
         Ok(Started { source, target, identity, bounds, rules, resumed, probe, copy, attached })
     }
+}
+
+/// Whether this program lets fields of hashes expire.
+fn expires_fields(server: &Server) -> bool {
+    let since = if server.dialect == Dialect::Valkey { (9, 0) } else { (7, 4) };
+    (server.version.0, server.version.1) >= since
 }
 
 /// What the server of region `index` says; the marker there is that of the link that writes to it.

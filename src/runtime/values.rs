@@ -1,4 +1,5 @@
-//! Reading the values of keys that are to be made equal: each with its exact place in the region's stream.
+//! Reading the values of keys that are to be made equal: each with its exact place in the region's stream. And looking
+//! whether a region holds what has expired in the other one.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,7 +8,7 @@ use bytes::Bytes;
 
 use super::client::{Client, Reply, elements, integer};
 use super::shared::Pair;
-use crate::engine::conflict::{Wanted, hold};
+use crate::engine::conflict::{Name, Wanted, hold};
 use crate::engine::source::Info;
 use crate::error::{Fault, Kind};
 use crate::runtime::client::text;
@@ -34,14 +35,67 @@ pub async fn run(pair: Arc<Pair>, region: usize) {
                 hold(&pair.exchange).not_read(id, now_ms);
             }
         }
+        let more = look(&pair, region, &mut reader).await;
         tokio::select! {
             () = notified => {}
-            () = tokio::time::sleep(LOOK_EVERY), if later || !wanted.is_empty() => {}
+            () = tokio::time::sleep(LOOK_EVERY), if later || more || !wanted.is_empty() => {}
             () = pair.shutdown.cancelled() => return,
             () = pair.superseded.cancelled() => return,
         }
     }
 }
+
+/// Looks whether keys that have expired in the other region are about to expire here, too, and makes equal those that are
+/// not. Tells whether there is more to look at.
+async fn look(pair: &Pair, region: usize, reader: &mut Option<Reader>) -> bool {
+    let names = hold(&pair.exchange).take_looks(region, MOST_LOOKS);
+    if names.is_empty() {
+        return false;
+    }
+    match remaining(pair, region, &names, reader).await {
+        Ok(remaining) => {
+            let mut exchange = hold(&pair.exchange);
+            for (name, remaining) in names.into_iter().zip(remaining) {
+                if exchange.remains(region, &name, remaining, pair.linger_ms()) {
+                    tracing::debug!(region = %pair.source(region).name, "a key that a client let expire is made equal");
+                }
+            }
+        }
+        Err(fault) => {
+            tracing::debug!(region = %pair.source(region).name, %fault, "could not look at keys that expired in the other region");
+            *reader = None;
+            hold(&pair.exchange).look(region, names);
+        }
+    }
+    true
+}
+
+/// How long keys live still: as PTTL tells it.
+async fn remaining(pair: &Pair, region: usize, names: &[Name], reader: &mut Option<Reader>) -> Result<Vec<i64>, Fault> {
+    let mut open = match reader.take() {
+        Some(open) => open,
+        None => Reader::new(pair, region).await?,
+    };
+    let databases: Vec<String> = names.iter().map(|(database, _)| database.to_string()).collect();
+    let select = |database: &'_ String| vec![b"SELECT".to_vec(), database.clone().into_bytes()];
+    let requests: Vec<Vec<Vec<u8>>> = names
+        .iter()
+        .zip(&databases)
+        .flat_map(|((_, key), database)| [select(database), vec![b"PTTL".to_vec(), key.clone()]])
+        .collect();
+    let replies = open.client.calls(&requests).await?;
+    let remaining = replies.chunks(2).map(|replies| match replies {
+        [_, Reply::Error(error)] => Err(Fault::of_reply(error, "looking at a key")),
+        [_, reply] => Ok(integer(reply)),
+        _ => Err(Fault::new(Kind::Protocol, format!("{} did not answer PTTL", open.client.place()))),
+    });
+    let remaining = remaining.collect::<Result<Vec<i64>, Fault>>()?;
+    *reader = Some(open);
+    Ok(remaining)
+}
+
+/// Keys that are looked at in one round trip.
+const MOST_LOOKS: usize = 512;
 
 /// Requests for one value.
 const REQUESTS: usize = 7;

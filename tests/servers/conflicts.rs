@@ -2,6 +2,7 @@
 
 mod counters;
 mod elements;
+mod evictions;
 mod hammer;
 mod million;
 mod outcomes;

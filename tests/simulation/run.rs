@@ -5,6 +5,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use duet::engine::apply::Bounds;
+use duet::engine::conflict::departed::{DeletePolicy, Deletes};
 use duet::engine::origin::ReservedKeys;
 use fastrand::Rng;
 
@@ -131,6 +132,10 @@ impl Run {
             read_bytes: [300, 2000, 16000][rng.usize(0..3)],
             value_bytes: if rng.bool() { rng.usize(8..200) } else { 64 * 1024 },
             reserved,
+            deletes: match variant.mix {
+                Mix::Apart => DeletePolicy { expiry: Deletes::Propagate, eviction: Deletes::Propagate },
+                Mix::Crossing | Mix::Region => DeletePolicy { expiry: Deletes::Events, eviction: Deletes::Events },
+            },
             clashes: variant.mix != Mix::Apart,
             winner: (variant.mix == Mix::Region).then_some(usize::from(!variant.seed.is_multiple_of(2))),
             flaws: broken.flaws,
@@ -151,7 +156,9 @@ impl Run {
             if rng.u8(0..3) > 0 && !variant.is_without("clocks") {
                 clocks = [(); 2].map(|()| Clock::off(&mut rng));
             }
-            servers.iter_mut().for_each(|server| server.events = if rng.bool() { b"Exe".to_vec() } else { Vec::new() });
+            servers
+                .iter_mut()
+                .for_each(|server| server.events = if rng.bool() { b"Exeg".to_vec() } else { Vec::new() });
         }
         if variant.salt > 0 {
             rng = Rng::with_seed(variant.seed ^ variant.salt.wrapping_mul(0x9e37_79b9_7f4a_7c15));

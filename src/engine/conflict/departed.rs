@@ -6,8 +6,7 @@
 //! belongs to a *window* of the stream, from one fence to the next, and the command that it belongs to is in there. A
 //! removal is decided once a fence behind it is answered, however far the reader of the stream is behind the events.
 //!
-//! Within one window a removal by a client and one by the server can't be told apart by more than their order, and the
-//! first one takes the event. That needs a key to be removed, written again and removed again between two fences.
+//! Clients' removals of keys are told, too: where one window has both for a key, which is which is not known.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -69,6 +68,18 @@ pub enum Removed {
     Fields,
 }
 
+/// What a removal is to the other region.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Removal {
+    /// An update like any other.
+    #[default]
+    Full,
+    /// It is sent, and any concurrent update beats it.
+    Weak,
+    /// It is not sent: the other region removes the same by itself, unless it has prolonged it.
+    Silent,
+}
+
 /// Who removed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Verdict {
@@ -93,6 +104,8 @@ pub struct Departed {
     fenced: u64,
     /// Somebody wants to know up to here.
     asked: u64,
+    /// Answers were given up to here: their events are claimed.
+    answered: u64,
     /// Events behind the last fence; `None` when there were too many.
     open: Option<Notes>,
     /// Windows that hold unclaimed events, in order.
@@ -113,7 +126,16 @@ struct Window {
 
 /// Unclaimed events in their order, by key.
 #[derive(Debug, Default)]
-struct Notes(HashMap<(Removed, u32, Vec<u8>), VecDeque<Why>>);
+struct Notes(HashMap<(Removed, u32, Vec<u8>), Noted>);
+
+/// What is told of one key.
+#[derive(Debug, Default)]
+struct Noted {
+    /// Removals by the server.
+    server: VecDeque<Why>,
+    /// Clients have removed it, too.
+    clients: bool,
+}
 
 impl Departed {
     /// Events are received: of everything that is executed behind `offset` in `history`.
@@ -140,14 +162,24 @@ impl Departed {
 
     /// The server tells that it removed `key` by itself, or fields of it.
     pub fn note(&mut self, why: Why, database: u32, key: &[u8]) {
-        let Some(open) = &mut self.open else { return };
         let removed = match why {
             Why::Expired | Why::Evicted => Removed::Key,
             Why::FieldsExpired => Removed::Fields,
         };
-        open.0.entry((removed, database, key.to_vec())).or_default().push_back(why);
+        let Some(open) = &mut self.open else { return };
+        open.0.entry((removed, database, key.to_vec())).or_default().server.push_back(why);
         self.bytes += PER_NOTE + key.len();
         self.bound();
+    }
+
+    /// The server tells that a client removed `key`, or what it held.
+    pub fn note_client(&mut self, database: u32, key: &[u8]) {
+        let Some(open) = &mut self.open else { return };
+        let noted = open.0.entry((Removed::Key, database, key.to_vec())).or_default();
+        if !std::mem::replace(&mut noted.clients, true) {
+            self.bytes += PER_NOTE + key.len();
+            self.bound();
+        }
     }
 
     /// Somebody wants to know who made a removal at `offset`. Gives whether a fence is to be asked for.
@@ -162,10 +194,15 @@ impl Departed {
     }
 
     /// A fence is answered: all events of what was executed up to `offset` in `history` are noted, and none of what came
-    /// later. Of another history than before nothing is known up to here.
+    /// later. A primary begins another history where the one before ends, when its first replica comes; if it goes back in
+    /// places, nothing is known up to here.
     pub fn fenced(&mut self, history: ReplicationId, offset: u64) {
-        if self.history != Some(history) || offset < self.fenced {
+        if self.history.is_none() || offset < self.fenced {
             return self.watch(history, offset);
+        }
+        if self.history.replace(history) != Some(history) {
+            while self.forget_window() {}
+            self.since = self.fenced;
         }
         let after = std::mem::replace(&mut self.fenced, offset);
         match self.open.replace(Notes::default()) {
@@ -184,23 +221,26 @@ impl Departed {
     /// Who made the removal of `key` whose command ends at `at`: claims the event, so it may be asked once for each
     /// command, in the order of the stream. A command with several keys is never the server's.
     pub fn take(&mut self, at: Position, key: &[u8], removed: Removed) -> Verdict {
-        if self.history != Some(at.replication_id) {
-            return Verdict::Unknown;
-        }
-        if at.offset > self.fenced {
+        if self.history.is_some() && at.offset > self.fenced {
             return Verdict::Pending;
         }
-        if at.offset <= self.since {
+        if self.history != Some(at.replication_id) || at.offset <= self.since {
             return Verdict::Unknown;
         }
-        if let Some(why) = self.claim(at, key, removed) {
+        self.answered = self.answered.max(at.offset);
+        if let Some(verdict) = self.claim(at, key, removed) {
             if removed == Removed::Fields {
                 self.emptied = Some((at, key.to_vec()));
             }
-            return Verdict::Server(why);
+            return verdict;
         }
         let follows = removed == Removed::Key && self.follows_last_field(at, key);
         if follows { Verdict::Server(Why::FieldsExpired) } else { Verdict::Client }
+    }
+
+    /// The stream is read again from somewhere: of what was answered before nobody can tell any more.
+    pub fn read_again(&mut self) {
+        self.since = self.since.max(self.answered);
     }
 
     /// Nobody asks about anything up to `offset` any more.
@@ -210,17 +250,20 @@ impl Departed {
         }
     }
 
-    fn claim(&mut self, at: Position, key: &[u8], removed: Removed) -> Option<Why> {
+    fn claim(&mut self, at: Position, key: &[u8], removed: Removed) -> Option<Verdict> {
         let index = self.windows.partition_point(|window| window.until < at.offset);
         let window = self.windows.get_mut(index).filter(|window| window.after < at.offset)?;
         let name = (removed, at.database, key.to_vec());
-        let events = window.notes.0.get_mut(&name)?;
-        let why = events.pop_front()?;
-        if events.is_empty() {
+        let noted = window.notes.0.get_mut(&name)?;
+        if noted.clients {
+            return (!noted.server.is_empty()).then_some(Verdict::Unknown);
+        }
+        let why = noted.server.pop_front()?;
+        if noted.server.is_empty() {
             window.notes.0.remove(&name);
         }
         self.bytes = self.bytes.saturating_sub(PER_NOTE + key.len());
-        Some(why)
+        Some(Verdict::Server(why))
     }
 
     /// Whether this `DEL` stands right behind the `HDEL` of a hash's last fields: the server sends both, and tells the
@@ -248,8 +291,29 @@ impl Departed {
     }
 }
 
+impl DeletePolicy {
+    /// Whether anything is to be told by events.
+    pub fn wants_events(self) -> bool {
+        self.expiry == Deletes::Events || self.eviction == Deletes::Events
+    }
+
+    /// What becomes of a removal that stands in a stream as servers write their own, by who made it.
+    pub fn claim(self, verdict: Verdict) -> Removal {
+        let of = |deletes| if deletes == Deletes::Propagate { Removal::Full } else { Removal::Weak };
+        match verdict {
+            Verdict::Client | Verdict::Pending => Removal::Full,
+            Verdict::Server(Why::Expired | Why::FieldsExpired) if self.expiry == Deletes::Events => Removal::Silent,
+            Verdict::Server(Why::Expired | Why::FieldsExpired) => of(self.expiry),
+            Verdict::Server(Why::Evicted) => of(self.eviction),
+            Verdict::Unknown if of(self.expiry) == of(self.eviction) => of(self.expiry),
+            Verdict::Unknown => Removal::Weak,
+        }
+    }
+}
+
 impl Notes {
     fn bytes(&self) -> usize {
-        self.0.iter().map(|((_, _, key), events)| events.len() * (PER_NOTE + key.len())).sum()
+        let events = |noted: &Noted| noted.server.len() + usize::from(noted.clients);
+        self.0.iter().map(|((_, _, key), noted)| events(noted) * (PER_NOTE + key.len())).sum()
     }
 }

@@ -135,6 +135,8 @@ struct Side {
     /// Keys that are held here, each with the latest write that was executed.
     held: BTreeMap<Name, Order>,
     taken: Vec<(Name, u64)>,
+    /// Whether the region holds these keys is to be looked at.
+    looks: Vec<Name>,
     /// Mail that was sent, by its transaction, until that is seen in this region's stream.
     on_its_way: BTreeMap<u64, Vec<Mail>>,
 }
@@ -189,6 +191,7 @@ impl Exchange {
         for side in &mut self.sides {
             side.mail.clear();
             side.taken.clear();
+            side.looks.clear();
             side.ready = false;
             side.judged = None;
             side.sees = 0;
@@ -458,6 +461,29 @@ impl Exchange {
     /// The keys that are held at `region`, each with the latest write that was executed.
     pub fn held(&self, region: usize) -> &BTreeMap<Name, Order> {
         &self.sides[region].held
+    }
+
+    /// These keys have expired at the other region, and nobody in `region` had prolonged them: so it is to be looked at
+    /// whether they are about to expire there, too.
+    pub fn look(&mut self, region: usize, names: Vec<Name>) {
+        self.sides[region].looks.extend(names);
+    }
+
+    /// What is to be looked at in `region`, up to `most` keys.
+    pub fn take_looks(&mut self, region: usize, most: usize) -> Vec<Name> {
+        let looks = &mut self.sides[region].looks;
+        looks.drain(..most.min(looks.len())).collect()
+    }
+
+    /// A look at a key of `region` has shown that it lives for so long still, milliseconds, as PTTL tells it. It is made equal
+    /// by its value if that is longer than the clocks can be apart; gives whether it is.
+    pub fn remains(&mut self, region: usize, name: &Name, remaining_ms: i64, linger_ms: i64) -> bool {
+        let lives_on = remaining_ms == -1 || remaining_ms > linger_ms;
+        let stays = lives_on && !self.settles.contains_key(name);
+        if stays {
+            self.refused(region, name.clone());
+        }
+        stays
     }
 
     /// What [`Self::refused`] was told.

@@ -4,7 +4,7 @@
 //! Both regions execute all writes, each its own first. What they end with is the same if each ends with what the order
 //! of the stamps gives. So each region is judged, and repaired, by itself.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::claim::{Claim, Claimed, Part};
 use super::order::Order;
@@ -65,7 +65,8 @@ pub fn judge(steps: &[Step<'_>]) -> Judgement {
         verdict => verdict,
     };
     let alone = |verdict: &Verdict| match verdict {
-        Verdict::Again(again) => again.iter().all(|(index, _)| steps[*index].claimed.alone),
+        // What was not sent is nothing that both regions could execute.
+        Verdict::Again(again) => again.iter().all(|(index, _)| steps[*index].claimed.alone && !steps[*index].silent),
         Verdict::Right | Verdict::Value => true,
     };
     let verdict = if alone(&verdict) { verdict } else { Verdict::Value };
@@ -109,14 +110,26 @@ fn entangled(steps: &[Step<'_>]) -> Vec<usize> {
     (0..steps.len()).filter(|index| found[*index] && !steps[*index].claimed.alone).collect()
 }
 
-/// Whether a change came to a value that the server had deleted by itself while the other region still had it.
+/// Whether a change came to a value, or to elements, that the server had removed by itself while the other region still had
+/// them.
 fn deleted_in_silence(steps: &[Step<'_>]) -> bool {
-    let mut silent = false;
+    let mut key = false;
+    let mut elements: HashSet<&[u8]> = HashSet::new();
     for step in steps {
-        match step.claimed.claim {
-            Claim::Whole => silent = step.silent,
+        let comes = !step.local;
+        match &step.claimed.claim {
+            Claim::Whole => {
+                key = step.silent;
+                elements.clear();
+            }
             Claim::Read => {}
-            _ if silent && !step.local => return true,
+            _ if key && comes => return true,
+            Claim::Elements { names, .. } if step.silent => elements.extend(names),
+            Claim::Elements { names, .. } => names.iter().for_each(|name| {
+                elements.remove(name);
+            }),
+            Claim::ElementCounters(names) if comes && names.iter().any(|name| elements.contains(name)) => return true,
+            Claim::Sequence if comes && !elements.is_empty() => return true,
             _ => {}
         }
     }

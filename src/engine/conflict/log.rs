@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::claim::{Claim, Claimed, Part, claim, lifetime_of, narrow};
+use super::exchange::Made;
 use super::judge::{Judgement, Step, Verdict, judge};
 use super::order::{Author, Order, Ranking};
 use super::record::{Done, MOST_KEPT, Record, Side, Unit};
@@ -41,6 +42,12 @@ pub struct Entry {
     pub wiped: bool,
     /// A deletion by the server itself that the other region is not told.
     pub silent: bool,
+    /// A deletion by the server itself, or what may be one: any update that is concurrent with it beats it.
+    pub weak: bool,
+    /// For such a one: the latest of the writes that made what it removed. It counts right behind that.
+    pub behind: Order,
+    /// For such a one: whether it was sent in an earlier session, nobody knows as what.
+    pub doubtful: bool,
     /// A record was made of it, or none is to be made.
     pub recorded: bool,
     /// It was told that this left other keys in doubt.
@@ -125,15 +132,16 @@ pub struct Place<'a> {
 
 impl KeyLog {
     /// Appends an execution. One that replaces the value makes those before it forgotten that are not later, and of which
-    /// nothing is left to record.
-    pub fn append(&mut self, entry: Entry) {
+    /// nothing is left to record. Gives behind what it counts, for a deletion by the server itself.
+    pub fn append(&mut self, mut entry: Entry) -> Order {
+        entry.behind = entry.behind.max(self.removed_by(&entry));
         if let Some(latest) = self.held
             && entry.stamp.is_some()
         {
             let order = order(self.ranking, &entry);
             if !entry.replaces || order <= latest {
                 self.held = Some(latest.max(order));
-                return;
+                return entry.behind;
             }
             self.held = None;
         }
@@ -142,7 +150,48 @@ impl KeyLog {
             let ranking = self.ranking;
             self.entries.retain(|before| !covers(ranking, &entry, before));
         }
+        let behind = entry.behind;
         self.entries.push(entry);
+        behind
+    }
+
+    /// The latest of what made the value that a deletion finds when it is executed now. Of the other region's deletion it is
+    /// known here what that one had sent before, and what it had seen of this region's writes.
+    fn removed_by(&self, entry: &Entry) -> Order {
+        if !entry.weak {
+            return Order::WEAKEST;
+        }
+        let order = |entry: &Entry| order(self.ranking, entry);
+        if !entry.local {
+            let had_seen = |before: &&Entry| before.id <= if before.local { entry.saw } else { entry.id };
+            return self.entries.iter().filter(had_seen).map(order).max().unwrap_or(Order::WEAKEST);
+        }
+        let (mut latest, mut made) = (Order::WEAKEST, false);
+        for before in self.entries.iter().rev().filter(|before| !before.wiped) {
+            // What is sent is executed behind all that its region sent before.
+            if !made || (before.local && !entry.silent) {
+                latest = latest.max(order(before));
+            }
+            made |= before.replaces;
+        }
+        latest
+    }
+
+    /// Stamps that were not known when the executions were read are known now.
+    pub fn date(&mut self, made: impl Fn(&Entry) -> Option<Made>) {
+        let entries = std::mem::take(&mut self.entries);
+        for mut entry in entries {
+            if entry.stamp.is_none()
+                && let Some(Made { stamp, seen }) = made(&entry)
+            {
+                (entry.stamp, entry.seen) = (Some(stamp), seen);
+            }
+            if entry.stamp.is_some() {
+                // What it covers was forgotten when it was read.
+                entry.behind = entry.behind.max(self.removed_by(&entry));
+                self.entries.push(entry);
+            }
+        }
     }
 
     /// A write was executed again, whole or in part: it counts from here on.
@@ -152,7 +201,7 @@ impl KeyLog {
         }
         let of_same = |before: &Entry| before.id == again.id && before.local == again.local;
         let Some(index) = self.entries.iter().position(of_same) else { return self.entries.push(again) };
-        let Entry { saw, first, spec, stamp, .. } = self.entries[index];
+        let Entry { saw, first, spec, stamp, weak, behind, .. } = self.entries[index];
         // What was executed again before it was sent may be sent later, and is stamped then.
         let stamp = stamp.or(again.stamp);
         // A part stands beside the rest of it, unless the rest adds to numbers: these have one element each.
@@ -161,7 +210,7 @@ impl KeyLog {
         if is_all {
             self.entries.remove(index);
         }
-        self.entries.push(Entry { saw, first, stamp, recorded: true, ..again });
+        self.entries.push(Entry { saw, first, stamp, weak, behind, recorded: true, ..again });
     }
 
     /// The key was replaced by the other region's value, which holds that region's writes before `at` and ours before
@@ -169,7 +218,9 @@ impl KeyLog {
     pub fn replaced(&mut self, at: u64, covered: u64, floor: Option<Order>) {
         let ranking = self.ranking;
         let above = |entry: &Entry| entry.stamp.is_none() || floor.is_none_or(|floor| order(ranking, entry) > floor);
-        self.entries.retain(|entry| above(entry) && entry.id > if entry.local { covered } else { at });
+        // What the other region still holds was not told that it is gone here.
+        let sent = |entry: &Entry| !entry.silent && entry.id > if entry.local { covered } else { at };
+        self.entries.retain(|entry| above(entry) && sent(entry));
         self.based = false;
         self.entries.iter_mut().for_each(|entry| entry.wiped = true);
     }
@@ -205,11 +256,28 @@ impl KeyLog {
         }
     }
 
+    /// Whether a deletion of which nobody knows what it was sent as met a write of the other region; told once.
+    fn take_doubt(&mut self) -> bool {
+        let concurrent = |local: &Entry, other: &Entry| other.saw < local.id && other.first > local.first;
+        let meets = |doubtful: &Entry| {
+            let mut others = self.entries.iter().filter(|other| other.local != doubtful.local);
+            others.any(|other| if doubtful.local { concurrent(doubtful, other) } else { concurrent(other, doubtful) })
+        };
+        let met = self.entries.iter().filter(|entry| entry.doubtful).any(meets);
+        if met {
+            self.entries.iter_mut().for_each(|entry| entry.doubtful = false);
+        }
+        met
+    }
+
     /// Judges what was executed; tells what to do, which other keys are in doubt, and which writes lost.
     pub fn judge(&mut self, place: Place<'_>, mut found: impl FnMut(Finding<'_>)) -> Remedy {
         // A region's own writes alone are in order, unless some were executed again.
         if !self.entries.iter().any(|entry| !entry.local || entry.silent || entry.wiped || entry.again) {
             return Remedy::None;
+        }
+        if self.take_doubt() {
+            return Remedy::Value;
         }
         let mut readers: Vec<FrameReader> = Vec::with_capacity(self.entries.len());
         for entry in &self.entries {
@@ -262,7 +330,9 @@ impl KeyLog {
     /// What was read of a held key before it was known when it was made.
     pub fn sort_held(&mut self) {
         if self.held.is_some() {
-            std::mem::take(&mut self.entries).into_iter().for_each(|entry| self.append(entry));
+            for entry in std::mem::take(&mut self.entries) {
+                self.append(entry);
+            }
         }
     }
 
@@ -300,6 +370,9 @@ pub enum Finding<'a> {
 }
 
 fn order(ranking: Ranking, entry: &Entry) -> Order {
+    if entry.weak {
+        return Order(entry.behind.0, entry.behind.1, u64::MAX);
+    }
     let Entry { local, stamp, id, seen, .. } = *entry;
     ranking.order(Author { local, stamp: stamp.unwrap_or(Stamp::WEAKEST), id, seen })
 }
@@ -409,6 +482,9 @@ mod tests {
             spec: lookup(b"DEL").expect("it is known"),
             bytes: Bytes::new(),
             requests: 1,
+            behind: Order::WEAKEST,
+            weak: false,
+            doubtful: false,
             wiped: false,
             silent: false,
             recorded: true,

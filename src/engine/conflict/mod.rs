@@ -20,6 +20,7 @@ mod stamp;
 mod window;
 mod writes;
 
+pub use claim::replaces;
 pub use exchange::{Exchange, MOST_HELD, MOST_VALUES, Made, Mail, Name, Placed, SharedExchange, Value, Wanted, hold};
 pub use log::Redo;
 pub use note::Note;

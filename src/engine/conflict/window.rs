@@ -3,6 +3,7 @@
 //! The link that reads the region's stream owns it. A write of a client stays in it until it is stable: until nothing can come
 //! any more that was written without having seen it. Our own writes are looked at only where they meet such a one.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use bytes::Bytes;
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
 use super::claim::{is_of_several, replaces};
-use super::exchange::{Exchange, MOST_HELD, Made, Mail, Name};
+use super::exchange::{Exchange, MOST_HELD, Mail, Name};
 use super::log::{Entry, Finding, KeyLog, Place, Redo, Remedy, Waits};
 use super::order::Order;
 use super::policy::Policies;
@@ -53,6 +54,10 @@ pub struct Executed {
     pub seen: u64,
     /// A deletion by the server itself that the other region is not told.
     pub silent: bool,
+    /// Whether any update that is concurrent with it beats it: a deletion by the server itself, or what may be one.
+    pub weak: bool,
+    /// Up to where the region had seen the other one's writes.
+    pub sees: u64,
 }
 
 /// A transaction of ours.
@@ -139,6 +144,8 @@ pub struct Window {
     region: usize,
     seed: u64,
     policies: Arc<Policies>,
+    /// Clients' writes that are not in the logs yet hold what the server may have removed by itself.
+    removed: bool,
     /// What was read of clients and is not handed over yet, and how many of it stand in the buffer that is being read.
     fresh: Vec<Executed>,
     sealed: usize,
@@ -174,6 +181,7 @@ impl Window {
             region,
             seed,
             policies,
+            removed: false,
             fresh: Vec::new(),
             sealed: 0,
             ours: VecDeque::new(),
@@ -207,6 +215,7 @@ impl Window {
 
     /// A client wrote.
     pub fn push(&mut self, executed: Executed) {
+        self.removed |= executed.weak;
         self.fresh.push(executed);
     }
 
@@ -242,7 +251,7 @@ impl Window {
     /// Judges what was read, up to `read`, unless that has to wait; everything that follows from it goes into `exchange` or to
     /// `found`.
     pub fn settle(&mut self, read: u64, exchange: &mut Exchange, found: &mut impl FnMut(Found)) {
-        if !self.ours.is_empty() || !exchange.is_calm() {
+        if !self.ours.is_empty() || self.removed || !exchange.is_calm() {
             self.sort_in(exchange);
         }
         for (name, at) in self.arrived.drain(..) {
@@ -273,9 +282,10 @@ impl Window {
     pub fn hand_over(&mut self, read: u64, exchange: &mut Exchange) {
         self.sealed = 0;
         let writes = self.fresh.drain(..).filter_map(|executed| {
-            let Executed { at, database, spec, held, requests, stamp, seen, silent } = executed;
+            let Executed { at, database, spec, held, requests, stamp, seen, silent, weak, sees } = executed;
             let Held::Own(bytes) = held else { return None };
-            Some(Write { at, database, spec, bytes, requests, stamp, seen, silent })
+            let behind = Cell::default();
+            Some(Write { at, database, spec, bytes, requests, stamp, seen, silent, weak, sees, behind })
         });
         exchange.wrote(self.region, writes, read);
         self.unstable = exchange.writes(self.region).len();
@@ -306,14 +316,7 @@ impl Window {
         self.suspended = false;
         let region = self.region;
         for (key, (log, ..)) in &mut self.logs {
-            log.entries.retain_mut(|entry| {
-                if entry.stamp.is_none()
-                    && let Some(Made { stamp, seen }) = exchange.made(region, entry.id)
-                {
-                    (entry.stamp, entry.seen) = (Some(stamp), seen);
-                }
-                entry.stamp.is_some()
-            });
+            log.date(|entry| exchange.made(region, entry.id));
             log.waits = Waits::Nothing;
             log.sort_held();
             self.touched.push(*key);
@@ -332,6 +335,7 @@ impl Window {
             let fresh = fresh(&self.policies, self.region, (database, name));
             self.logs.entry(key).or_insert_with(fresh);
         }
+        self.removed = false;
         let mut local = exchange.writes(self.region).after(self.sorted).peekable();
         loop {
             let until = self.ours.front().map_or(u64::MAX, |ours| ours.at);
@@ -361,8 +365,19 @@ impl Window {
             What::Again { redo, local } => {
                 let Redo { stamp, id, seen, database, request } = redo;
                 let Some(spec) = spec_of(&request) else { return };
-                let write =
-                    Write { at, database, spec, bytes: request, requests: 1, stamp: Some(stamp), seen, silent: false };
+                let write = Write {
+                    at,
+                    database,
+                    spec,
+                    bytes: request,
+                    requests: 1,
+                    stamp: Some(stamp),
+                    seen,
+                    silent: false,
+                    weak: false,
+                    sees: 0,
+                    behind: Cell::default(),
+                };
                 self.execute(&write, By { at, local, saw: u64::MAX, seen, again: Some(id), stamp: Some(stamp) });
             }
             What::Unknown(executed) => {
@@ -402,6 +417,8 @@ impl Window {
             let name = write.shown();
             match rest.iter().position(|of| Some(*of) == name) {
                 Some(found) => shown = rest.get(found + 1..),
+                // What was gone already needed no removal.
+                None if write.weak => {}
                 None => self.had_no_effect(write, part.saw),
             }
         }
@@ -435,17 +452,22 @@ impl Window {
         for used in write.spec.keys(&command) {
             let database = used.database.unwrap_or(write.database);
             let replaces = write.requests == 1 && replaces(&command, write.spec, &used);
-            self.note(Entry { replaces, of_several, ..entry(write, &by) }, by.again.is_some(), database, used.key);
+            let new = Entry { replaces, of_several, ..entry(write, &by) };
+            let behind = self.note(new, by.again.is_some(), database, used.key);
+            if write.weak && by.local {
+                write.behind.set(Some(behind));
+            }
         }
     }
 
-    fn note(&mut self, entry: Entry, again: bool, database: u32, name: &[u8]) {
+    /// Gives behind what it counts, for a deletion by the server itself.
+    fn note(&mut self, entry: Entry, again: bool, database: u32, name: &[u8]) -> Order {
         let key = self.key(database, name);
         let is_new = entry.local && !again;
         if !self.logs.contains_key(&key) {
             let flushed = self.was_flushed(key, database, name, if is_new { 0 } else { entry.saw });
             if !is_new && !flushed {
-                return;
+                return Order::WEAKEST;
             }
         }
         let fresh = fresh(&self.policies, self.region, (database, name));
@@ -462,11 +484,12 @@ impl Window {
             }
             self.own.push_back((entry.at, key));
             log.unstable += 1;
-            log.append(entry);
+            return log.append(entry);
         } else {
-            log.append(entry);
             self.touched.push(key);
+            return log.append(entry);
         }
+        Order::WEAKEST
     }
 
     fn tie(&mut self, write: &Write, at: u64, command: &Command<'_>) {
@@ -735,6 +758,8 @@ struct By {
 
 fn entry(write: &Write, by: &By) -> Entry {
     let By { at, local, saw, seen, again, stamp } = *by;
+    // The rest of its transaction may have been written before.
+    let saw = if write.weak && !local { saw.max(write.sees) } else { saw };
     Entry {
         stamp,
         id: again.unwrap_or(write.at),
@@ -750,7 +775,10 @@ fn entry(write: &Write, by: &By) -> Entry {
         requests: write.requests,
         wiped: false,
         silent: write.silent,
-        recorded: local,
+        weak: write.weak,
+        behind: write.behind.get().unwrap_or(Order::WEAKEST),
+        doubtful: write.weak && write.stamp.is_none(),
+        recorded: local || write.weak,
         told: false,
         replaces: false,
         of_several: false,

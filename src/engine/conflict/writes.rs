@@ -4,11 +4,13 @@
 //! from that region's stream: the marker there says which part of the other stream the transaction holds, and that part
 //! is kept here.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 
 use super::exchange::Name;
+use super::order::Order;
 use super::stamp::Stamp;
 use super::window::shown;
 use crate::command::{Access, Spec};
@@ -38,6 +40,12 @@ pub struct Write {
     pub seen: u64,
     /// A deletion by the server itself that the other region is not told.
     pub silent: bool,
+    /// Whether any update that is concurrent with it beats it: a deletion by the server itself, or what may be one.
+    pub weak: bool,
+    /// For such a one: up to where its region had seen the other one's writes.
+    pub sees: u64,
+    /// For such a one: the latest of the writes that made what it removed, once its own region was looked at.
+    pub behind: Cell<Option<Order>>,
 }
 
 impl Write {
@@ -147,7 +155,19 @@ mod tests {
     fn write(at: u64) -> Write {
         let spec = lookup(b"DEL").expect("it is known");
         let bytes = Bytes::from_static(b"*2\r\n$3\r\ndel\r\n$1\r\nk\r\n");
-        Write { at, database: 0, spec, bytes, requests: 1, stamp: None, seen: 0, silent: false }
+        Write {
+            at,
+            database: 0,
+            spec,
+            bytes,
+            requests: 1,
+            stamp: None,
+            seen: 0,
+            silent: false,
+            weak: false,
+            sees: 0,
+            behind: Cell::default(),
+        }
     }
 
     fn places(writes: &Writes, since: u64, high: u64) -> Option<Vec<u64>> {

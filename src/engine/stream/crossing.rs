@@ -132,9 +132,9 @@ impl Crossing {
             }
             *self.stamp.get_or_insert_with(fresh)
         });
-        let Written { spec, held, requests, silent } = written;
-        let seen = self.saw;
-        self.window.push(Executed { at, database, spec, held, requests, stamp, seen, silent });
+        let Written { spec, held, requests, silent, weak } = written;
+        let (seen, sees) = (self.saw, self.sees.offset);
+        self.window.push(Executed { at, database, spec, held, requests, stamp, seen, silent, weak, sees });
     }
 
     /// The marker of the other link was read: an echo begins, or is all there.
@@ -381,6 +381,8 @@ pub(super) struct Written {
     pub(super) requests: u32,
     /// A deletion by the server itself that the other region is not told.
     pub(super) silent: bool,
+    /// What any concurrent update beats: a deletion by the server itself, or what may be one.
+    pub(super) weak: bool,
 }
 
 /// The first argument of a request.

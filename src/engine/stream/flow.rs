@@ -3,11 +3,13 @@
 use std::ops::Range;
 
 use super::crossing::Crossing;
+use super::lingering::Lingering;
 use super::local::is_deletion;
 use super::{Beginning, Event, Now, Rules};
 use crate::command::{Class, Spec, Unit, Unreserved, guess_key, lookup, without_reserved};
 use crate::engine::apply::Applier;
 use crate::engine::checkpoint::Checkpoint;
+use crate::engine::conflict::departed::Removal;
 use crate::engine::copy::onto::Onto;
 use crate::engine::origin::Marker;
 use crate::engine::position::{Position, ReplicationId};
@@ -62,6 +64,11 @@ pub(super) struct Flow {
     pub(super) echoes: u64,
     /// Nothing more may be sent for the moment: the other link fixes a dump of our target.
     pub(super) holding: bool,
+    /// What is read next removes something at this place, and nobody knows yet who made it.
+    pub(super) pending: Option<u64>,
+    /// What the removal that is being read is.
+    pub(super) removal: Removal,
+    pub(super) lingering: Lingering,
 }
 
 /// Our keys as they appear in this stream.
@@ -119,6 +126,9 @@ impl Flow {
             acknowledged: high.offset,
             echoes: 0,
             holding: false,
+            pending: None,
+            removal: Removal::Full,
+            lingering: Lingering::default(),
         }
     }
 
@@ -238,6 +248,9 @@ impl Flow {
         if touches_ours && spec.class != Class::Publish {
             return self.reserved(command, spec, reading);
         }
+        if self.removal == Removal::Silent {
+            return self.silently(command, reading);
+        }
         self.local(command, spec, Some(place), reading);
         if let (Class::Database, Some(away), false) = (spec.class, swapped_with_zero(command, spec), self.is_past()) {
             self.applier.erase_marker(away);
@@ -274,6 +287,7 @@ impl Flow {
         let ours = command.arg(1).starts_with(&self.keys.prefix);
         let by_the_server = is_deletion(spec) && !ours && command.name().iter().all(u8::is_ascii_uppercase);
         self.crossing.echo_meets(command, spec, self.database, by_the_server);
+        self.lingering.forget(command, spec, self.database);
         if !ours && !by_the_server && matches!(spec.class, Class::Write | Class::Database) {
             self.crossing.echoed(command, place, reading.buffer, self.database);
         }

@@ -10,6 +10,7 @@ use super::payload::{Instead, instead};
 use super::{Event, Now};
 use crate::command::{Access, Class, Context, Replay, Rule, Spec, Unit, lookup, replay};
 use crate::engine::apply::Applied;
+use crate::engine::conflict::departed::Removal;
 use crate::engine::conflict::{self, Held, Mail, Note, Value, spec_of};
 use crate::engine::copy::onto::{Effect, Write, hold};
 use crate::wire::resp::{Command, FrameReader, command as request};
@@ -29,6 +30,7 @@ impl Flow {
     ) {
         let written_ms = self.clock.at(self.offset, reading.now.source_ms, reading.now.beating);
         let replay = replay(command, spec, &Context { now_ms: written_ms, target: &self.rules.target });
+        self.remove_first(command, spec, written_ms);
         let database = self.database_there();
         let (bytes, requests): (Bytes, u32) = match self.restored(command, spec, &replay) {
             Some(Ok(Instead { bytes, requests, lost })) => {
@@ -42,7 +44,7 @@ impl Flow {
                         let bytes = reading.buffer.get(place.clone()).unwrap_or_default();
                         self.tell(command, spec, Bytes::copy_from_slice(bytes), 1, reading);
                     }
-                    self.keep(spec, Held::Here(place.clone()), 1, written_ms);
+                    self.keep(spec, Held::Here(place.clone()), 1, written_ms, self.offset);
                     if !self.is_past() {
                         self.applier.push_place(database, place, reading.buffer);
                     }
@@ -64,18 +66,19 @@ impl Flow {
         if !reading.onto.is_quiet() && !self.is_past() {
             self.tell(command, spec, bytes.clone(), requests, reading);
         }
-        self.keep(spec_of(&bytes).unwrap_or(spec), Held::Own(bytes.clone()), requests, written_ms);
+        self.keep(spec_of(&bytes).unwrap_or(spec), Held::Own(bytes.clone()), requests, written_ms, self.offset);
         if !self.is_past() {
             self.push_own(database, &bytes, requests);
         }
     }
 
-    /// Keeps a write for what may come that is concurrent with it.
-    fn keep(&mut self, spec: &'static Spec, held: Held, requests: u32, written_ms: i64) {
+    /// Keeps a write, which has the place `at`, for what may come that is concurrent with it.
+    pub(super) fn keep(&mut self, spec: &'static Spec, held: Held, requests: u32, written_ms: i64, at: u64) {
         if matches!(spec.class, Class::Write | Class::Database) {
-            let written = Written { spec, held, requests, silent: false };
+            let (silent, weak) = (self.removal == Removal::Silent, self.removal != Removal::Full);
+            let written = Written { spec, held, requests, silent, weak };
             let (sent, database) = (!self.is_past(), self.database);
-            self.crossing.wrote(sent, self.offset, database, written, written_ms);
+            self.crossing.wrote(sent, at, database, written, written_ms);
         }
     }
 
@@ -236,7 +239,7 @@ pub(super) fn is_deletion(spec: &Spec) -> bool {
 
 /// A request as it is, or a deletion with its name in small letters: a server that deletes a key by itself, even in the midst
 /// of our transaction, writes it in capitals.
-fn in_small_letters(bytes: Bytes) -> Bytes {
+pub(super) fn in_small_letters(bytes: Bytes) -> Bytes {
     let mut reader = FrameReader::new();
     let Ok(Some(length)) = reader.next(&bytes) else { return bytes };
     let command = Command::new(&bytes, reader.arguments());

@@ -2,18 +2,21 @@
 
 mod crossing;
 mod flow;
+mod lingering;
 mod local;
 mod payload;
+mod removal;
 
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 use flow::{Flow, Reading, Scope};
 
 use super::apply::{Applied, Applier};
+use super::conflict::departed::{DeletePolicy, SharedDeparted};
 use super::conflict::{Found, Record, SharedExchange};
 use super::copy::onto::{SharedOnto, hold};
 use super::origin::{Marker, ReservedKeys};
@@ -42,6 +45,15 @@ pub struct Rules {
     pub reserved: ReservedKeys,
     /// What both links know of concurrent writes.
     pub exchange: SharedExchange,
+    /// What is known of what the source has removed by itself.
+    pub departed: SharedDeparted,
+    /// How that is told from what its clients removed.
+    pub deletes: DeletePolicy,
+    /// Whether fields of hashes expire at the source.
+    pub fields_expire: bool,
+    /// How much longer the target may hold a key that has expired at the source, milliseconds: how far their clocks, and
+    /// what is known of them, may be apart.
+    pub linger_ms: i64,
     /// The region that is read: 0 for the source of the forward link, 1 for its target.
     pub region: usize,
     /// Makes the hashes of keys unforeseeable.
@@ -130,7 +142,9 @@ pub enum Event {
     },
     /// Something is to be executed at the source: the other link finds it in the exchange, or in what is known of a copy.
     Posted,
-    /// The value of a key is to be read, to make it equal.
+    /// Who made a removal can be told as soon as one more fence is answered.
+    FenceWanted,
+    /// The value of a key is to be read, to make it equal; or whether a region holds it.
     ValueWanted,
     /// Two writes were concurrent, and one of them lost; or a key was made equal by its value.
     Conflict(Record),
@@ -167,6 +181,7 @@ impl Stream {
         seeking: Option<Vec<u8>>,
     ) -> Self {
         hold(&rules.target_onto).resume(applier.last_id());
+        rules.departed.lock().unwrap_or_else(PoisonError::into_inner).read_again();
         let flow = Flow::new(rules, applier, clock, beginning, seeking);
         Self { reader: FrameReader::new(), flow }
     }
@@ -185,7 +200,7 @@ impl Stream {
             let Some(length) = self.reader.next(rest)? else { break };
             let frame = rest.get(..length).unwrap_or_default();
             let command = Command::new(frame, self.reader.arguments());
-            if !self.flow.may_read(&command, now) {
+            if self.flow.must_wait(&command, length) || !self.flow.may_read(&command, now) {
                 break;
             }
             let mut reading = Reading { buffer: input, now, onto: &mut onto };
@@ -197,6 +212,8 @@ impl Stream {
         self.flow.applier.seal(&chunk);
         let whole = self.flow.scope == Scope::Outside;
         self.flow.crossing.settle(&chunk, whole, now);
+        self.flow.forget_departed();
+        self.flow.look_for_departed();
         for found in self.flow.crossing.found.drain(..) {
             self.flow.events.push(match found {
                 Found::Posted => Event::Posted,
@@ -213,7 +230,18 @@ impl Stream {
     pub fn wants_source(&self) -> bool {
         self.flow.applier.has_room()
             && !self.flow.crossing.must_close
+            && self.flow.is_decided()
             && !(self.flow.holding && self.flow.scope != Scope::Local)
+    }
+
+    /// Whether it stopped before a removal.
+    pub fn is_waiting(&self) -> bool {
+        self.flow.pending.is_some()
+    }
+
+    /// Whether it stopped before a removal, and can go on.
+    pub fn may_go_on(&self) -> bool {
+        self.flow.pending.is_some() && self.wants_source()
     }
 
     /// Holds what is read from now on, or goes on.

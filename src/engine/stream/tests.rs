@@ -8,9 +8,12 @@ use super::*;
 use crate::command::Version;
 use crate::engine::apply::{Bounds, Identity};
 use crate::engine::checkpoint::Checkpoint;
+use crate::engine::conflict::departed::Deletes;
 use crate::engine::position::ReplicationId;
 use crate::wire::rdb::Dialect;
 use crate::wire::resp::push_command;
+
+mod removals;
 
 const NOW: Now = Now { source_ms: 1_000_000, beating: true };
 
@@ -40,6 +43,10 @@ impl Bench {
             heartbeat_expire_ms: 60_000,
             reserved,
             exchange: Arc::default(),
+            departed: Arc::default(),
+            deletes: DeletePolicy { expiry: Deletes::Events, eviction: Deletes::Events },
+            fields_expire: false,
+            linger_ms: 1_000,
             region: 0,
             seed: 1,
             source_onto: Arc::default(),

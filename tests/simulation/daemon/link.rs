@@ -294,7 +294,7 @@ impl Session {
                     other.moved_to.borrow_mut().extend(moved_to);
                     other.marker_lost.set(true);
                 }
-                Event::Posted | Event::ValueWanted | Event::Held => {}
+                Event::Posted | Event::ValueWanted | Event::Held | Event::FenceWanted => {}
                 Event::Conflict(record) => {
                     crate::trace(|| format!("conflict {record:?}"));
                     self.pair.world.borrow_mut().oracle.records.push(record);

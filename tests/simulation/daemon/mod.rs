@@ -5,6 +5,7 @@
 
 mod attach;
 mod client;
+mod events;
 mod heartbeat;
 mod link;
 mod start;
@@ -19,12 +20,17 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 
 use duet::engine::apply::Bounds;
+use duet::engine::conflict::departed::DeletePolicy;
 use duet::engine::conflict::{Exchange, Policies, Policy, SharedExchange};
 use duet::engine::copy::onto::SharedOnto;
 use duet::engine::origin::{Marker, ReservedKeys};
 use duet::engine::position::Position;
 
+use crate::clock::MOST_OFF_MS;
 use crate::network::Shared;
+
+/// How far the servers' clocks may be apart, and what is known of them wrong, milliseconds.
+pub const LINGER_MS: i64 = 2 * MOST_OFF_MS + 600;
 
 /// The names of the regions.
 pub const REGIONS: [&str; 2] = ["a", "b"];
@@ -87,6 +93,8 @@ pub struct Settings {
     /// A value with a longer encoding is copied in pieces, bytes.
     pub value_bytes: usize,
     pub reserved: ReservedKeys,
+    /// How deletions by the servers are told.
+    pub deletes: DeletePolicy,
     /// Both regions write the same keys: a write may find another type at the target.
     pub clashes: bool,
     /// The region whose concurrent writes win, where it is not the later one that does.
@@ -106,6 +114,8 @@ pub struct Pair {
     pub notes: Notes,
     pub onto: [SharedOnto; 2],
     pub exchange: SharedExchange,
+    /// What is known of what the servers remove by themselves.
+    pub watched: [events::Watched; 2],
 }
 
 /// What one link lets the other know.
@@ -185,6 +195,7 @@ impl Daemon {
             notes,
             onto: Default::default(),
             exchange,
+            watched: Default::default(),
         };
         let pair = Rc::new(pair);
         let mut tasks: Vec<Option<Task>> = Vec::new();
@@ -192,14 +203,15 @@ impl Daemon {
             tasks.push(Some(Box::pin(link::run(Rc::clone(&pair), index))));
             tasks.push(Some(Box::pin(heartbeat::run(Rc::clone(&pair), index))));
             tasks.push(Some(Box::pin(values::run(Rc::clone(&pair), index))));
+            tasks.push(Some(Box::pin(events::run(Rc::clone(&pair), index))));
         }
         Self { pair, tasks }
     }
 
     /// One of its tasks goes on until it waits. A daemon that was superseded stops.
     pub fn poll(&mut self, which: usize) {
-        // Both links, then heartbeats and values, which have less to do.
-        let index = [0, 3, 0, 3, 0, 3, 1, 4, 0, 3, 2, 5][which % 12];
+        // Both links, then heartbeats and values, which have less to do, and events.
+        let index = [0, 4, 0, 4, 0, 4, 1, 5, 0, 4, 2, 6, 3, 7, 3, 7][which % 16];
         let slot = &mut self.tasks[index];
         if let Some(task) = slot
             && task.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()

@@ -20,7 +20,7 @@ use duet::wire::rdb::{Dialect, Restorable};
 use super::attach::{self, Attached};
 use super::client::{Client, bytes, integer, sleep, text};
 use super::heartbeat::EXPIRE_MS;
-use super::{Held, Pair, REGIONS};
+use super::{Held, LINGER_MS, Pair, REGIONS};
 use crate::server::{DATABASES, known};
 
 /// What a link remembers from one session to the next.
@@ -63,6 +63,9 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
     loop {
         let view = starting.look().await?;
         let own = view.target.marker;
+        if own.is_none() {
+            pair.watched[index].tried(pair).await;
+        }
         for marker in [own, view.source.marker].into_iter().flatten() {
             conflict::hold(&pair.exchange).has_stamp(marker.stamp_us);
         }
@@ -238,6 +241,10 @@ impl Starting<'_> {
             heartbeat_expire_ms: EXPIRE_MS,
             reserved: reserved.clone(),
             exchange: Arc::clone(&self.pair.exchange),
+            departed: Arc::clone(&self.pair.watched[self.index].departed),
+            deletes: self.pair.settings.deletes,
+            fields_expire: false,
+            linger_ms: LINGER_MS,
             region: self.index,
             seed: 1,
             source_onto: Arc::clone(&self.pair.onto[self.index]),

@@ -3,12 +3,12 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use duet::engine::conflict::{Wanted, hold};
+use duet::engine::conflict::{Name, Wanted, hold};
 use duet::error::{Fault, Kind};
 use redis_protocol::resp2::types::BytesFrame;
 
 use super::client::{Client, elements, integer, sleep};
-use super::{Pair, REGIONS};
+use super::{LINGER_MS, Pair, REGIONS};
 use crate::server::Flavour;
 
 /// Reads values at region `index` for ever.
@@ -21,8 +21,27 @@ pub async fn run(pair: Rc<Pair>, index: usize) {
             crate::trace(|| format!("value {id} could not be read at {index}: {fault}"));
             hold(&pair.exchange).not_read(id, now_ms);
         }
+        let names = hold(&pair.exchange).take_looks(index, usize::MAX);
+        for name in names {
+            if look(&pair, index, &name, &mut client).await.is_err() {
+                client = None;
+                hold(&pair.exchange).look(index, vec![name]);
+            }
+        }
         sleep(&pair.world, 3).await;
     }
+}
+
+async fn look(pair: &Pair, index: usize, name: &Name, client: &mut Option<Client>) -> Result<(), Fault> {
+    if client.is_none() {
+        *client = Some(Client::connect(&pair.world, index).await?);
+    }
+    let Some(client) = client else { return Ok(()) };
+    client.call(&["SELECT", &name.0.to_string()]).await?;
+    let remaining = integer(&client.call(&[b"PTTL".as_slice(), &name.1]).await?);
+    let lives_on = hold(&pair.exchange).remains(index, name, remaining, LINGER_MS);
+    crate::trace(|| format!("look at {name:?} at {index}: {remaining} {lives_on}"));
+    Ok(())
 }
 
 /// Reads values in one round trip. Gives those that could not be read.

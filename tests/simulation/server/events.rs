@@ -8,6 +8,8 @@ use super::{Server, Text, encoded};
 pub enum Removal {
     Expired,
     Evicted,
+    /// No removal by the server: a client's.
+    ByClient,
 }
 
 impl Removal {
@@ -16,6 +18,7 @@ impl Removal {
         match self {
             Self::Expired => ("expired", b'x'),
             Self::Evicted => ("evicted", b'e'),
+            Self::ByClient => ("del", b'g'),
         }
     }
 }
@@ -58,7 +61,7 @@ impl Server {
         Some((database, vec![b"DEL".to_vec(), key.clone()]))
     }
 
-    fn notify(&mut self, database: u32, key: &Text, removal: Removal) {
+    pub(super) fn notify(&mut self, database: u32, key: &Text, removal: Removal) {
         let (name, letter) = removal.event();
         let wanted = |flag: u8| self.events.contains(&flag);
         if !wanted(b'E') || !(wanted(letter) || wanted(b'A')) {

@@ -143,6 +143,9 @@ impl Server {
         self.touch(&touched);
         self.watched_key_set |= database == 0 && args[0] == b"SET" && args[1] == self.watched_key;
         self.ran += u64::from(!matches!(effect, Effect::None));
+        if matches!(args[0].as_slice(), b"DEL" | b"UNLINK" | b"GETDEL") {
+            touched.iter().for_each(|(database, key)| self.notify(*database, key, Removal::ByClient));
+        }
         match effect {
             Effect::None => {}
             Effect::Verbatim => effects.push((database, typed.to_vec())),

@@ -29,6 +29,47 @@ fn a_removal_is_decided_when_a_fence_behind_it_is_answered() {
 }
 
 #[test]
+fn where_both_have_removed_a_key_nobody_can_tell_which_is_which() {
+    let mut departed = watching(0);
+    departed.note_client(0, b"k");
+    departed.note(Why::Expired, 0, b"k");
+    departed.note_client(0, b"c");
+    departed.fenced(history('a'), 100);
+    departed.note(Why::Expired, 0, b"k");
+    departed.fenced(history('a'), 200);
+    assert_eq!([10, 20].map(|offset| departed.take(at(offset), b"k", Removed::Key)), [Verdict::Unknown; 2]);
+    assert_eq!(departed.take(at(30), b"c", Removed::Key), Verdict::Client);
+    assert_eq!(departed.take(at(110), b"k", Removed::Key), Verdict::Server(Why::Expired), "in a window of its own");
+    departed.passed(200);
+    assert_eq!(departed.bytes, 0);
+}
+
+#[test]
+fn what_is_read_again_is_not_answered_twice() {
+    let mut departed = watching(100);
+    departed.note(Why::Expired, 0, b"k");
+    departed.fenced(history('a'), 200);
+    assert_eq!(departed.take(at(150), b"k", Removed::Key), Verdict::Server(Why::Expired));
+    departed.read_again();
+    assert_eq!(departed.take(at(150), b"k", Removed::Key), Verdict::Unknown);
+    assert_eq!(departed.take(at(151), b"k", Removed::Key), Verdict::Client);
+}
+
+#[test]
+fn what_a_removal_is_follows_from_who_made_it_and_from_what_was_configured() {
+    use Deletes::{Compare, Events, Propagate};
+    let claims = |expiry, eviction| {
+        let expired = Verdict::Server(Why::Expired);
+        let of = [expired, Verdict::Server(Why::Evicted), Verdict::Unknown, Verdict::Client];
+        of.map(|verdict| DeletePolicy { expiry, eviction }.claim(verdict))
+    };
+    assert_eq!(claims(Events, Events), [Removal::Silent, Removal::Weak, Removal::Weak, Removal::Full]);
+    assert_eq!(claims(Compare, Compare), [Removal::Weak, Removal::Weak, Removal::Weak, Removal::Full]);
+    assert_eq!(claims(Propagate, Propagate), [Removal::Full; 4]);
+    assert_eq!(claims(Events, Propagate), [Removal::Silent, Removal::Full, Removal::Weak, Removal::Full]);
+}
+
+#[test]
 fn database_key_and_kind_are_told_apart() {
     let mut departed = watching(0);
     departed.note(Why::Evicted, 3, b"k");
@@ -59,8 +100,15 @@ fn nothing_is_told_of_what_came_before_the_events_or_of_another_history() {
     assert_eq!(departed.take(at(100), b"k", Removed::Key), Verdict::Unknown);
     let other = Position { replication_id: history('b'), ..at(150) };
     assert_eq!(departed.take(other, b"k", Removed::Key), Verdict::Unknown);
+    departed.note(Why::Expired, 0, b"k");
     departed.fenced(history('b'), 300);
-    assert_eq!(departed.take(Position { offset: 300, ..other }, b"k", Removed::Key), Verdict::Unknown);
+    assert_eq!(departed.take(Position { offset: 200, ..other }, b"k", Removed::Key), Verdict::Unknown);
+    let expired = departed.take(Position { offset: 300, ..other }, b"k", Removed::Key);
+    assert_eq!(expired, Verdict::Server(Why::Expired), "another history goes on where the first one ended");
+    departed.fenced(history('c'), 250);
+    let back = Position { replication_id: history('c'), offset: 250, database: 0 };
+    assert_eq!(departed.take(back, b"k", Removed::Key), Verdict::Unknown);
+    departed.fenced(history('b'), 300);
     assert_eq!(departed.take(Position { offset: 301, ..other }, b"k", Removed::Key), Verdict::Pending);
 }
 
