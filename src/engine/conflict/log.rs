@@ -46,7 +46,7 @@ pub struct Entry {
     pub weak: bool,
     /// For such a one: the latest of the writes that made what it removed. It counts right behind that.
     pub behind: Order,
-    /// For such a one: whether it was sent in an earlier session, nobody knows as what.
+    /// For such a one of this region: it was not compared yet with what it has met.
     pub doubtful: bool,
     /// A record was made of it, or none is to be made.
     pub recorded: bool,
@@ -67,6 +67,8 @@ pub struct Redo {
     pub id: u64,
     /// Up to where that region had executed the other one's writes then, in that one's stream.
     pub seen: u64,
+    /// For a deletion by the server itself: behind what it counts.
+    pub behind: Option<Order>,
     /// Its database.
     pub database: u32,
     /// One request.
@@ -256,7 +258,8 @@ impl KeyLog {
         }
     }
 
-    /// Whether a deletion of which nobody knows what it was sent as met a write of the other region; told once.
+    /// Whether what the server removed has met a write of the other region: told once. Both regions may take it for another
+    /// thing, after a restart or where events were lost, so the value decides, which is the same for both.
     fn take_doubt(&mut self) -> bool {
         let concurrent = |local: &Entry, other: &Entry| other.saw < local.id && other.first > local.first;
         let meets = |doubtful: &Entry| {
@@ -395,7 +398,8 @@ fn redos(entries: &[Entry], commands: &[Command<'_>], parts: &[(usize, Part)], p
         let (entry, command) = (&entries[*index], &commands[*index]);
         let request = narrow(command, entry.spec, place.key, part)?;
         let (stamp, id, seen) = (entry.stamp?, entry.id, entry.seen);
-        Some(Redo { stamp, id, seen, database: place.database, request: request.into() })
+        let behind = entry.weak.then_some(entry.behind);
+        Some(Redo { stamp, id, seen, behind, database: place.database, request: request.into() })
     };
     // A time to live may be over when it is set again, although it was made longer before that.
     let lives = |(index, _): &(usize, Part)| lifetime_of(entries[*index].spec, &commands[*index]);

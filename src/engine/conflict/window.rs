@@ -363,7 +363,7 @@ impl Window {
         match what {
             What::Writes(part) => self.part_in(at, &part, exchange),
             What::Again { redo, local } => {
-                let Redo { stamp, id, seen, database, request } = redo;
+                let Redo { stamp, id, seen, behind, database, request } = redo;
                 let Some(spec) = spec_of(&request) else { return };
                 let write = Write {
                     at,
@@ -374,9 +374,9 @@ impl Window {
                     stamp: Some(stamp),
                     seen,
                     silent: false,
-                    weak: false,
+                    weak: behind.is_some(),
                     sees: 0,
-                    behind: Cell::default(),
+                    behind: Cell::new(behind),
                 };
                 self.execute(&write, By { at, local, saw: u64::MAX, seen, again: Some(id), stamp: Some(stamp) });
             }
@@ -720,7 +720,10 @@ fn ask(log: &mut KeyLog, region: usize, database: u32, name: &[u8], exchange: &m
     log.waits = Waits::Value;
     log.rounds += 1;
     let stamp = log.entries.iter().filter_map(|entry| entry.stamp).max().unwrap_or(Stamp::WEAKEST);
-    exchange.ask(region, (database, name.to_vec()), (log.latest(), stamp), log.rounds);
+    // An update beats what the server removed: the region that has not removed the key gives its value.
+    let removed = log.entries.iter().any(|entry| entry.local && entry.weak);
+    let latest = if removed { Order::WEAKEST } else { log.latest() };
+    exchange.ask(region, (database, name.to_vec()), (latest, stamp), log.rounds);
 }
 
 /// The record of a key that was made equal by its value.
@@ -777,7 +780,7 @@ fn entry(write: &Write, by: &By) -> Entry {
         silent: write.silent,
         weak: write.weak,
         behind: write.behind.get().unwrap_or(Order::WEAKEST),
-        doubtful: write.weak && write.stamp.is_none(),
+        doubtful: write.weak && local && again.is_none(),
         recorded: local || write.weak,
         told: false,
         replaces: false,

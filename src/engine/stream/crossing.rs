@@ -246,7 +246,10 @@ impl Crossing {
             }
             Note::Again(items) if items.len() == echo.requests.len() => {
                 for (&(stamp, id, seen), (database, request)) in items.iter().zip(&echo.requests) {
-                    self.redone(Redo { stamp, id, seen, database: *database, request: request.clone() }, place);
+                    self.redone(
+                        Redo { stamp, id, seen, behind: None, database: *database, request: request.clone() },
+                        place,
+                    );
                 }
             }
             // Which of them changed nothing can't be told: the values decide.
