@@ -203,7 +203,7 @@ impl KeyLog {
         }
         let of_same = |before: &Entry| before.id == again.id && before.local == again.local;
         let Some(index) = self.entries.iter().position(of_same) else { return self.entries.push(again) };
-        let Entry { saw, first, spec, stamp, weak, behind, .. } = self.entries[index];
+        let Entry { saw, first, spec, stamp, weak, behind, doubtful, .. } = self.entries[index];
         // What was executed again before it was sent may be sent later, and is stamped then.
         let stamp = stamp.or(again.stamp);
         // A part stands beside the rest of it, unless the rest adds to numbers: these have one element each.
@@ -212,7 +212,7 @@ impl KeyLog {
         if is_all {
             self.entries.remove(index);
         }
-        self.entries.push(Entry { saw, first, stamp, weak, behind, recorded: true, ..again });
+        self.entries.push(Entry { saw, first, stamp, weak, behind, doubtful, recorded: true, ..again });
     }
 
     /// The key was replaced by the other region's value, which holds that region's writes before `at` and ours before
@@ -271,6 +271,23 @@ impl KeyLog {
             self.entries.iter_mut().for_each(|entry| entry.doubtful = false);
         }
         met
+    }
+
+    /// Whether the server has removed what was about to be mended: then the other region, which was told of it, has removed
+    /// the right value. Told once.
+    pub fn take_overtaken(&mut self) -> bool {
+        let ranking = self.ranking;
+        let is_overtaken = |removed: &Entry| {
+            let later = |other: &Entry| other.again && other.at > removed.at;
+            let counts = |other: &Entry| order(ranking, other) > order(ranking, removed);
+            self.entries.iter().any(|other| later(other) && counts(other))
+        };
+        let of_server = |entry: &Entry| entry.weak && entry.local && !entry.again && !entry.told;
+        let Some(index) = self.entries.iter().position(|entry| of_server(entry) && is_overtaken(entry)) else {
+            return false;
+        };
+        self.entries[index].told = true;
+        true
     }
 
     /// Judges what was executed; tells what to do, which other keys are in doubt, and which writes lost.

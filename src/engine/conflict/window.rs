@@ -646,6 +646,9 @@ impl Window {
                     continue;
                 }
             }
+            if log.take_overtaken() {
+                exchange.refused(1 - region, (database, name.to_vec()));
+            }
             if log.waits != Waits::Nothing || exchange.is_taking(database, &name) {
                 continue;
             }
