@@ -147,8 +147,10 @@ impl KeyLog {
             }
             self.held = None;
         }
-        // What a write of several keys took from this one may have been something that only those before it tell.
-        if entry.replaces && entry.stamp.is_some() && !self.entries.iter().any(|before| before.of_several) {
+        // What a write of several keys took from this one may have been something that only those before it tell; and
+        // behind what a server's deletion counts.
+        let tells = |before: &Entry| before.of_several || before.weak;
+        if entry.replaces && entry.stamp.is_some() && !entry.weak && !self.entries.iter().any(tells) {
             let ranking = self.ranking;
             self.entries.retain(|before| !covers(ranking, &entry, before));
         }
@@ -391,7 +393,7 @@ pub enum Finding<'a> {
 
 fn order(ranking: Ranking, entry: &Entry) -> Order {
     if entry.weak {
-        return Order(entry.behind.0, entry.behind.1, u64::MAX);
+        return Order(entry.behind.0, entry.behind.1, entry.behind.2.saturating_add(1));
     }
     let Entry { local, stamp, id, seen, .. } = *entry;
     ranking.order(Author { local, stamp: stamp.unwrap_or(Stamp::WEAKEST), id, seen })
