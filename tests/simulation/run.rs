@@ -25,7 +25,7 @@ const MOST_STEPS: u64 = 400_000;
 /// Heartbeats of each region that an idle pair is watched for.
 const IDLE_BEATS: u64 = 8;
 /// How long a pair may take to become equal once all that clients wrote has been sent, virtual milliseconds.
-const REST_MS: i64 = 3000;
+const REST_MS: i64 = 10_000;
 /// Steps between two looks at whether it is.
 const LOOK_EVERY: u32 = 64;
 /// A time in which all that expires soon has expired, milliseconds.
