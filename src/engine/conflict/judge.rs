@@ -78,7 +78,8 @@ pub fn judge(steps: &[Step<'_>]) -> Judgement {
 fn missing(steps: &[Step<'_>]) -> Verdict {
     let mut missing: Vec<usize> = (0..steps.len())
         .filter(|index| {
-            steps[*index].wiped && steps[*index].claimed.alone && steps[*index].claimed.claim != Claim::Read
+            let Claimed { claim, alone, .. } = &steps[*index].claimed;
+            steps[*index].wiped && *alone && !matches!(claim, Claim::Read | Claim::Lifetime(_))
         })
         .collect();
     missing.sort_by_key(|index| steps[*index].order);
@@ -186,6 +187,10 @@ fn clashes<'a>(steps: impl Iterator<Item = &'a Step<'a>>) -> bool {
 /// What is to be done after `there` was executed, and then `missing` is, on a value that all of them add to.
 fn elements(steps: &[Step<'_>], there: Vec<usize>, missing: Vec<usize>) -> Verdict {
     let of = |index: &usize| &steps[*index].claimed.claim;
+    // The value may have come when its time was over, so that there is nothing left to prolong.
+    if missing.iter().any(|index| steps[*index].wiped && matches!(of(index), Claim::Lifetime(_))) {
+        return Verdict::Value;
+    }
     let sequence: Vec<usize> =
         there.iter().chain(&missing).copied().filter(|index| *of(index) != Claim::Read).collect();
     let (lifetimes, values): (Vec<usize>, Vec<usize>) =

@@ -191,8 +191,10 @@ impl KeyLog {
                 (entry.stamp, entry.seen) = (Some(stamp), seen);
             }
             if entry.stamp.is_some() {
-                // What it covers was forgotten when it was read.
-                entry.behind = entry.behind.max(self.removed_by(&entry));
+                // What it covers was forgotten when it was read. What was executed again stands behind more than it removed.
+                if !entry.again {
+                    entry.behind = entry.behind.max(self.removed_by(&entry));
+                }
                 self.entries.push(entry);
             }
         }
