@@ -119,6 +119,18 @@ fn settling_by_value_is_missed() {
 }
 
 #[test]
+fn judging_in_one_step_with_reading_is_missed() {
+    let unresolved = Unresolved { judging: true, ..Unresolved::default() };
+    is_missed_in_conflicts(unresolved, &["regions equal"]);
+}
+
+#[test]
+fn looking_at_what_a_transaction_changed_is_missed() {
+    let defects = Defects { unchanged_shown: true, ..Defects::default() };
+    missed_in(Mix::Crossing, Flaws::default(), defects, &["regions equal"]);
+}
+
+#[test]
 fn stamps_that_are_later_than_what_was_seen_are_missed() {
     let unresolved = Unresolved { pushing: true, ..Unresolved::default() };
     is_missed_in_conflicts(unresolved, &["last update wins"]);

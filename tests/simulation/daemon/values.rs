@@ -13,6 +13,9 @@ use crate::server::Flavour;
 
 /// Reads values at region `index` for ever.
 pub async fn run(pair: Rc<Pair>, index: usize) {
+    if pair.settings.flaws.unresolved.settling {
+        return;
+    }
     let mut client = None;
     loop {
         let now_ms = pair.world.borrow().now_ms;
