@@ -152,7 +152,10 @@ impl KeyLog {
         let tells = |before: &Entry| before.of_several || before.weak;
         if entry.replaces && entry.stamp.is_some() && !entry.weak && !self.entries.iter().any(tells) {
             let ranking = self.ranking;
-            self.entries.retain(|before| !covers(ranking, &entry, before));
+            // What of the other region is not judged yet may have lost against one before it.
+            let unjudged = self.entries.iter().rposition(|before| !before.recorded).map_or(0, |last| last + 1);
+            let judged = self.entries.split_off(unjudged);
+            self.entries.extend(judged.into_iter().filter(|before| !covers(ranking, &entry, before)));
         }
         let behind = entry.behind;
         self.entries.push(entry);
@@ -400,7 +403,7 @@ fn order(ranking: Ranking, entry: &Entry) -> Order {
 }
 
 fn covers(ranking: Ranking, entry: &Entry, before: &Entry) -> bool {
-    before.stamp.is_some() && order(ranking, before) <= order(ranking, entry) && (before.local || before.recorded)
+    before.stamp.is_some() && order(ranking, before) <= order(ranking, entry)
 }
 
 /// How the command uses the key: as the last of its places that name it and write.
@@ -432,8 +435,12 @@ fn redos(entries: &[Entry], commands: &[Command<'_>], parts: &[(usize, Part)], p
 
 /// The writes of the other region that lost against a local one, with the record of each; each of them once.
 fn losers(entries: &[Entry], steps: &[Step<'_>], place: Place<'_>) -> Vec<(usize, Option<Record>)> {
-    let new = (0..entries.len()).filter(|index| !entries[*index].local && !entries[*index].recorded);
-    new.map(|index| (index, loser(entries, steps, index, place))).collect()
+    let is_new = |index: &usize| !entries[*index].local && !entries[*index].recorded;
+    // A write that names a key twice is there twice.
+    let before = |index: usize| index.checked_sub(1).and_then(|before| entries.get(before));
+    let is_other = |index| before(index).is_none_or(|before| before.local || before.id != entries[index].id);
+    let record = |index| (index, is_other(index).then(|| loser(entries, steps, index, place)).flatten());
+    (0..entries.len()).filter(is_new).map(record).collect()
 }
 
 fn loser(entries: &[Entry], steps: &[Step<'_>], index: usize, place: Place<'_>) -> Option<Record> {
