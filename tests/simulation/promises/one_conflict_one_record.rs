@@ -31,8 +31,8 @@ pub fn holds(records: &[Record], ledger: &Ledger, repeats: bool) -> Result<(), S
             continue;
         }
         let count = recorded.get(unit).copied().unwrap_or_default();
-        let met =
-            updates.iter().filter(|update| updates.iter().any(|other| update.is_concurrent(other))).count() as u64;
+        let met = updates.iter().filter(|update| updates.iter().any(|other| update.is_concurrent(other)));
+        let met: u64 = met.map(|update| update.commands).sum();
         let differs = |update: &Update| {
             update.weight == Weight::Full
                 && updates.iter().any(|other| {
