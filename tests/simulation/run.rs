@@ -381,7 +381,7 @@ impl Run {
             told.push(("reserved", promises::reserved::holds(region, reserved, names, CLIENTS_OWN, false)));
         }
         if let Some(winner) = self.settings.winner {
-            told.push(("region wins", promises::region_wins::holds(a, &oracle.ledger, &oracle.records, winner)));
+            told.push(("region wins", promises::region_wins::holds(a, &oracle.ledger, &oracle.taken, winner)));
         }
         let (share, last) = promises::last_update_wins::holds(a, &oracle.ledger, bound_ms, now_ms);
         self.outcome.shares[usize::from(self.disturbed)] = share;

@@ -20,6 +20,7 @@ pub async fn run(pair: Rc<Pair>, index: usize) {
     loop {
         let now_ms = pair.world.borrow().now_ms;
         let (wanted, _) = hold(&pair.exchange).wanted(index, now_ms);
+        pair.world.borrow_mut().oracle.taken.extend(wanted.iter().map(|one| one.name.clone()));
         for (id, fault) in read(&pair, index, &wanted, &mut client).await {
             crate::trace(|| format!("value {id} could not be read at {index}: {fault}"));
             hold(&pair.exchange).not_read(id, now_ms);
