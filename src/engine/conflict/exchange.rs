@@ -263,6 +263,11 @@ impl Exchange {
         self.sides.iter().all(|side| side.ready)
     }
 
+    /// Whether everything that was on its way when the sessions began has been judged, in both regions.
+    pub fn is_judged(&self) -> bool {
+        self.sides.iter().all(|side| side.judged.is_some())
+    }
+
     /// Keys that `region` does not hold as they will be: what they are to be there has been sent for, or is not seen there yet.
     pub fn unresolved(&self, region: usize) -> usize {
         self.pins.values().filter(|(of, _)| *of == region).count() + self.sides[region].refused.len()
