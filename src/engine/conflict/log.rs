@@ -310,6 +310,8 @@ impl KeyLog {
 
     /// Judges what was executed; tells what to do, which other keys are in doubt, and which writes lost.
     pub fn judge(&mut self, place: Place<'_>, mut found: impl FnMut(Finding)) -> Remedy {
+        // A value may have replaced since what these met.
+        self.lost.drain(..).for_each(|record| found(Finding::Lost(record)));
         // A region's own writes alone are in order, unless some were executed again.
         if !self.entries.iter().any(|entry| !entry.local || entry.silent || entry.wiped || entry.again) {
             return Remedy::None;
