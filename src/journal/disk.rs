@@ -32,7 +32,7 @@ impl Disk {
     }
 
     /// Opens the files, unless they are open or it failed a moment ago; gives what they held when they are open from
-    /// now on.
+    /// now on. That is told by [`Self::flush`], once what they held was taken over.
     pub(super) fn open(&mut self, board: &JournalBoard, now: Instant) -> Option<Restored> {
         if self.segments.is_some() || !self.is_due(now) {
             return None;
@@ -40,7 +40,7 @@ impl Disk {
         match Segments::open(&self.place, &self.pair, self.budget) {
             Ok((segments, restored)) => {
                 self.segments = Some(segments);
-                self.succeeded(board);
+                self.retry_at = None;
                 Some(restored)
             }
             Err(error) => {

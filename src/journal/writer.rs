@@ -30,7 +30,8 @@ impl Writer {
         Self { inbox, ring, board, regions, disk }
     }
 
-    /// Opens the files when that is due, and takes over what they hold.
+    /// Opens the files when that is due, and takes over what they hold. Who sees on the board that they are open sees all
+    /// that they held.
     pub(super) fn open(&mut self) {
         let Some(disk) = &mut self.disk else { return };
         let Some(restored) = disk.open(&self.board.journal, Instant::now()) else { return };
@@ -42,6 +43,7 @@ impl Writer {
         }
         self.inbox.remember(restored.ids);
         self.ring.put_before(restored.last);
+        disk.flush(&self.board.journal, Instant::now());
     }
 
     /// Until the end is asked for, and everything that was reported before is written.

@@ -360,6 +360,7 @@ impl Starting<'_> {
             linger_ms: pair.linger_ms(),
             region: index,
             seed: pair.seed,
+            causal: true,
             source_onto: Arc::clone(&pair.onto[index]),
             target_onto: Arc::clone(&pair.onto[1 - index]),
             origin: origin.to_owned(),

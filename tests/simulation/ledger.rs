@@ -37,6 +37,8 @@ pub struct Update {
     pub seen: (u64, u64),
     pub weight: Weight,
     pub held: Held,
+    /// How many commands it was: more than one where a transaction wrote the unit several times.
+    pub commands: u64,
 }
 
 /// What was just written, by whom.
@@ -113,23 +115,24 @@ impl Ledger {
         commands: &[Vec<Text>],
         effects: &[bool],
     ) {
-        let mut decided: BTreeMap<Unit, Weight> = BTreeMap::new();
-        let update =
-            |held, weight| Update { region: written.index, at_ms: written.at_ms, place: past.last, seen, weight, held };
+        let mut decided: BTreeMap<Unit, (Weight, u64)> = BTreeMap::new();
+        let Written { index: region, at_ms, .. } = *written;
+        let update = |held, weight, commands| Update { region, at_ms, place: past.last, seen, weight, held, commands };
         for args in commands.iter().zip(effects).filter(|(_, effect)| **effect).map(|(args, _)| args) {
             self.add(written.database, args);
             for unit in self.decided(written.database, args) {
                 let open = is_removal(args) && args.len() > 2 && !written.before.contains(&unit.0.1);
-                let weight = decided.entry(unit).or_insert(Weight::Open);
+                let (weight, commands) = decided.entry(unit).or_insert((Weight::Open, 0));
                 *weight = if open { *weight } else { Weight::Full };
+                *commands += 1;
             }
         }
-        for (unit, weight) in decided {
+        for (unit, (weight, commands)) in decided {
             let held = held(&server.keys, &unit);
-            self.note(unit, update(held, weight));
+            self.note(unit, update(held, weight, commands));
         }
         for args in commands.iter().zip(effects).filter(|(_, effect)| **effect).map(|(args, _)| args) {
-            let gone = |key: Option<&Text>| (written.database, key.cloned(), update(None, Weight::Full));
+            let gone = |key: Option<&Text>| (written.database, key.cloned(), update(None, Weight::Full, 1));
             if args[0] == b"FLUSHDB" {
                 self.deletions.push(gone(None));
             } else if is_removal(args) && args[1].starts_with(b"wipe:") {
@@ -149,7 +152,10 @@ impl Ledger {
         for unit in self.decided(written.database, &args) {
             let held = held(&server.keys, &unit);
             let Written { index: region, at_ms, .. } = *written;
-            self.note(unit, Update { region, at_ms, place: past.last, seen, weight: Weight::Server, held });
+            self.note(
+                unit,
+                Update { region, at_ms, place: past.last, seen, weight: Weight::Server, held, commands: 1 },
+            );
         }
     }
 

@@ -1,6 +1,6 @@
 //! What should be: known from the clients' writes alone, without Duet.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use duet::engine::conflict::Record;
 use duet::engine::origin::{Marker, Phase};
@@ -36,6 +36,8 @@ pub struct Oracle {
     pub ledger: Ledger,
     /// The conflicts that daemons told of.
     pub records: Vec<Record>,
+    /// Keys whose values daemons have read to make them equal.
+    pub taken: BTreeSet<Place>,
     pub past: [Past; 2],
     /// The keys of the markers of the links from each region.
     pub markers: [Text; 2],
@@ -78,6 +80,7 @@ impl Oracle {
             pushed: BTreeMap::new(),
             ledger: Ledger::default(),
             records: Vec::new(),
+            taken: BTreeSet::new(),
             past: [Past::default(), Past::default()],
             markers,
             checked: [None; 2],

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use duet::engine::apply::Bounds;
 use duet::engine::conflict::departed::{DeletePolicy, Deletes};
+use duet::engine::conflict::hold;
 use duet::engine::origin::ReservedKeys;
 use fastrand::Rng;
 
@@ -231,12 +232,17 @@ impl Run {
             }
         }
         let until = self.world.borrow().now_ms + REST_MS;
-        while !(self.is_silent() && self.are_equal()) && self.world.borrow().now_ms < until {
+        while !(self.is_silent() && self.are_equal() && self.is_judged()) && self.world.borrow().now_ms < until {
             for _ in 0..LOOK_EVERY {
                 self.step()?;
             }
         }
         Ok(())
+    }
+
+    /// Whether the daemon has judged what was in the air when its sessions began.
+    fn is_judged(&self) -> bool {
+        self.daemons.iter().all(|daemon| hold(&daemon.pair.exchange).is_judged())
     }
 
     fn are_equal(&self) -> bool {
@@ -381,7 +387,7 @@ impl Run {
             told.push(("reserved", promises::reserved::holds(region, reserved, names, CLIENTS_OWN, false)));
         }
         if let Some(winner) = self.settings.winner {
-            told.push(("region wins", promises::region_wins::holds(a, &oracle.ledger, &oracle.records, winner)));
+            told.push(("region wins", promises::region_wins::holds(a, &oracle.ledger, &oracle.taken, winner)));
         }
         let (share, last) = promises::last_update_wins::holds(a, &oracle.ledger, bound_ms, now_ms);
         self.outcome.shares[usize::from(self.disturbed)] = share;

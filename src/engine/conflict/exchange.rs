@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use super::log::Redo;
+use super::log::{Met, Redo};
 use super::order::Order;
 use super::policy::Policies;
 use super::record::Record;
@@ -69,6 +69,8 @@ struct Settle {
     not_before_ms: Option<i64>,
     rounds: u32,
     taking: Option<Taking>,
+    /// What met, where that is to be put on record once the value has arrived.
+    met: Option<Met>,
 }
 
 /// The latest write that a region knows.
@@ -259,6 +261,11 @@ impl Exchange {
     /// Whether both streams were.
     pub fn is_ready(&self) -> bool {
         self.sides.iter().all(|side| side.ready)
+    }
+
+    /// Whether everything that was on its way when the sessions began has been judged, in both regions.
+    pub fn is_judged(&self) -> bool {
+        self.sides.iter().all(|side| side.judged.is_some())
     }
 
     /// Keys that `region` does not hold as they will be: what they are to be there has been sent for, or is not seen there yet.
@@ -492,11 +499,12 @@ impl Exchange {
     }
 
     /// `region` can't repair this key by itself.
-    pub fn ask(&mut self, region: usize, name: Name, latest: Latest, rounds: u32) {
-        let fresh = || Settle { doubted: [None; 2], not_before_ms: None, rounds, taking: None };
+    pub fn ask(&mut self, region: usize, name: Name, latest: Latest, (rounds, met): (u32, Option<Met>)) {
+        let fresh = || Settle { doubted: [None; 2], not_before_ms: None, rounds, taking: None, met: None };
         let settle = self.settles.entry(name).or_insert_with(fresh);
         settle.doubted[region] = Some(latest);
         settle.rounds = settle.rounds.max(rounds);
+        settle.met = settle.met.or(met);
     }
 
     /// Keys whose values are being taken.
@@ -584,7 +592,7 @@ impl Exchange {
         self.post_value(id)
     }
 
-    /// The value of a key arrived at `region`. Gives the record of it.
+    /// The value of a key arrived at `region`. Gives the record of it, if there is to be one.
     pub fn arrived(&mut self, region: usize, name: &Name, at: u64) -> Option<Record> {
         let of_it = |settle: &Settle| {
             settle
@@ -596,11 +604,8 @@ impl Exchange {
             return None;
         }
         let settle = self.settles.remove(name)?;
-        let id = settle.taking.map_or(0, |taking| taking.id);
         self.sides[1 - region].taken.push((name.clone(), at));
-        let stamps = settle.doubted.map(|latest| latest.map_or(Stamp::default(), |(_, stamp)| stamp));
-        let id = id ^ at.rotate_left(20) ^ stamps[region].time_us as u64;
-        Some(by_value(region, name.0, &name.1, id, stamps))
+        Some(by_value(region, name.0, &name.1, settle.met?))
     }
 
     /// Keys whose value as it was at some place of the stream of `region` has arrived at the other one.

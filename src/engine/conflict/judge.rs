@@ -32,7 +32,7 @@ pub struct Step<'a> {
 
 impl Step<'_> {
     /// Whether this write of the other region and `local`, one of this region, were made without having seen each other.
-    fn is_concurrent_with(&self, local: &Self) -> bool {
+    pub fn is_concurrent_with(&self, local: &Self) -> bool {
         self.saw < local.id && local.id < self.at
     }
 }

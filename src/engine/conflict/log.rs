@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::claim::{Claim, Claimed, Part, claim, lifetime_of, narrow};
-use super::exchange::Made;
+use super::exchange::{Made, Name};
 use super::judge::{Judgement, Step, Verdict, judge};
 use super::order::{Author, Order, Ranking};
 use super::record::{Done, MOST_KEPT, Record, Side, Unit};
@@ -108,6 +108,15 @@ pub struct KeyLog {
     pub rounds: u32,
     /// Local entries that became stable since entries were last dropped.
     pub stable: usize,
+    /// Records of what lost that were not told yet.
+    pub lost: Vec<Record>,
+}
+
+/// Two writes of several keys that met: each region's, its stamp and its place in the stream of its region.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Met {
+    /// By region.
+    pub sides: [(Stamp, u64); 2],
 }
 
 /// What is to be done about one key.
@@ -152,7 +161,10 @@ impl KeyLog {
         let tells = |before: &Entry| before.of_several || before.weak;
         if entry.replaces && entry.stamp.is_some() && !entry.weak && !self.entries.iter().any(tells) {
             let ranking = self.ranking;
-            self.entries.retain(|before| !covers(ranking, &entry, before));
+            // What of the other region is not judged yet may have lost against one before it.
+            let unjudged = self.entries.iter().rposition(|before| !before.recorded).map_or(0, |last| last + 1);
+            let judged = self.entries.split_off(unjudged);
+            self.entries.extend(judged.into_iter().filter(|before| !covers(ranking, &entry, before)));
         }
         let behind = entry.behind;
         self.entries.push(entry);
@@ -206,7 +218,9 @@ impl KeyLog {
             return;
         }
         let of_same = |before: &Entry| before.id == again.id && before.local == again.local;
-        let Some(index) = self.entries.iter().position(of_same) else { return self.entries.push(again) };
+        let Some(index) = self.entries.iter().position(of_same) else {
+            return self.entries.push(Entry { recorded: true, ..again });
+        };
         let Entry { saw, first, spec, stamp, weak, behind, doubtful, .. } = self.entries[index];
         // What was executed again before it was sent may be sent later, and is stamped then.
         let stamp = stamp.or(again.stamp);
@@ -221,7 +235,8 @@ impl KeyLog {
 
     /// The key was replaced by the other region's value, which holds that region's writes before `at` and ours before
     /// `covered`, and is later than anything before `floor`.
-    pub fn replaced(&mut self, at: u64, covered: u64, floor: Option<Order>) {
+    pub fn replaced(&mut self, place: Place<'_>, at: u64, covered: u64, floor: Option<Order>) {
+        self.lose(place, Done::Reconciled);
         let ranking = self.ranking;
         let above = |entry: &Entry| entry.stamp.is_none() || floor.is_none_or(|floor| order(ranking, entry) > floor);
         // What the other region still holds was not told that it is gone here.
@@ -234,7 +249,8 @@ impl KeyLog {
     /// The other region has taken our value as it was at `at`.
     /// Tells whether it is not the same any more: whether something was executed again here since, which the other region did
     /// not see.
-    pub fn taken(&mut self, at: u64) -> bool {
+    pub fn taken(&mut self, place: Place<'_>, at: u64) -> bool {
+        self.lose(place, Done::Reconciled);
         let (floor, ranking) = (self.floor(at), self.ranking);
         let above = |entry: &Entry| entry.stamp.is_some() && Some(order(ranking, entry)) >= floor;
         self.entries.retain(|entry| entry.at > at || above(entry));
@@ -295,7 +311,9 @@ impl KeyLog {
     }
 
     /// Judges what was executed; tells what to do, which other keys are in doubt, and which writes lost.
-    pub fn judge(&mut self, place: Place<'_>, mut found: impl FnMut(Finding<'_>)) -> Remedy {
+    pub fn judge(&mut self, place: Place<'_>, mut found: impl FnMut(Finding)) -> Remedy {
+        // A value may have replaced since what these met.
+        self.lost.drain(..).for_each(|record| found(Finding::Lost(record)));
         // A region's own writes alone are in order, unless some were executed again.
         if !self.entries.iter().any(|entry| !entry.local || entry.silent || entry.wiped || entry.again) {
             return Remedy::None;
@@ -303,6 +321,64 @@ impl KeyLog {
         if self.take_doubt() {
             return Remedy::Value;
         }
+        let (remedy, entangled, doubts) = self.with_steps(place, |entries, commands, steps| {
+            let Judgement { verdict, mut entangled } = judge(steps);
+            entangled.retain(|index| !entries[*index].told);
+            let written = |index: &usize| {
+                let used = entries[*index].spec.keys(&commands[*index]).filter(|used| used.access != Access::Read);
+                used.map(|used| (used.database.unwrap_or(place.database), used.key.to_vec())).collect::<Vec<Name>>()
+            };
+            let doubts: Vec<Name> = entangled.iter().flat_map(written).collect();
+            let remedy = match verdict {
+                Verdict::Right => Remedy::None,
+                Verdict::Again(_) if self.based => Remedy::Value,
+                Verdict::Value => Remedy::Value,
+                Verdict::Again(parts) => redos(entries, commands, &parts, place),
+            };
+            (remedy, entangled, doubts)
+        });
+        doubts.into_iter().for_each(|name| found(Finding::Doubt(name)));
+        entangled.into_iter().for_each(|index| self.entries[index].told = true);
+        self.lose(place, if matches!(remedy, Remedy::Value) { Done::Reconciled } else { Done::Replayed });
+        self.lost.drain(..).for_each(|record| found(Finding::Lost(record)));
+        remedy
+    }
+
+    /// Makes the records of what lost and has none yet.
+    fn lose(&mut self, place: Place<'_>, done: Done) {
+        if self.entries.iter().all(|entry| entry.recorded) {
+            return;
+        }
+        let records = self.with_steps(place, |entries, _, steps| losers(entries, steps, place));
+        for (index, record) in records {
+            self.entries[index].recorded = true;
+            self.lost.extend(record.map(|record| Record { done, ..record }));
+        }
+    }
+
+    /// Whether a write of each region met the other one, so that one of them is on record, here or at the other region.
+    pub fn has_met(&self, place: Place<'_>) -> bool {
+        self.with_steps(place, |_, _, steps| {
+            let ours = || steps.iter().filter(|step| step.local);
+            let meets = |step: &Step<'_>| {
+                let concurrent = ours().filter(|local| step.is_concurrent_with(local));
+                concurrent.into_iter().any(|local| crossing(&step.claimed.claim, &local.claimed.claim).is_some())
+            };
+            steps.iter().any(|step| !step.local && meets(step))
+        })
+    }
+
+    /// The last writes of both regions, where there are any of both.
+    pub fn met(&self, region: usize) -> Option<Met> {
+        let last = |local: bool| {
+            let of_region = self.entries.iter().filter(|entry| entry.local == local);
+            of_region.filter_map(|entry| Some((entry.stamp?, entry.id))).max()
+        };
+        let (ours, theirs) = (last(true)?, last(false)?);
+        Some(Met { sides: if region == 0 { [ours, theirs] } else { [theirs, ours] } })
+    }
+
+    fn with_steps<T>(&self, place: Place<'_>, look: impl FnOnce(&[Entry], &[Command<'_>], &[Step<'_>]) -> T) -> T {
         let mut readers: Vec<FrameReader> = Vec::with_capacity(self.entries.len());
         for entry in &self.entries {
             let mut reader = FrameReader::new();
@@ -310,38 +386,12 @@ impl KeyLog {
             let _whole = reader.next(&entry.bytes);
             readers.push(reader);
         }
-        let commands: Vec<Command<'_>> = self
-            .entries
-            .iter()
-            .zip(&readers)
-            .map(|(entry, reader)| Command::new(&entry.bytes, reader.arguments()))
-            .collect();
+        let read = self.entries.iter().zip(&readers);
+        let commands: Vec<Command<'_>> =
+            read.map(|(entry, reader)| Command::new(&entry.bytes, reader.arguments())).collect();
         let steps: Vec<Step<'_>> =
             self.entries.iter().zip(&commands).map(|(entry, command)| self.step(entry, command, place)).collect();
-        let Judgement { verdict, entangled } = judge(&steps);
-        let entangled: Vec<usize> = entangled.into_iter().filter(|index| !self.entries[*index].told).collect();
-        for &index in &entangled {
-            let (entry, command) = (&self.entries[index], &commands[index]);
-            for used in entry.spec.keys(command).filter(|used| used.access != Access::Read) {
-                found(Finding::Doubt { database: used.database.unwrap_or(place.database), key: used.key });
-            }
-        }
-        let remedy = match verdict {
-            Verdict::Right => Remedy::None,
-            Verdict::Again(_) if self.based => Remedy::Value,
-            Verdict::Value => Remedy::Value,
-            Verdict::Again(parts) => redos(&self.entries, &commands, &parts, place),
-        };
-        let records = losers(&self.entries, &steps, place);
-        drop(steps);
-        entangled.into_iter().for_each(|index| self.entries[index].told = true);
-        for (index, record) in records {
-            self.entries[index].recorded = true;
-            if let Some(record) = record {
-                found(Finding::Lost(record));
-            }
-        }
-        remedy
+        look(&self.entries, &commands, &steps)
     }
 
     /// Neither region's writes are given up: what was executed is forgotten, but for the place of the latest.
@@ -381,14 +431,9 @@ impl KeyLog {
 
 /// What a judgement found besides.
 #[derive(Debug)]
-pub enum Finding<'a> {
+pub enum Finding {
     /// A key that a write to several keys left in doubt.
-    Doubt {
-        /// Its database.
-        database: u32,
-        /// The key.
-        key: &'a [u8],
-    },
+    Doubt(Name),
     /// A write lost.
     Lost(Record),
 }
@@ -402,7 +447,7 @@ fn order(ranking: Ranking, entry: &Entry) -> Order {
 }
 
 fn covers(ranking: Ranking, entry: &Entry, before: &Entry) -> bool {
-    before.stamp.is_some() && order(ranking, before) <= order(ranking, entry) && (before.local || before.recorded)
+    before.stamp.is_some() && order(ranking, before) <= order(ranking, entry)
 }
 
 /// How the command uses the key: as the last of its places that name it and write.
@@ -434,21 +479,24 @@ fn redos(entries: &[Entry], commands: &[Command<'_>], parts: &[(usize, Part)], p
 
 /// The writes of the other region that lost against a local one, with the record of each; each of them once.
 fn losers(entries: &[Entry], steps: &[Step<'_>], place: Place<'_>) -> Vec<(usize, Option<Record>)> {
-    let new = (0..entries.len()).filter(|index| !entries[*index].local && !entries[*index].recorded);
-    new.map(|index| (index, loser(entries, steps, index, place))).collect()
+    let is_new = |index: &usize| !entries[*index].local && !entries[*index].recorded;
+    // A write that names a key twice is there twice.
+    let before = |index: usize| index.checked_sub(1).and_then(|before| entries.get(before));
+    let is_other = |index| before(index).is_none_or(|before| before.local || before.id != entries[index].id);
+    let record = |index| (index, is_other(index).then(|| loser(entries, steps, index, place)).flatten());
+    (0..entries.len()).filter(is_new).map(record).collect()
 }
 
 fn loser(entries: &[Entry], steps: &[Step<'_>], index: usize, place: Place<'_>) -> Option<Record> {
     let (entry, step) = (&entries[index], &steps[index]);
-    let rivals =
-        steps.iter().enumerate().filter(|(_, rival)| rival.local && rival.at < step.at && rival.order > step.order);
+    let rivals = steps.iter().enumerate().filter(|(_, rival)| rival.local && rival.at < step.at && loses(step, rival));
     let (unit, rival) = rivals
         .filter_map(|(rival, of)| Some((crossing(&step.claimed.claim, &of.claimed.claim)?, of.order, &entries[rival])))
         .max_by_key(|(_, order, _)| *order)
         .map(|(unit, _, rival)| (unit, rival))?;
     let (loser, winner) = (entry.stamp?, rival.stamp?);
     Some(Record {
-        id: name(loser, entry.id, place),
+        id: name(1 - place.region, entry.id, place),
         found_at: place.region,
         database: place.database,
         key: place.key.to_vec(),
@@ -479,13 +527,25 @@ fn crossing(ours: &Claim<'_>, theirs: &Claim<'_>) -> Option<Unit> {
     }
 }
 
-/// The same number for the same losing write of the same key: FNV-1a.
-fn name(stamp: Stamp, index: u64, place: Place<'_>) -> u64 {
-    let numbers = [stamp.time_us as u64, u64::from(stamp.rank), index, u64::from(place.database)];
-    let bytes = numbers.iter().flat_map(|number| number.to_le_bytes());
-    bytes
-        .chain(place.key.iter().copied())
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+/// Whether a write of the other region is the one of the two that does not stay: of concurrent changes of the time to live
+/// the longer one does, of others the later one.
+fn loses(step: &Step<'_>, rival: &Step<'_>) -> bool {
+    match (&step.claimed.claim, &rival.claimed.claim) {
+        (Claim::Lifetime(until), Claim::Lifetime(longer)) if step.is_concurrent_with(rival) => until < longer,
+        _ => rival.order > step.order,
+    }
+}
+
+/// The same number for the same write to the same key, however often it is found: its region, and its place there.
+fn name(region: usize, id: u64, place: Place<'_>) -> u64 {
+    hash(&[region as u64, id], place.database, place.key)
+}
+
+/// FNV-1a.
+pub fn hash(numbers: &[u64], database: u32, key: &[u8]) -> u64 {
+    let numbers = numbers.iter().copied().chain([u64::from(database)]);
+    let bytes = numbers.flat_map(u64::to_le_bytes).chain(key.iter().copied());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[cfg(test)]

@@ -22,12 +22,13 @@ impl Stamp {
 pub struct StampClock {
     last_us: i64,
     rank: u8,
+    causal: bool,
 }
 
 impl StampClock {
-    /// A clock for the region with this rank among the names.
-    pub fn new(rank: u8) -> Self {
-        Self { last_us: 0, rank }
+    /// A clock for the region with this rank among the names. One that is not `causal` forgets what its region had seen.
+    pub fn new(rank: u8, causal: bool) -> Self {
+        Self { last_us: 0, rank, causal }
     }
 
     /// The stamp of writes that were executed when the server's clock said `server_ms`: later than the last one, and than
@@ -39,7 +40,9 @@ impl StampClock {
 
     /// The region has executed a write with this stamp: what it writes from now on is later.
     pub fn has_seen(&mut self, stamp: Stamp) {
-        self.last_us = self.last_us.max(stamp.time_us);
+        if self.causal {
+            self.last_us = self.last_us.max(stamp.time_us);
+        }
     }
 }
 
@@ -49,14 +52,14 @@ mod tests {
 
     #[test]
     fn stamps_of_one_region_grow_even_when_its_clock_steps_back() {
-        let mut clock = StampClock::new(0);
+        let mut clock = StampClock::new(0, true);
         let stamps = [5, 5, 3, 6].map(|ms| clock.stamp(ms));
         assert!(stamps.is_sorted_by(|a, b| a < b), "{stamps:?}");
     }
 
     #[test]
     fn what_a_region_writes_after_it_has_seen_a_write_is_later() {
-        let (mut fast, mut slow) = (StampClock::new(1), StampClock::new(0));
+        let (mut fast, mut slow) = (StampClock::new(1, true), StampClock::new(0, true));
         let seen = fast.stamp(9000);
         slow.has_seen(seen);
         assert!(slow.stamp(10) > seen);
@@ -64,7 +67,7 @@ mod tests {
 
     #[test]
     fn equal_times_go_to_the_larger_name() {
-        let (mut eu, mut us) = (StampClock::new(0), StampClock::new(1));
+        let (mut eu, mut us) = (StampClock::new(0, true), StampClock::new(1, true));
         assert!(us.stamp(7) > eu.stamp(7));
     }
 }

@@ -13,7 +13,7 @@ use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
 use super::claim::{is_of_several, replaces};
 use super::exchange::{Exchange, MOST_HELD, Mail, Name};
-use super::log::{Entry, Finding, KeyLog, Place, Redo, Remedy, Waits};
+use super::log::{Entry, Finding, KeyLog, Met, Place, Redo, Remedy, Waits, hash};
 use super::order::Order;
 use super::policy::Policies;
 use super::record::{Done, Record, Side, Unit as Decided};
@@ -267,8 +267,8 @@ impl Window {
         }
         if !self.suspended {
             self.doubted.append(&mut exchange.take_refused(self.region));
-            for (database, name) in std::mem::take(&mut self.doubted) {
-                self.doubt(database, &name, exchange, found);
+            for name in std::mem::take(&mut self.doubted) {
+                self.doubt(&name, None, exchange, found);
             }
             self.judge(exchange, found);
             let judged = self.ours.front().map_or(read, |ours| read.min(ours.at - 1));
@@ -389,7 +389,7 @@ impl Window {
             What::Value { name: (database, name), at: taken_at, covered, floor, ours } => {
                 let key = self.key(database, &name);
                 if let Some((log, ..)) = self.logs.get_mut(&key) {
-                    log.replaced(taken_at, covered, floor);
+                    log.replaced(Place { region: self.region, database, key: &name }, taken_at, covered, floor);
                     log.waits = Waits::Nothing;
                     self.touched.push(key);
                 }
@@ -551,8 +551,8 @@ impl Window {
 
     /// Our value was put at the other region. Tells whether ours is another one by now.
     fn taken(&mut self, key: Key, at: u64) -> bool {
-        let Some((log, ..)) = self.logs.get_mut(&key) else { return false };
-        let changed = log.taken(at);
+        let Some((log, database, name)) = self.logs.get_mut(&key) else { return false };
+        let changed = log.taken(Place { region: self.region, database: *database, key: name }, at);
         if log.waits == Waits::Value {
             log.waits = Waits::Nothing;
         }
@@ -560,23 +560,26 @@ impl Window {
         changed
     }
 
-    /// A key must be made equal by its value, whatever its log says.
-    fn doubt(&mut self, database: u32, name: &[u8], exchange: &mut Exchange, found: &mut impl FnMut(Found)) {
+    /// A key must be made equal by its value, whatever its log says; where two writes of it and another one met, this is
+    /// on record by them.
+    fn doubt(&mut self, name: &Name, met: Option<Met>, exchange: &mut Exchange, found: &mut impl FnMut(Found)) {
+        let (database, name) = (name.0, name.1.as_slice());
         let key = self.key(database, name);
         let fresh = fresh(&self.policies, self.region, (database, name));
         let (log, ..) = self.logs.entry(key).or_insert_with(fresh);
         if self.policies.holds(name) && keeps(log, exchange, self.region) {
             if log.held.is_none() {
-                found(Found::Conflict(undecided(log, self.region, database, name)));
+                found(Found::Conflict(undecided(log.met(self.region).or(met), log, self.region, (database, name))));
                 log.hold();
                 keep(log, exchange, self.region, (database, name.to_vec()), found);
             }
         } else if log.waits != Waits::Value {
-            ask(log, self.region, database, name, exchange);
+            let unrecorded = met.filter(|_| !log.has_met(Place { region: self.region, database, key: name }));
+            ask(log, self.region, (database, name), unrecorded, exchange);
             found(Found::Wanted);
         }
-        for (database, name) in self.tied(key) {
-            self.doubt(database, &name, exchange, found);
+        for name in self.tied(key) {
+            self.doubt(&name, met, exchange, found);
         }
     }
 
@@ -613,8 +616,8 @@ impl Window {
     /// Judges the logs that have changed.
     fn judge(&mut self, exchange: &mut Exchange, found: &mut impl FnMut(Found)) {
         let region = self.region;
-        let mut doubts: Vec<Name> = Vec::new();
-        let mut tied: Vec<Key> = Vec::new();
+        let mut doubts: Vec<(Name, Option<Met>)> = Vec::new();
+        let mut tied: Vec<(Key, Option<Met>)> = Vec::new();
         let mut touched = std::mem::take(&mut self.touched);
         touched.sort_unstable();
         touched.dedup();
@@ -623,20 +626,20 @@ impl Window {
             let (database, name) = (*database, name.clone());
             let place = Place { region, database, key: &name };
             let holds = self.policies.holds(&name) && keeps(log, exchange, region);
-            let mut met = false;
+            let (met, mut lost) = (log.met(region), false);
             let remedy = log.judge(place, |finding| match finding {
                 Finding::Lost(record) => {
-                    met = true;
+                    lost = true;
                     found(Found::Conflict(if holds { record.undecided() } else { record.decided() }));
                 }
-                Finding::Doubt { database, key } => doubts.push((database, key.to_vec())),
+                Finding::Doubt(name) => doubts.push((name, met)),
             });
             if log.waits != Waits::Nothing || !matches!(remedy, Remedy::None) {
-                tied.push(key);
+                tied.push((key, met));
             }
-            if holds && (met || !matches!(remedy, Remedy::None)) {
-                if !met {
-                    found(Found::Conflict(undecided(log, region, database, &name)));
+            if holds && (lost || !matches!(remedy, Remedy::None)) {
+                if !lost {
+                    found(Found::Conflict(undecided(met, log, region, (database, &name))));
                 }
                 log.hold();
             }
@@ -667,14 +670,16 @@ impl Window {
                     found(Found::Posted);
                 }
                 Remedy::Value => {
-                    ask(log, region, database, &name, exchange);
+                    ask(log, region, (database, &name), None, exchange);
                     found(Found::Wanted);
                 }
             }
         }
-        doubts.extend(tied.into_iter().flat_map(|key| self.tied(key)));
-        for (database, name) in doubts {
-            self.doubt(database, &name, exchange, found);
+        for (key, met) in tied {
+            doubts.extend(self.tied(key).into_iter().map(|name| (name, met)));
+        }
+        for (name, met) in doubts {
+            self.doubt(&name, met, exchange, found);
         }
     }
 }
@@ -706,19 +711,15 @@ fn keep(log: &mut KeyLog, exchange: &mut Exchange, region: usize, name: Name, fo
     }
 }
 
-/// The record of a key that is held, where no single write lost against another one.
-fn undecided(log: &KeyLog, region: usize, database: u32, key: &[u8]) -> Record {
-    let stamp = |local: bool| {
-        let of_region = log.entries.iter().filter(|entry| entry.local == local);
-        of_region.filter_map(|entry| entry.stamp).max().unwrap_or_default()
-    };
-    let stamps = if region == 0 { [stamp(true), stamp(false)] } else { [stamp(false), stamp(true)] };
-    let Order(time, ..) = log.latest();
-    by_value(region, database, key, time as u64 ^ xxh3_64_with_seed(key, u64::from(database)), stamps).undecided()
+/// The record of a key that is held, where no single write lost against another one. What is not known of a side is as
+/// late as the latest that is.
+fn undecided(met: Option<Met>, log: &KeyLog, region: usize, (database, key): (u32, &[u8])) -> Record {
+    let last = log.entries.iter().filter_map(|entry| Some((entry.stamp?, entry.id))).max().unwrap_or_default();
+    by_value(region, database, key, met.unwrap_or(Met { sides: [last; 2] })).undecided()
 }
 
-/// Asks for the other region's value.
-fn ask(log: &mut KeyLog, region: usize, database: u32, name: &[u8], exchange: &mut Exchange) {
+/// Asks for the other region's value; that is on record by what met, if it is not by a write that lost.
+fn ask(log: &mut KeyLog, region: usize, (database, name): (u32, &[u8]), met: Option<Met>, exchange: &mut Exchange) {
     log.pin.get_or_insert_with(|| exchange.pin(region));
     log.waits = Waits::Value;
     log.rounds += 1;
@@ -726,19 +727,20 @@ fn ask(log: &mut KeyLog, region: usize, database: u32, name: &[u8], exchange: &m
     // An update beats what the server removed: the region that has not removed the key gives its value.
     let removed = log.entries.iter().any(|entry| entry.local && entry.weak);
     let latest = if removed { Order::WEAKEST } else { log.latest() };
-    exchange.ask(region, (database, name.to_vec()), (latest, stamp), log.rounds);
+    exchange.ask(region, (database, name.to_vec()), (latest, stamp), (log.rounds, met));
 }
 
-/// The record of a key that was made equal by its value.
-pub fn by_value(region: usize, database: u32, key: &[u8], id: u64, stamps: [Stamp; 2]) -> Record {
+/// The record of a key that was made equal by its value, since these met.
+pub fn by_value(region: usize, database: u32, key: &[u8], met: Met) -> Record {
+    let side = |of: usize| Side { region: of, stamp: met.sides[of].0 };
     Record {
-        id,
+        id: hash(&met.sides.map(|(_, id)| id), database, key),
         found_at: region,
         database,
         key: key.to_vec(),
         unit: Decided::Sequence,
-        winner: Side { region: 1 - region, stamp: stamps[1 - region] },
-        loser: Side { region, stamp: stamps[region] },
+        winner: side(1 - region),
+        loser: side(region),
         write: Vec::new(),
         length: 0,
         done: Done::Reconciled,

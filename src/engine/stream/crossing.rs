@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Beginning, Now};
+use super::{Beginning, Now, Rules};
 use crate::command::{Access, Spec};
 use crate::engine::conflict::{
     Executed, Found, Held, Made, Mail, Name, Note, Ours, Part, Placed, Redo, SharedExchange, Stamp, StampClock, Value,
@@ -76,20 +76,21 @@ pub(super) struct Crossing {
 
 impl Crossing {
     /// For a link that begins to read at `position`, having sent everything before `high` already.
-    pub(super) fn new(exchange: SharedExchange, region: usize, names: [&str; 2], from: u64, seed: u64) -> Self {
+    pub(super) fn new(rules: &Rules, from: u64) -> Self {
+        let (exchange, region) = (Arc::clone(&rules.exchange), rules.region);
         let policies = Arc::clone(hold(&exchange).policies());
         let follows = policies.follow_the_other(region);
-        let first_is_larger = u8::from(names[0] > names[1]);
+        let first_is_larger = u8::from(rules.origin > rules.peer);
         let ranks =
             if region == 0 { [first_is_larger, 1 - first_is_larger] } else { [1 - first_is_larger, first_is_larger] };
         Self {
             exchange,
             region,
             ranks,
-            window: Window::new(region, from, seed, policies),
+            window: Window::new(region, from, rules.seed, policies),
             follows,
             at: from,
-            clock: StampClock::new(ranks[region]),
+            clock: StampClock::new(ranks[region], rules.causal),
             stamp: None,
             saw: 0,
             sees: Position::NONE,

@@ -93,8 +93,7 @@ impl Flow {
         beginning: Beginning,
         seeking: Option<Vec<u8>>,
     ) -> Self {
-        let (exchange, names) = (rules.exchange.clone(), [rules.origin.as_str(), rules.peer.as_str()]);
-        let mut crossing = Crossing::new(exchange, rules.region, names, beginning.from.offset, rules.seed);
+        let mut crossing = Crossing::new(&rules, beginning.from.offset);
         crossing.begin(beginning);
         let Beginning { from: position, high, .. } = beginning;
         let reserved = &rules.reserved;

@@ -58,6 +58,9 @@ pub struct Rules {
     pub region: usize,
     /// Makes the hashes of keys unforeseeable.
     pub seed: u64,
+    /// Whether what clients write is stamped later than all that their region had seen. Anything else is for showing what
+    /// that is for: where clocks differ, a write loses against one that it was made on.
+    pub causal: bool,
     /// What is known of a copy onto the region that is read.
     pub source_onto: SharedOnto,
     /// What is known of a copy onto the region that is written.

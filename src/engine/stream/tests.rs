@@ -49,6 +49,7 @@ impl Bench {
             linger_ms: 1_000,
             region: 0,
             seed: 1,
+            causal: true,
             source_onto: Arc::default(),
             target_onto: Arc::default(),
             origin: "a".to_owned(),

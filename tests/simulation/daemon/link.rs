@@ -9,6 +9,7 @@ use std::task::{Context, Waker};
 
 use bytes::{Buf, BytesMut};
 use duet::engine::apply::{Applied, Applier};
+use duet::engine::conflict;
 use duet::engine::copy::onto::hold;
 use duet::engine::copy::{Copy, CopyEvent};
 use duet::engine::link::Link;
@@ -224,6 +225,8 @@ impl Session {
         if link.wants_source() {
             let now = self.now();
             link.on_source(&mut self.source_in, now)?;
+            let unresolved = self.pair.settings.flaws.unresolved;
+            unresolved.was_read(self.index, &mut conflict::hold(&self.pair.exchange));
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ mod heartbeat;
 mod link;
 mod start;
 mod sweep;
+mod unresolved;
 mod values;
 
 use std::cell::{Cell, RefCell};
@@ -26,6 +27,8 @@ use duet::engine::copy::onto::SharedOnto;
 use duet::engine::origin::{Marker, ReservedKeys};
 use duet::engine::position::Position;
 
+pub use unresolved::Unresolved;
+
 use crate::clock::MOST_OFF_MS;
 use crate::network::Shared;
 
@@ -40,7 +43,7 @@ pub const REGIONS: [&str; 2] = ["a", "b"];
 pub struct Flaws {
     /// Connections of an earlier run are not ended.
     pub no_fence: bool,
-    /// A restart reads on from what was acknowledged last, not from the marker.
+    /// A restart goes on from what was acknowledged last, not from what the marker says.
     pub own_memory: bool,
     /// A copy does not end with deletions.
     pub no_sweep: bool,
@@ -52,35 +55,6 @@ pub struct Flaws {
     pub unbounded: bool,
     /// What of the resolving of conflicts is switched off.
     pub unresolved: Unresolved,
-}
-
-/// What of the resolving of conflicts is switched off. Nothing is resolved yet, so nobody but a test's words asks.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Unresolved {
-    /// Writes that were executed out of order are not executed again.
-    pub replay: bool,
-    /// The place where a restart reads on does not wait for what is unfinished.
-    pub pins: bool,
-    /// After a restart what was executed before is not judged again.
-    pub recovery: bool,
-    /// A value is not copied where the order of writes can't be mended.
-    pub settling: bool,
-    /// Stamps are not pushed past what the region had seen.
-    pub pushing: bool,
-}
-
-impl Unresolved {
-    /// What is switched off, by name.
-    pub fn names(self) -> Vec<&'static str> {
-        let all = [
-            (self.replay, "replay"),
-            (self.pins, "pins"),
-            (self.recovery, "recovery"),
-            (self.settling, "settling"),
-            (self.pushing, "pushing"),
-        ];
-        all.into_iter().filter_map(|(off, name)| off.then_some(name)).collect()
-    }
 }
 
 /// What a daemon is told.

@@ -73,9 +73,12 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
         crate::trace(|| format!("link {index} epoch {epoch} plans {planned:?}"));
         match planned {
             Plan::Resume(position) => {
-                let noted = pair.notes.borrow()[index].filter(|_| pair.settings.flaws.own_memory);
-                let attached =
-                    attach::resume(world, index, noted.unwrap_or_else(|| reads_from(&view, position))).await?;
+                let flaws = &pair.settings.flaws;
+                let low = if flaws.unresolved.recovery { position } else { reads_from(&view, position) };
+                let noted = pair.notes.borrow()[index].filter(|_| flaws.own_memory);
+                let from = noted.filter(|noted| noted.offset < low.offset).unwrap_or(low);
+                let attached = attach::resume(world, index, from).await?;
+                let own = own.map(|marker| Marker { high: noted.unwrap_or(marker.high), ..marker });
                 return starting.finish(attached, own, None, None).await;
             }
             Plan::Fix => {
@@ -247,6 +250,7 @@ impl Starting<'_> {
             linger_ms: LINGER_MS,
             region: self.index,
             seed: 1,
+            causal: !self.pair.settings.flaws.unresolved.pushing,
             source_onto: Arc::clone(&self.pair.onto[self.index]),
             target_onto: Arc::clone(&self.pair.onto[1 - self.index]),
             origin: origin.to_owned(),

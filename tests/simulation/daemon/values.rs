@@ -13,10 +13,14 @@ use crate::server::Flavour;
 
 /// Reads values at region `index` for ever.
 pub async fn run(pair: Rc<Pair>, index: usize) {
+    if pair.settings.flaws.unresolved.settling {
+        return;
+    }
     let mut client = None;
     loop {
         let now_ms = pair.world.borrow().now_ms;
         let (wanted, _) = hold(&pair.exchange).wanted(index, now_ms);
+        pair.world.borrow_mut().oracle.taken.extend(wanted.iter().map(|one| one.name.clone()));
         for (id, fault) in read(&pair, index, &wanted, &mut client).await {
             crate::trace(|| format!("value {id} could not be read at {index}: {fault}"));
             hold(&pair.exchange).not_read(id, now_ms);

@@ -25,13 +25,13 @@ pub fn holds(records: &[Record], ledger: &Ledger, repeats: bool) -> Result<(), S
     // The record of a deletion that met an element may speak of either.
     for (unit, updates) in ledger.units.iter().filter(|(unit, _)| !ledger.was_deleted(&unit.0)) {
         let count = recorded.get(unit).copied().unwrap_or_default();
-        let met =
-            updates.iter().filter(|update| updates.iter().any(|other| update.is_concurrent(other))).count() as u64;
+        let met = updates.iter().filter(|update| updates.iter().any(|other| update.is_concurrent(other)));
+        let met: u64 = met.map(|update| update.commands).sum();
+        // What may have been a server's deletion is on record nowhere when it loses.
+        let counts = |update: &Update| update.weight == Weight::Full && (update.held.is_some() || unit.1.is_some());
         let differs = |update: &Update| {
-            update.weight == Weight::Full
-                && updates.iter().any(|other| {
-                    other.weight == Weight::Full && update.is_concurrent(other) && update.held != other.held
-                })
+            counts(update)
+                && updates.iter().any(|other| counts(other) && update.is_concurrent(other) && update.held != other.held)
         };
         if count == 0 && updates.iter().any(differs) {
             return Err(format!("a conflict about {} is not on record", shown(unit)));

@@ -6,16 +6,12 @@
 
 use std::collections::BTreeSet;
 
-use duet::engine::conflict::{Done, Record};
-
 use crate::ledger::{Held, Ledger, Update, Weight, held, shown, value};
 use crate::oracle::Place;
 use crate::server::Keyspace;
 
-/// Judges a region; `winner` is the region that wins.
-pub fn holds(region: &Keyspace, ledger: &Ledger, records: &[Record], winner: usize) -> Result<(), String> {
-    let by_value = records.iter().filter(|record| record.done == Done::Reconciled);
-    let taken: BTreeSet<Place> = by_value.map(|record| (record.database, record.key.clone())).collect();
+/// Judges a region; `winner` is the region that wins, `taken` are the keys that were made equal by a value.
+pub fn holds(region: &Keyspace, ledger: &Ledger, taken: &BTreeSet<Place>, winner: usize) -> Result<(), String> {
     for (unit, updates) in ledger.units.iter().filter(|(unit, _)| !taken.contains(&unit.0)) {
         if updates.iter().any(|update| update.weight == Weight::Server || expires(&update.held)) {
             continue;

@@ -33,6 +33,8 @@ pub struct Defects {
     pub watch_ignored: bool,
     /// Markers have another name in the stream than in the data.
     pub marker_renamed: bool,
+    /// What of a marked transaction changed nothing is in the stream all the same.
+    pub unchanged_shown: bool,
 }
 
 /// A connection at the server.

@@ -75,13 +75,20 @@ impl Server {
             return true;
         }
         let (mut replies, mut effects) = (Vec::with_capacity(queue.len()), Vec::new());
+        let is_marker = |args: &Vec<Text>| args[0] == b"SET" && args[1] == self.watched_key;
+        let all_shown = self.defects.unchanged_shown && queue.iter().any(is_marker);
         for args in &queue {
-            replies.push(if args[0] == b"SELECT" {
+            if args[0] == b"SELECT" {
                 database = selected(args);
-                Reply::Ok
-            } else {
-                self.run(database, args, &mut effects)
-            });
+                replies.push(Reply::Ok);
+                continue;
+            }
+            let before = effects.len();
+            let reply = self.run(database, args, &mut effects);
+            if all_shown && effects.len() == before && !matches!(reply, Reply::Error(_)) {
+                effects.push((database, args.clone()));
+            }
+            replies.push(reply);
         }
         self.sessions.get_mut(&id).expect("it was there").database = database;
         self.propagate(effects, true);
