@@ -142,7 +142,7 @@ pub struct RawDeletes {
 
 impl Default for RawDeletes {
     fn default() -> Self {
-        Self { expiry: "events".into(), eviction: "events".into() }
+        Self { expiry: "propagate".into(), eviction: "propagate".into() }
     }
 }
 

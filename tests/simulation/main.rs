@@ -39,7 +39,14 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// What the seeds below play: each kind with the seeds that run every time, and those that run once. `DUET_MIX` names
 /// another kind, `DUET_SEEDS` another number.
-const MIXES: &[(Mix, u64, u64)] = &[(Mix::Apart, 3000, 1000)];
+const MIXES: &[(Mix, u64, u64)] = &[(Mix::Apart, 10_000, 1000)];
+
+/// What both regions write is looked at for these promises alone; the others are not kept yet in every run, see
+/// `docs/conflicts.md`.
+const OF_CONCURRENT_WRITES: &str = "regions equal,sums,exactly once,no echo,reserved,gate";
+
+/// Seeds of runs in which both regions write the same keys: those that run every time, and those that run once.
+const CROSSING: (u64, u64) = (10_000, 1_000);
 
 /// How many seeds that broke a promise are looked for, and of how many a smaller variant is.
 const ENOUGH: (usize, usize) = (8, 2);
@@ -89,10 +96,25 @@ fn the_fixed_seeds_keep_every_promise() {
 }
 
 #[test]
-fn fresh_seeds_keep_every_promise() {
+fn writes_of_both_regions_to_the_same_keys_end_equal() {
+    let broken = Broken { only: Some(OF_CONCURRENT_WRITES), ..Broken::default() };
+    let (fixed, fresh) = CROSSING;
+    hold(&broken_seeds(Mix::Crossing, 0..fixed, broken, ENOUGH.0));
+    let first = fresh_seed();
+    hold(&broken_seeds(Mix::Crossing, first..first + fresh, broken, ENOUGH.0));
+}
+
+/// A seed that nobody has played yet; it is told.
+fn fresh_seed() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
     let first = since.as_micros() as u64;
     println!("fresh seeds from {first}");
+    first
+}
+
+#[test]
+fn fresh_seeds_keep_every_promise() {
+    let first = fresh_seed();
     for (mix, _, fresh) in mixes() {
         hold(&broken_seeds(mix, first..first + fresh, whole(), ENOUGH.0));
     }

@@ -94,7 +94,7 @@ impl Oracle {
 
     /// A promise was broken: the first is kept, of those that are looked at.
     pub fn fail(&mut self, what: String) {
-        if self.only.is_none_or(|promise| what.starts_with(promise)) {
+        if self.only.is_none_or(|only| only.split(',').any(|promise| what.starts_with(promise))) {
             self.broken.get_or_insert(what);
         }
     }

@@ -4,6 +4,7 @@ use super::{Pair, SETTLING};
 use anyhow::{Result, bail, ensure};
 use duet_chaos::client::{Client, text};
 use duet_chaos::flavor::Flavor::{self, Redis62, Redis70, Valkey91};
+use duet_chaos::pair::More;
 use duet_chaos::redis::Value;
 use duet_chaos::wait::eventually;
 use std::time::{Duration, Instant};
@@ -97,7 +98,7 @@ impl Store {
 }
 
 async fn no_refreshed_key_is_lost(west: Flavor, east: Flavor, args: &[&str]) -> Result<()> {
-    let pair = Pair::start_with(west, east, args).await?;
+    let pair = Pair::start_configured(west, east, args, &More::events()).await?;
     let (at_west, at_east) = pair.regions.clients().await?;
     let now = Instant::now();
     // Their first writes are spread over one life, as if each had been written a life before.
