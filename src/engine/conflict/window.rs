@@ -785,7 +785,7 @@ fn entry(write: &Write, by: &By) -> Entry {
         silent: write.silent,
         weak: write.weak,
         behind: write.behind.get().unwrap_or(Order::WEAKEST),
-        doubtful: write.weak && local && again.is_none(),
+        doubtful: write.weak && write.stamp.is_none() && again.is_none(),
         recorded: local || write.weak,
         told: false,
         replaces: false,
