@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use duet::engine::apply::Bounds;
 use duet::engine::conflict::departed::{DeletePolicy, Deletes};
-use duet::engine::conflict::hold;
+use duet::engine::conflict::{Exchange, hold};
 use duet::engine::origin::ReservedKeys;
 use fastrand::Rng;
 
@@ -234,7 +234,14 @@ impl Run {
             }
         }
         let until = self.world.borrow().now_ms + REST_MS;
-        while !(self.is_silent() && self.are_equal() && self.is_judged()) && self.world.borrow().now_ms < until {
+        let mut written = None;
+        while self.world.borrow().now_ms < until {
+            if self.is_silent() && self.are_equal() {
+                let offsets = [0, 1].map(|index| self.world.borrow().servers[index].history.offset);
+                if self.is_judged(*written.get_or_insert(offsets)) {
+                    break;
+                }
+            }
             for _ in 0..LOOK_EVERY {
                 self.step()?;
             }
@@ -242,9 +249,10 @@ impl Run {
         Ok(())
     }
 
-    /// Whether the daemon has judged what was in the air when its sessions began.
-    fn is_judged(&self) -> bool {
-        self.daemons.iter().all(|daemon| hold(&daemon.pair.exchange).is_judged())
+    /// Whether the daemon has judged what both servers had executed by then.
+    fn is_judged(&self, offsets: [u64; 2]) -> bool {
+        let judged = |exchange: &Exchange| (0..2).all(|region| exchange.judged(region) >= Some(offsets[region]));
+        self.daemons.iter().all(|daemon| judged(&hold(&daemon.pair.exchange)))
     }
 
     fn are_equal(&self) -> bool {

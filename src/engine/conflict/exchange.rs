@@ -263,9 +263,10 @@ impl Exchange {
         self.sides.iter().all(|side| side.ready)
     }
 
-    /// Whether everything that was on its way when the sessions began has been judged, in both regions.
-    pub fn is_judged(&self) -> bool {
-        self.sides.iter().all(|side| side.judged.is_some())
+    /// Up to where the stream of `region` has been judged, bytes; nothing while something may be on its way that an earlier
+    /// session sent.
+    pub fn judged(&self, region: usize) -> Option<u64> {
+        self.sides[region].judged
     }
 
     /// Keys that `region` does not hold as they will be: what they are to be there has been sent for, or is not seen there yet.

@@ -227,6 +227,9 @@ impl Session {
             link.on_source(&mut self.source_in, now)?;
             let unresolved = self.pair.settings.flaws.unresolved;
             unresolved.was_read(self.index, &mut conflict::hold(&self.pair.exchange));
+            if let Link::Streaming(stream) = link {
+                self.follow_stream(stream);
+            }
         }
         Ok(())
     }
