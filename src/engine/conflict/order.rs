@@ -4,7 +4,7 @@ use super::stamp::Stamp;
 
 /// The place of a write among all of its key: the larger one is the later one.
 ///
-/// By time: stamp, rank of the region, and within one transaction as they were executed. By region: see [`Ranking`].
+/// By time: stamp, rank of the region, and within one transaction as they were executed. By region: see `Ranking`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Order(pub i64, pub u8, pub u64);
 
