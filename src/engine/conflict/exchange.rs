@@ -533,11 +533,6 @@ impl Exchange {
         }
     }
 
-    /// Whether writes to this key are on their way to be executed again at `region`.
-    pub fn is_repairing(&self, region: usize, database: u32, name: &[u8]) -> bool {
-        !self.repairs.is_empty() && self.repairs.contains(&(region, (database, name.to_vec())))
-    }
-
     /// Values that are to be read at `region` now; `now_ms` counts from anywhere, and never back. And whether more are to be
     /// read later.
     pub fn wanted(&mut self, region: usize, now_ms: i64) -> (Vec<Wanted>, bool) {

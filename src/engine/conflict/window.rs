@@ -652,13 +652,7 @@ impl Window {
             if log.take_overtaken() {
                 exchange.refused(1 - region, (database, name.to_vec()));
             }
-            // The other region may take its value from here: what this one lacks is executed first.
-            let lacks = || log.waits == Waits::Value && log.entries.iter().any(|entry| entry.wiped);
-            let may_mend = log.waits == Waits::Nothing || (lacks() && !exchange.is_repairing(region, database, &name));
-            if !may_mend || exchange.is_taking(database, &name) {
-                continue;
-            }
-            if log.waits == Waits::Value && !matches!(remedy, Remedy::Again(_)) {
+            if log.waits != Waits::Nothing || exchange.is_taking(database, &name) {
                 continue;
             }
             match remedy {
@@ -670,7 +664,7 @@ impl Window {
                 }
                 Remedy::Again(redos) => {
                     log.pin.get_or_insert_with(|| exchange.pin(region));
-                    log.waits = if log.waits == Waits::Nothing { Waits::Again } else { log.waits };
+                    log.waits = Waits::Again;
                     exchange.repairs(region, (database, name.to_vec()), true);
                     exchange.post(region, Mail::Again(redos));
                     found(Found::Posted);
