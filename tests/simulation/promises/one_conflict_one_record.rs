@@ -31,8 +31,7 @@ pub fn holds(records: &[Record], ledger: &Ledger, repeats: bool) -> Result<(), S
         let count = recorded.get(unit).copied().unwrap_or_default();
         let met = updates.iter().filter(|update| updates.iter().any(|other| update.is_concurrent(other)));
         let met: u64 = met.map(|update| update.commands).sum();
-        // What may have been a server's deletion is on record nowhere when it loses.
-        let counts = |update: &Update| update.weight == Weight::Full && (update.held.is_some() || unit.1.is_some());
+        let counts = |update: &Update| update.weight == Weight::Full;
         let differs = |update: &Update| {
             counts(update)
                 && updates.iter().any(|other| counts(other) && update.is_concurrent(other) && update.held != other.held)
