@@ -1,6 +1,6 @@
 //! What a transaction establishes at the target: where a restart reads on.
 
-use super::origin::Phase;
+use super::origin::{Marker, Phase};
 use super::position::Position;
 
 /// The part of a marker that says how far the link has come.
@@ -25,5 +25,11 @@ impl Checkpoint {
     /// Everything before `high` is applied: nothing holds `low` back, since a conflict can't be pending yet.
     pub fn streaming(high: Position, time_ms: i64) -> Self {
         Self { phase: Phase::Streaming, high, low: high, time_ms }
+    }
+
+    /// The marker that says so, of the transaction `id` of a daemon with this epoch.
+    pub fn marker(self, epoch: u64, id: u64) -> Marker {
+        let Self { phase, high, low, time_ms } = self;
+        Marker { phase, epoch, id, high, low, time_ms }
     }
 }

@@ -217,8 +217,7 @@ impl Starting<'_> {
     ) -> Result<Arc<HashSet<Vec<u8>>>, Fault> {
         let keep = self.keep(reason, memory).await?;
         let id = own.filter(|marker| marker.epoch == self.epoch).map_or(0, |marker| marker.id + 1);
-        let Checkpoint { phase, high, low, time_ms } = Checkpoint::copying(reason.phase(), Position::NONE, 0);
-        let marker = Marker { phase, epoch: self.epoch, id, high, low, time_ms };
+        let marker = Checkpoint::copying(reason.phase(), Position::NONE, 0).marker(self.epoch, id);
         let key = self.pair.reserved.marker(self.pair.source(self.index).name.as_str());
         self.target.call(&[b"SET".as_slice(), &key, marker.to_string().as_bytes()]).await?;
         self.pair.links[self.index].changed.notify_waiters();

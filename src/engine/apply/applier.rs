@@ -10,7 +10,6 @@ use super::gate::{Gate, MOST_IN_FLIGHT};
 use super::piece::Piece;
 use super::replies::{Outcome, Replies};
 use crate::engine::checkpoint::Checkpoint;
-use crate::engine::origin::Marker;
 use crate::error::{Fault, Kind};
 use crate::wire::resp::{Command, FrameReader, push_command};
 
@@ -339,8 +338,7 @@ impl Applier {
     }
 
     fn push_marker(&self, id: u64, checkpoint: &Checkpoint, out: &mut Vec<u8>) {
-        let Checkpoint { phase, high, low, time_ms } = *checkpoint;
-        let marker = Marker { phase, epoch: self.identity.epoch, id, high, low, time_ms };
+        let marker = checkpoint.marker(self.identity.epoch, id);
         push_command(out, &[b"SET".as_slice(), &self.identity.marker, marker.to_string().as_bytes()]);
     }
 }

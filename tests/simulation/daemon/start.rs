@@ -173,8 +173,7 @@ impl Starting<'_> {
 
     async fn prepare_copy(&mut self, reason: CopyReason, own: Option<Marker>) -> Result<(), Fault> {
         let id = own.filter(|marker| marker.epoch == self.epoch).map_or(0, |marker| marker.id + 1);
-        let Checkpoint { phase, high, low, time_ms } = Checkpoint::copying(reason.phase(), Position::NONE, 0);
-        let marker = Marker { phase, epoch: self.epoch, id, high, low, time_ms };
+        let marker = Checkpoint::copying(reason.phase(), Position::NONE, 0).marker(self.epoch, id);
         let key = self.pair.settings.reserved.marker(REGIONS[self.index]);
         self.target.call(&[b"SET".as_slice(), &key, marker.to_string().as_bytes()]).await?;
         drained(self.pair, self.index, &mut self.target_control).await
