@@ -51,6 +51,8 @@ pub enum Kind {
     BothPositionsLost,
     /// The source is empty or far smaller than the target, where a copy would be needed.
     SourceShrunk,
+    /// The clocks of both regions are too far apart, and the links were told to hold then.
+    ClocksApart,
     /// Another daemon has taken over the pair.
     Superseded,
     /// Connections of an earlier run can't be ended at the target.

@@ -6,6 +6,7 @@
 //! * [`command`]: what each write command means: keys, unit, how it is made unconditional and absolute.
 //! * [`engine`]: every decision, without sockets, clock or random numbers.
 //! * [`runtime`]: sockets, clock, signals; performs what the engine decides.
+//! * [`journal`]: the record of conflicts, in memory and in files.
 //! * [`config`], [`cli`], [`http`], [`observe`]: what a person sets, types, asks and sees.
 
 pub mod cli;
@@ -14,6 +15,7 @@ pub mod config;
 pub mod engine;
 pub mod error;
 pub mod http;
+pub mod journal;
 pub mod observe;
 pub mod remedy;
 pub mod runtime;

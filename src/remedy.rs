@@ -114,6 +114,9 @@ pub fn advice(kind: Kind) -> Advice {
             Hold,
             "If the larger region is right, restart with `--full-sync` in the other direction; if the smaller one is, in this link's direction (an empty one is never copied: flush the other by hand).",
         ),
+        Kind::ClocksApart => {
+            ("clocks_apart", Hold, "Set both with NTP; the links go on by themselves when they agree.")
+        }
         Kind::Superseded => {
             ("superseded", Stop, "Run one daemon per pair: stop this one, or stop the other and restart this one.")
         }

@@ -115,10 +115,79 @@ fn a_status_that_nobody_gives_ends_with_1_and_names_the_address() {
 }
 
 #[test]
-fn every_command_has_a_help_with_examples() {
-    for (arguments, part) in
-        [(vec!["--help"], "Exit codes:"), (vec!["run", "--help"], "Examples:"), (vec!["status", "--help"], "Examples:")]
+fn conflicts_are_listed_as_a_table_and_as_json_and_followed_line_by_line() {
+    let place = tempfile::tempdir().unwrap();
+    let entry = |id: &str| {
+        format!(
+            "{{\"id\":\"{id}\",\"time\":\"2026-01-31T12:00:01Z\",\"found_at\":\"us-east\",\"database\":2,\"key\":\"user:7\",\
+             \"unit\":{{\"kind\":\"element\",\"name\":\"mail\"}},\
+             \"winner\":{{\"region\":\"us-east\",\"time\":\"2026-01-31T12:00:00.002Z\"}},\
+             \"loser\":{{\"region\":\"eu-west\",\"time\":null}},\
+             \"write\":{{\"words\":[\"HSET\",\"user:7\",\"mail\",\"a b\"],\"length\":45,\"truncated\":false}},\"done\":\"replayed\"}}\n"
+        )
+    };
+    let lines = [entry("00000000000000a1"), "not a record\n".to_owned(), entry("00000000000000a2")].concat();
+    std::fs::write(place.path().join("orders-00000001.jsonl"), lines).unwrap();
+    let file = configuration("[http]", &format!("[conflicts]\njournal = \"{}\"\n\n[http]", place.path().display()));
+    let (mut child, address) = started(&file);
+    let url = format!("http://{address}");
+
+    let table = String::from_utf8(duet(&["conflicts", "--url", &url, "--db", "2"]).stdout).unwrap();
+    for part in
+        ["00000000000000a1", "element mail", "us-east 12:00:00.002000", "eu-west by itself", "HSET user:7 mail \"a b\""]
     {
+        assert!(table.contains(part), "{part} is not in\n{table}");
+    }
+    assert!(table.contains("2 conflicts in all: 2 replayed"), "{table}");
+    let newest = duet(&["conflicts", "--url", &url, "--json", "--limit", "1", "--key", "user:7"]).stdout;
+    let newest: serde_json::Value = serde_json::from_slice(&newest).unwrap();
+    assert_eq!((&newest["conflicts"][0]["id"], &newest["matching"]), (&"00000000000000a2".into(), &2.into()));
+    let none = String::from_utf8(duet(&["conflicts", "--url", &url, "--since", "1m"]).stdout).unwrap();
+    assert!(none.starts_with("2 conflicts in all"), "{none}");
+    let status: serde_json::Value = serde_json::from_slice(&duet(&["status", "--url", &url, "--json"]).stdout).unwrap();
+    assert_eq!((&status["journal"]["state"], &status["journal"]["unreadable"]), (&"files".into(), &1.into()));
+
+    let mut follow = Command::new(PROGRAM)
+        .args(["conflicts", "--url", &url, "--follow", "--json"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let followed = BufReader::new(follow.stdout.take().unwrap()).lines().take(2);
+    let ids: Vec<_> =
+        followed.map(|line| serde_json::from_str::<serde_json::Value>(&line.unwrap()).unwrap()["id"].clone()).collect();
+    assert_eq!(ids, ["00000000000000a1", "00000000000000a2"]);
+    follow.kill().unwrap();
+    follow.wait().unwrap();
+    assert_eq!(signalled(&mut child, "-TERM"), 0);
+}
+
+#[test]
+fn a_mistake_in_a_question_about_conflicts_is_found_before_it_is_asked() {
+    for (arguments, part) in [
+        (vec!["conflicts", "--since", "yesterday"], "write how long ago, as 10m"),
+        (vec!["conflicts", "--done", "lost"], "replayed, dropped, reconciled"),
+        (vec!["conflicts", "undo", "7", "--config", "pair.toml"], "an id has 16 hexadecimal digits"),
+        (vec!["conflicts", "undo", "00000000000000a1"], "--config"),
+        (vec!["why", "user:7"], "--config"),
+    ] {
+        let output = duet(&arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(error_of(&output).contains(part), "{arguments:?}: {}", error_of(&output));
+    }
+    let output = duet(&["why", "user:7", "--config", "/nowhere/pair.toml"]);
+    assert_eq!(output.status.code(), Some(78), "{}", error_of(&output));
+}
+
+#[test]
+fn every_command_has_a_help_with_examples() {
+    for (arguments, part) in [
+        (vec!["--help"], "Exit codes:"),
+        (vec!["run", "--help"], "Examples:"),
+        (vec!["status", "--help"], "Examples:"),
+        (vec!["conflicts", "--help"], "Examples:"),
+        (vec!["conflicts", "undo", "--help"], "Example:"),
+        (vec!["why", "--help"], "Examples:"),
+    ] {
         let output = duet(&arguments);
         assert_eq!(output.status.code(), Some(0));
         assert!(String::from_utf8(output.stdout).unwrap().contains(part), "{arguments:?}");

@@ -132,7 +132,7 @@ pub fn text(value: &Value) -> Result<String> {
 }
 
 /// Splits a line into words; quotes keep blanks, nothing is escaped.
-fn words(line: &str) -> Result<Vec<Vec<u8>>> {
+pub(crate) fn words(line: &str) -> Result<Vec<Vec<u8>>> {
     let mut words = Vec::new();
     let mut rest = line.trim_start();
     while let Some(first) = rest.chars().next() {

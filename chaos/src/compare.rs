@@ -50,8 +50,16 @@ pub async fn contents(server: &Server) -> Result<Contents> {
 /// # Errors
 /// As [`contents`].
 pub async fn differences(a: &Server, b: &Server) -> Result<Vec<String>> {
+    differences_within(a, b, EXPIRY_TOLERANCE_MS).await
+}
+
+/// Like [`differences`], where expiry times may differ by so many milliseconds.
+///
+/// # Errors
+/// As [`contents`].
+pub async fn differences_within(a: &Server, b: &Server, expiry_ms: i64) -> Result<Vec<String>> {
     let (left, right) = tokio::try_join!(contents(a), contents(b))?;
-    let mut found = compare(&left, &right);
+    let mut found = compare_within(&left, &right, expiry_ms);
     if a.flavor().at_least_seven() && b.flavor().at_least_seven() {
         let (left, right) = tokio::try_join!(reading::functions(a), reading::functions(b))?;
         if left != right {
@@ -66,8 +74,16 @@ pub async fn differences(a: &Server, b: &Server) -> Result<Vec<String>> {
 /// # Errors
 /// With the differences, when `deadline` has passed.
 pub async fn wait_equal(a: &Server, b: &Server, deadline: Duration) -> Result<()> {
+    wait_equal_within(a, b, EXPIRY_TOLERANCE_MS, deadline).await
+}
+
+/// Like [`wait_equal`], where expiry times may differ by so many milliseconds.
+///
+/// # Errors
+/// As [`wait_equal`].
+pub async fn wait_equal_within(a: &Server, b: &Server, expiry_ms: i64, deadline: Duration) -> Result<()> {
     eventually("both regions to be equal", deadline, async || {
-        let found = differences(a, b).await?;
+        let found = differences_within(a, b, expiry_ms).await?;
         if found.is_empty() {
             return Ok(Some(()));
         }
@@ -79,11 +95,18 @@ pub async fn wait_equal(a: &Server, b: &Server, deadline: Duration) -> Result<()
 
 /// Describes where two contents differ.
 pub fn compare(left: &Contents, right: &Contents) -> Vec<String> {
+    compare_within(left, right, EXPIRY_TOLERANCE_MS)
+}
+
+/// Like [`compare`], where expiry times may differ by so many milliseconds.
+pub fn compare_within(left: &Contents, right: &Contents, expiry_ms: i64) -> Vec<String> {
     let mut found = Vec::new();
     for (key, entry) in left {
         match right.get(key) {
             None => found.push(format!("{}: only on the left, {}", name(key), entry.kind)),
-            Some(other) => found.extend(difference(entry, other).map(|what| format!("{}: {what}", name(key)))),
+            Some(other) => {
+                found.extend(difference(entry, other, expiry_ms).map(|what| format!("{}: {what}", name(key))))
+            }
         }
     }
     let missing = right.iter().filter(|(key, _)| !left.contains_key(*key));
@@ -91,7 +114,7 @@ pub fn compare(left: &Contents, right: &Contents) -> Vec<String> {
     found
 }
 
-fn difference(left: &Entry, right: &Entry) -> Option<String> {
+fn difference(left: &Entry, right: &Entry, expiry_ms: i64) -> Option<String> {
     if left.kind != right.kind {
         return Some(format!("{} against {}", left.kind, right.kind));
     }
@@ -111,6 +134,7 @@ fn difference(left: &Entry, right: &Entry) -> Option<String> {
     {
         return Some(format!("{a} against {b}"));
     }
+    let close = |left, right| close(left, right, expiry_ms);
     if !close(left.expires_ms, right.expires_ms) {
         return Some(format!("expires {:?} against {:?}", left.expires_ms, right.expires_ms));
     }
@@ -123,10 +147,10 @@ fn difference(left: &Entry, right: &Entry) -> Option<String> {
     })
 }
 
-fn close(left: Option<i64>, right: Option<i64>) -> bool {
+fn close(left: Option<i64>, right: Option<i64>, expiry_ms: i64) -> bool {
     match (left, right) {
         (None, None) => true,
-        (Some(left), Some(right)) => left.abs_diff(right) <= EXPIRY_TOLERANCE_MS.unsigned_abs(),
+        (Some(left), Some(right)) => left.abs_diff(right) <= expiry_ms.unsigned_abs(),
         (Some(_), None) | (None, Some(_)) => false,
     }
 }

@@ -8,7 +8,9 @@
 //! - [`daemon`]: one `duet` process and what it says about itself
 //! - [`pair`]: two servers, the daemon between them, and the proxies on the way
 //! - [`compare`]: the oracle: what two servers hold, and where it differs
+//! - [`hammer`]: every write command on few keys, from a seed
 //! - [`load`]: writers with exact totals
+//! - [`paced`]: a load at a steady pace, of whatever a test wants to write
 //! - [`children`]: what holds for every process that is started
 //! - [`wait`]: waiting for a condition, with a deadline
 
@@ -17,7 +19,9 @@ pub mod client;
 pub mod compare;
 pub mod daemon;
 pub mod flavor;
+pub mod hammer;
 pub mod load;
+pub mod paced;
 pub mod pair;
 pub mod port;
 pub mod proxy;

@@ -1,18 +1,25 @@
 //! Two servers, the daemon between them, and proxies on the way where a test wants them.
 
 use crate::client::Client;
-use crate::compare::wait_equal;
+use crate::compare::{EXPIRY_TOLERANCE_MS, differences_within, wait_equal, wait_equal_within};
 use crate::daemon::Daemon;
 use crate::flavor::Flavor;
 use crate::proxy::Proxy;
 use crate::servers::Server;
 use crate::wait::eventually;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 use std::path::Path;
 use std::time::Duration;
 
 /// How long a small pair may take to stream, or to become equal.
 pub const DEADLINE: Duration = Duration::from_secs(45);
+
+/// What a link is held by, see [`Regions::hold_links`].
+const FROM_WEST: &str = "held:west";
+const FROM_EAST: &str = "held:east";
+/// A lag above it means that a link has not caught up, in milliseconds.
+const SETTLED_LAG_MS: u64 = 2_000;
 
 /// Two servers and how the daemon reaches them. `west` is the source of the forward link, `east` its target.
 pub struct Regions {
@@ -99,6 +106,76 @@ impl Regions {
         Ok((self.west.client().await?, self.east.client().await?))
     }
 
+    /// Holds both links: what is written in one region from now on is read by the daemon at once, and does not arrive in
+    /// the other before [`Self::release_links`]. A key `held:<region>` is written in each. Wants proxies, and ends by
+    /// itself when the daemon loses its patience with a silent target (20 s).
+    ///
+    /// # Errors
+    /// When there are no proxies, or a link is not held within [`DEADLINE`].
+    pub async fn hold_links(&self) -> Result<()> {
+        let (west_proxy, east_proxy) = self.proxies()?;
+        west_proxy.hold(FROM_EAST);
+        east_proxy.hold(FROM_WEST);
+        let (west, east) = self.clients().await?;
+        tokio::try_join!(west.args(&["INCR", FROM_WEST]), east.args(&["INCR", FROM_EAST]))?;
+        eventually("both links to be held", DEADLINE, async || {
+            Ok((west_proxy.holding() > 0 && east_proxy.holding() > 0).then_some(()))
+        })
+        .await
+    }
+
+    /// Ends [`Self::hold_links`].
+    ///
+    /// # Errors
+    /// When there are no proxies.
+    pub fn release_links(&self) -> Result<()> {
+        let (west_proxy, east_proxy) = self.proxies()?;
+        west_proxy.release();
+        east_proxy.release();
+        Ok(())
+    }
+
+    fn proxies(&self) -> Result<(&Proxy, &Proxy)> {
+        let both = self.west_proxy.as_ref().zip(self.east_proxy.as_ref());
+        both.context("there are no proxies on the way to the servers")
+    }
+
+    /// Waits until everything that was written so far has arrived, both regions hold the same, and the daemon has
+    /// nothing left to do about it.
+    ///
+    /// Values alone could be equal for a moment in between, and the status alone would believe the daemon: both must say
+    /// so, and say so still after a write of each region has gone all the way to the other.
+    ///
+    /// # Errors
+    /// With what is in the way, when `deadline` has passed.
+    pub async fn settle(&self, daemon: &Daemon, deadline: Duration) -> Result<()> {
+        for _ in 0..2 {
+            self.cross(deadline).await?;
+            daemon.wait_for("both links to be settled", deadline, settled).await?;
+            wait_equal_within(&self.west, &self.east, self.expiry_tolerance_ms(), deadline).await?;
+        }
+        let found = differences_within(&self.west, &self.east, self.expiry_tolerance_ms()).await?;
+        ensure!(found.is_empty(), "equal for a moment, and then not: {found:?}");
+        Ok(())
+    }
+
+    /// Writes a key in each region and waits until it is in the other.
+    async fn cross(&self, deadline: Duration) -> Result<()> {
+        let (west, east) = self.clients().await?;
+        for (here, there, key) in [(&west, &east, "crossed:west"), (&east, &west, "crossed:east")] {
+            let turn = here.int(&format!("INCR {key}")).await?;
+            let arrived = async || Ok((there.int(&format!("GET {key}")).await? >= turn).then_some(()));
+            eventually(&format!("{key} to arrive"), deadline, arrived).await?;
+        }
+        Ok(())
+    }
+
+    /// By how much expiry times may differ: not at all where both servers send absolute ones.
+    fn expiry_tolerance_ms(&self) -> i64 {
+        let exact = self.west.flavor().at_least_seven() && self.east.flavor().at_least_seven();
+        if exact { 0 } else { EXPIRY_TOLERANCE_MS }
+    }
+
     /// Waits until both hold the same, by the oracle.
     ///
     /// # Errors
@@ -133,6 +210,17 @@ fn acknowledged(replica: &str) -> Option<u64> {
     replica.split(',').find_map(|field| field.strip_prefix("offset="))?.trim().parse().ok()
 }
 
+/// Whether a status says that both links stream, keep up, and have no conflict left to resolve.
+fn settled(status: &Value) -> bool {
+    let keeps_up = |link: &Value| {
+        let lag = link["lag_ms"].as_u64();
+        link["state"] == "streaming" && link["stalled"] == false && lag.is_some_and(|lag| lag < SETTLED_LAG_MS)
+    };
+    let unresolved = status["conflicts"]["unresolved"].as_u64();
+    status["links"].as_array().is_some_and(|links| links.len() == 2 && links.iter().all(keeps_up))
+        && unresolved == Some(0)
+}
+
 /// TOML to add to a configuration: lines for each table, and whole tables.
 #[derive(Clone, Debug, Default)]
 pub struct More {
@@ -146,4 +234,11 @@ pub struct More {
     pub east: String,
     /// Whole tables.
     pub tables: String,
+}
+
+impl More {
+    /// Deletions by the servers are told from those of clients by keyspace events.
+    pub fn events() -> Self {
+        Self { tables: "[deletes]\nexpiry = \"events\"\neviction = \"events\"\n".to_owned(), ..Self::default() }
+    }
 }

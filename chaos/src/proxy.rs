@@ -4,6 +4,7 @@
 //! queued is still delivered after its sender has gone, as on a real network.
 
 mod pump;
+mod time;
 
 use anyhow::{Context, Result};
 use std::net::SocketAddr;
@@ -40,6 +41,8 @@ struct Weather {
     refuse: bool,
     frozen_below: u64,
     cut_below: u64,
+    hold: Option<Vec<u8>>,
+    ahead_ms: i64,
 }
 
 /// Budget of a direction that is not going to be cut.
@@ -52,6 +55,7 @@ struct Shared {
     open: AtomicU64,
     bytes: [AtomicU64; 2],
     budget: [AtomicI64; 2],
+    holding: AtomicU64,
 }
 
 /// A listening proxy; dropping it closes every connection.
@@ -84,6 +88,7 @@ impl Proxy {
             open: AtomicU64::new(0),
             bytes: Default::default(),
             budget: [AtomicI64::new(UNLIMITED), AtomicI64::new(UNLIMITED)],
+            holding: AtomicU64::new(0),
         });
         let accepting = tokio::spawn(accept(listener, to.to_owned(), Arc::clone(&shared)));
         Ok(Self { address, shared, accepting })
@@ -134,6 +139,28 @@ impl Proxy {
     /// Ends [`Self::blackhole`] and [`Self::freeze_existing`]: what was kept is delivered, late.
     pub fn thaw(&self) {
         self.change(|weather| weather.frozen_below = 0);
+    }
+
+    /// Keeps back, on the way to the server, the first bytes read at once in which `word` stands, and all that come
+    /// after them on the same connection. Everything else passes: a link can be held while its source is read.
+    pub fn hold(&self, word: &str) {
+        self.change(|weather| weather.hold = Some(word.as_bytes().to_vec()));
+    }
+
+    /// Ends [`Self::hold`]: what was kept back is delivered, late.
+    pub fn release(&self) {
+        self.change(|weather| weather.hold = None);
+    }
+
+    /// Lets the server's clock be so many milliseconds ahead for whoever asks it through this proxy (`TIME`); negative for
+    /// behind, 0 for as it is. What the server does by its clock stays as it is.
+    pub fn clock_ahead(&self, milliseconds: i64) {
+        self.change(|weather| weather.ahead_ms = milliseconds);
+    }
+
+    /// How many connections [`Self::hold`] keeps back now.
+    pub fn holding(&self) -> u64 {
+        self.shared.holding.load(Ordering::SeqCst)
     }
 
     /// How many connections were made in all.

@@ -1,9 +1,11 @@
-//! The question that `duet status` asks the daemon.
+//! The questions that commands ask the daemon, and where it answers.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use clap::Args;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
@@ -12,10 +14,49 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use url::Url;
 
+use crate::config::{ConfigError, http_listen};
+
 /// How long the daemon may take; it answers at once or not at all.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest answer, in bytes.
 const ANSWER_BYTES: usize = 4 * 1024 * 1024;
+
+/// The address of conf/minimal.toml.
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 8780));
+
+/// How a person says where the daemon answers.
+#[derive(Debug, Clone, Args)]
+pub(super) struct At {
+    /// Take the address from http.listen of this configuration
+    #[arg(long, value_name = "FILE", env = "DUET_CONFIG")]
+    config: Option<PathBuf>,
+
+    /// Where Duet answers; wins over --config
+    #[arg(long, value_name = "URL", value_parser = Address::parse)]
+    url: Option<Address>,
+}
+
+impl At {
+    /// Where the daemon of this configuration answers.
+    pub(super) fn of(config: PathBuf, url: Option<Address>) -> Self {
+        Self { config: Some(config), url }
+    }
+
+    /// The address: as said, else that of the configuration, else that of conf/minimal.toml.
+    ///
+    /// # Errors
+    /// The configuration is wrong, or has no address.
+    pub(super) fn address(&self) -> Result<Address, ConfigError> {
+        if let Some(url) = &self.url {
+            return Ok(url.clone());
+        }
+        let Some(file) = &self.config else { return Ok(Address::from(DEFAULT_LISTEN)) };
+        http_listen(file)?.map(Address::from).ok_or_else(|| {
+            let remedy = "Set it, so that the daemon answers, or give --url";
+            ConfigError::at(file.display().to_string(), "http.listen", "is not set", remedy)
+        })
+    }
+}
 
 /// Where a daemon answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,24 +100,37 @@ impl std::fmt::Display for Address {
     }
 }
 
-/// Gives the body of `/status`.
+/// Gives the body of `path`, whose content is called `what` in messages.
 ///
 /// # Errors
 /// Nobody there, too slow, not HTTP, or not a 200: the message names the address.
-pub(super) async fn status_of(address: &Address) -> anyhow::Result<Bytes> {
-    match tokio::time::timeout(TIMEOUT, get(address)).await {
-        Ok(answer) => answer.with_context(|| format!("no status from {address}")),
-        Err(_) => bail!("no status from {address}: no answer within {} s", TIMEOUT.as_secs()),
+pub(super) async fn answer_of(address: &Address, path: &str, what: &str) -> anyhow::Result<Bytes> {
+    match tokio::time::timeout(TIMEOUT, get(address, path)).await {
+        Ok(answer) => answer.with_context(|| format!("no {what} from {address}")),
+        Err(_) => bail!("no {what} from {address}: no answer within {} s", TIMEOUT.as_secs()),
     }
 }
 
-async fn get(address: &Address) -> anyhow::Result<Bytes> {
+/// A path with parameters.
+pub(super) fn path(path: &str, parameters: &[(&str, Option<String>)]) -> String {
+    let target = format!("{path}?");
+    let start = target.len();
+    let mut query = url::form_urlencoded::Serializer::for_suffix(target, start);
+    for (name, value) in parameters {
+        if let Some(value) = value {
+            query.append_pair(name, value);
+        }
+    }
+    query.finish()
+}
+
+async fn get(address: &Address, path: &str) -> anyhow::Result<Bytes> {
     let stream = match TcpStream::connect((address.host.as_str(), address.port)).await {
         Ok(stream) => stream,
         Err(error) => bail!("{error}. Is `duet run` running there, with this http.listen?"),
     };
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let request = Request::get("/status").header(header::HOST, address.to_string()).body(Empty::<Bytes>::new())?;
+    let request = Request::get(path).header(header::HOST, address.to_string()).body(Empty::<Bytes>::new())?;
     let answer = async {
         let response = sender.send_request(request).await?;
         if response.status() != hyper::StatusCode::OK {

@@ -1,10 +1,16 @@
 //! What a person types: one file a subcommand. Every message of a failure goes to standard error as `duet: ...`.
 
 mod ask;
+mod conflicts;
 mod exit;
+mod inspect;
 mod render;
+mod render_conflicts;
+mod resolve;
 mod run;
 mod status;
+mod undo;
+mod why;
 
 use std::process::ExitCode;
 
@@ -18,10 +24,13 @@ Examples:
   duet run --config pair.toml          keep the pair of this file equal
   duet status --watch                  look how it does, again and again
   duet status --json | jq '.links[].lag_ms'
+  duet conflicts --since 10m           which writes of both regions met at one key, and what stayed
+  duet why user:7 --config pair.toml   what both regions hold of a key, and why
+  duet resolve user:7 --winner eu-west  which region's value a held key keeps
 
 Exit codes:
-  0   stopped as asked; for status: both links stream
-  1   failed; for status: not ready, or not reachable
+  0   stopped as asked; for status: both links stream; for why: both regions hold the same
+  1   failed; for status: not ready, or not reachable; for why: they differ
   2   the command line is wrong
   78  the configuration is wrong, or its HTTP address cannot be used: restarting does not help";
 
@@ -39,6 +48,12 @@ enum Command {
     Run(run::Run),
     /// Show how a running Duet does
     Status(status::Status),
+    /// List writes that lost against concurrent ones, or write one of them back
+    Conflicts(conflicts::Conflicts),
+    /// Decide which region's value a held key keeps
+    Resolve(resolve::Resolve),
+    /// Compare a key in both regions, and tell its last conflicts
+    Why(why::Why),
     /// Print the version
     Version,
 }
@@ -48,6 +63,9 @@ pub fn main() -> ExitCode {
     match Duet::parse().command {
         Command::Run(run) => run.execute(),
         Command::Status(status) => status.execute(),
+        Command::Conflicts(conflicts) => conflicts.execute(),
+        Command::Resolve(resolve) => resolve.execute(),
+        Command::Why(why) => why.execute(),
         Command::Version => exit::print(&format!("duet {}", env!("CARGO_PKG_VERSION"))),
     }
 }

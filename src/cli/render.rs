@@ -5,10 +5,14 @@ use std::time::Duration;
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
-use crate::observe::{FullSyncStatus, LinkStatus, Status};
+use crate::engine::conflict::departed::{DeletePolicy, Deletes};
+use crate::observe::{ClockState, ClockStatus, ConflictCounts, FullSyncStatus, LinkStatus, Status};
 
 /// How many of the things that were set aside are shown for each link; `--json` has more.
 const SET_ASIDE_SHOWN: usize = 5;
+
+/// How many of the keys that are held are shown; `--json` has more.
+const HELD_SHOWN: usize = 10;
 
 /// The whole status: a headline, a table with a row for each link, then what needs words.
 pub(super) fn table(status: &Status) -> String {
@@ -18,12 +22,57 @@ pub(super) fn table(status: &Status) -> String {
     for link in &status.links {
         text.push_str(&words(link));
     }
+    text.push_str(&clock(&status.clock, &status.links));
     let conflicts = &status.conflicts;
-    if conflicts.replayed + conflicts.dropped + conflicts.reconciled > 0 {
-        let (replayed, dropped, reconciled) = (conflicts.replayed, conflicts.dropped, conflicts.reconciled);
-        text.push_str(&format!("\nconflicts: {replayed} replayed, {dropped} dropped, {reconciled} reconciled"));
+    if conflicts.counts.total() + conflicts.unresolved > 0 {
+        text.push_str(&format!("\nconflicts: {}", counts(&conflicts.counts)));
+        if conflicts.unresolved > 0 {
+            text.push_str(&format!(", {} unresolved", grouped(conflicts.unresolved)));
+        }
+    }
+    if conflicts.held_now > 0 {
+        text.push_str(&format!("\nheld until somebody decides: {} keys", grouped(conflicts.held_now)));
+        for held in conflicts.held_keys.iter().take(HELD_SHOWN) {
+            text.push_str(&format!("\n  database {}, key \"{}\"", held.database, plain(&held.key)));
+        }
+        text.push_str("\n  what to do: look with `duet why KEY`, decide with `duet resolve KEY --winner REGION`");
+    }
+    if let Some(reason) = &status.journal.reason {
+        let place = status.journal.place.as_deref().unwrap_or_default();
+        text.push_str(&format!("\nconflicts cannot be recorded in {}: {}", plain(place), plain(reason)));
     }
     text
+}
+
+/// How far the clocks of both regions are apart, in one line; and what to do, where that is too far.
+fn clock(clock: &ClockStatus, links: &[LinkStatus]) -> String {
+    let (Some(offset), Some(bound), Some(forward)) = (clock.offset_ms, clock.bound_ms, links.first()) else {
+        return "\nclocks: not known".to_owned();
+    };
+    let (ahead, behind) =
+        if offset < 0 { (&forward.source, &forward.target) } else { (&forward.target, &forward.source) };
+    let (ahead, behind, limit) = (plain(ahead), plain(behind), clock.limit_ms);
+    let mut text =
+        format!("\nclocks: {ahead} is {} ms (± {bound} ms) ahead of {behind}, limit {limit} ms", offset.abs());
+    if let Some(bound) = clock.stamp_bound_ms {
+        text.push_str(&format!("; a write's time is right within {bound} ms"));
+    }
+    match clock.state {
+        ClockState::Unknown | ClockState::Agree => {}
+        ClockState::Skewed => text.push_str("; SKEWED"),
+        ClockState::Held => text.push_str("; HELD"),
+    }
+    if let Some(remedy) = &clock.remedy {
+        text.push_str(&format!("\n  what to do: {}", plain(remedy)));
+    }
+    text
+}
+
+/// How conflicts ended.
+pub(super) fn counts(conflicts: &ConflictCounts) -> String {
+    let ConflictCounts { replayed, dropped, reconciled, held, .. } = conflicts;
+    let held = if *held > 0 { format!(", {held} held") } else { String::new() };
+    format!("{replayed} replayed, {dropped} dropped, {reconciled} reconciled{held}")
 }
 
 fn headline(status: &Status) -> String {
@@ -59,6 +108,9 @@ fn links(links: &[LinkStatus]) -> String {
 
 fn words(link: &LinkStatus) -> String {
     let mut text = String::new();
+    if let Some(deletes) = deletes(link.deletes) {
+        text.push_str(&format!("\n{}: {deletes}", plain(&link.source)));
+    }
     if let Some(progress) = &link.full_sync {
         text.push_str(&format!("\n{}: full sync, {}", link.direction, full_sync(progress)));
     }
@@ -76,6 +128,19 @@ fn words(link: &LinkStatus) -> String {
         text.push_str(&format!("\n  database {}, key \"{key}\": {what}, {why}", item.database));
     }
     text
+}
+
+/// How deletions by the source itself are told from those of its clients, where they are not.
+fn deletes(DeletePolicy { expiry, eviction }: DeletePolicy) -> Option<String> {
+    let word = |deletes| match deletes {
+        Deletes::Events => "events",
+        Deletes::Compare => "compare",
+        Deletes::Propagate => "propagate",
+    };
+    let told = expiry == Deletes::Events && eviction == Deletes::Events;
+    let text =
+        || format!("deletes by the server: expiry {}, eviction {} (the log says why)", word(expiry), word(eviction));
+    (!told).then(text)
 }
 
 fn full_sync(progress: &FullSyncStatus) -> String {
@@ -106,7 +171,7 @@ fn duration(seconds: u64) -> String {
 }
 
 /// 1234567 as 1,234,567.
-fn grouped(number: u64) -> String {
+pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {
@@ -119,7 +184,7 @@ fn grouped(number: u64) -> String {
 }
 
 /// What a server said may hold control characters: they must not reach a terminal.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
         if character.is_control() {

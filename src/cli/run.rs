@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::exit::{failed, misconfigured};
 use crate::config::{Config, ConfigError, load};
 use crate::http::HttpServer;
+use crate::journal::{Journal, place};
 use crate::observe::{Board, Direction, log};
 use crate::runtime::{self, Options};
 
@@ -70,7 +71,12 @@ impl Run {
             Err(error) => return failed(&format!("cannot start: {error}")),
         };
         let board = Arc::new(Board::new(&config, Instant::now()));
-        let http = match self.serve(&config, &board) {
+        let place = place(&config, std::env::var_os("STATE_DIRECTORY"));
+        let journal = match Journal::start(&config, place, Arc::clone(&board)) {
+            Ok(journal) => journal,
+            Err(error) => return failed(&format!("cannot start: {error}")),
+        };
+        let http = match self.serve(&config, &board, &journal) {
             Ok(http) => http,
             Err(error) => return misconfigured(&error),
         };
@@ -82,8 +88,11 @@ impl Run {
             http = http.as_ref().map(|http| http.address().to_string()),
             "started"
         );
+        board.journal.announce();
         let options = Options { full_sync: self.full_sync.map(Direction::from) };
-        let ended = keep_equal(threads, shutdown, config, board, options);
+        let started = runtime::run(Arc::clone(&config), board, journal.clone(), options, shutdown.clone());
+        let ended = keep_equal(threads, shutdown, config.shutdown.timeout, started);
+        journal.stop();
         if let Some(http) = http {
             http.stop();
         }
@@ -96,9 +105,10 @@ impl Run {
         }
     }
 
-    fn serve(&self, config: &Config, board: &Arc<Board>) -> Result<Option<HttpServer>, ConfigError> {
+    fn serve(&self, config: &Config, board: &Arc<Board>, journal: &Journal) -> Result<Option<HttpServer>, ConfigError> {
         let Some(listen) = config.http.listen else { return Ok(None) };
-        HttpServer::start(listen, Arc::clone(board)).map(Some).map_err(|error| self.cannot_listen(listen, &error))
+        let http = HttpServer::start(listen, Arc::clone(board), journal.clone());
+        http.map(Some).map_err(|error| self.cannot_listen(listen, &error))
     }
 
     fn cannot_listen(&self, listen: SocketAddr, error: &std::io::Error) -> ConfigError {
@@ -127,18 +137,17 @@ fn threads() -> std::io::Result<(Runtime, CancellationToken)> {
     Ok((threads, shutdown))
 }
 
-/// Runs both links until a signal, or until they cannot go on.
+/// Runs both links until a signal, or until they cannot go on; then they may take `timeout` for what is on its way.
 fn keep_equal(
     threads: Runtime,
     shutdown: CancellationToken,
-    config: Arc<Config>,
-    board: Arc<Board>,
-    options: Options,
+    timeout: Duration,
+    links: impl Future<Output = anyhow::Result<()>> + Send + 'static,
 ) -> anyhow::Result<()> {
-    let limit = config.shutdown.timeout + STOP_GRACE;
+    let limit = timeout + STOP_GRACE;
     let ended = threads.block_on(async {
         // A task of its own, so that its panic comes back as an error.
-        let links = tokio::spawn(runtime::run(config, board, options, shutdown.clone()));
+        let links = tokio::spawn(links);
         let mut links = std::pin::pin!(links);
         tokio::select! {
             ended = links.as_mut() => return ended?,

@@ -1,17 +1,15 @@
 //! `duet status`.
 
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
 
-use super::ask::{Address, status_of};
+use super::ask::{Address, At, answer_of};
 use super::exit::{failed, misconfigured, print};
 use super::render;
-use crate::config::{ConfigError, http_listen};
 use crate::observe;
 
 /// Between two looks of `--watch`.
@@ -34,13 +32,8 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Status {
-    /// Take the address from http.listen of this configuration
-    #[arg(long, value_name = "FILE", env = "DUET_CONFIG")]
-    config: Option<PathBuf>,
-
-    /// Where Duet answers; wins over --config
-    #[arg(long, value_name = "URL", value_parser = Address::parse)]
-    url: Option<Address>,
+    #[command(flatten)]
+    at: At,
 
     /// Print the answer as JSON; with --watch, one line each
     #[arg(long)]
@@ -53,7 +46,7 @@ pub(super) struct Status {
 
 impl Status {
     pub(super) fn execute(self) -> ExitCode {
-        let address = match self.address() {
+        let address = match self.at.address() {
             Ok(address) => address,
             Err(error) => return misconfigured(&error),
         };
@@ -76,20 +69,9 @@ impl Status {
         })
     }
 
-    fn address(&self) -> Result<Address, ConfigError> {
-        if let Some(url) = &self.url {
-            return Ok(url.clone());
-        }
-        let Some(file) = &self.config else { return Ok(Address::from(DEFAULT_LISTEN)) };
-        http_listen(file)?.map(Address::from).ok_or_else(|| {
-            let remedy = "Set it, so that the daemon answers, or give --url";
-            ConfigError::at(file.display().to_string(), "http.listen", "is not set", remedy)
-        })
-    }
-
     /// What to show, and whether the pair is ready.
     async fn look(&self, address: &Address) -> anyhow::Result<(String, bool)> {
-        let answer = status_of(address).await?;
+        let answer = answer_of(address, "/status", "status").await?;
         let understand = || format!("the answer of {address} is not a status: is it another program?");
         let status: observe::Status = serde_json::from_slice(&answer).with_context(understand)?;
         let text = match (self.json, self.watch) {
@@ -121,7 +103,3 @@ impl Status {
         }
     }
 }
-
-/// The address of conf/minimal.toml.
-const DEFAULT_LISTEN: std::net::SocketAddr =
-    std::net::SocketAddr::V4(std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 8780));

@@ -1,9 +1,11 @@
+use crate::engine::conflict::departed::{DeletePolicy, Deletes};
 use std::time::{Duration, Instant};
 
 use clap::CommandFactory;
 
 use super::ask::Address;
 use super::{Duet, render};
+use crate::engine::source::Measured;
 use crate::observe::{Reason, SetAside, State, tests::board};
 
 #[test]
@@ -38,6 +40,7 @@ fn the_table_tells_states_lag_progress_reasons_and_remedies() {
     board.reverse().writes_applied.add(1_234_567);
     board.reverse().set_aside(SetAside::new(2, b"cuckoo", "module value", "MBbloom-- is not there"));
     board.conflicts.dropped.add(3);
+    board.reverse().unresolved.set(1_500);
 
     let text = render::table(&board.status(now + Duration::from_secs(10)));
 
@@ -50,7 +53,7 @@ fn the_table_tells_states_lag_progress_reasons_and_remedies() {
         "what to do: Correct region.us-east.password_file",
         "reverse: 1 set aside: module value",
         "database 2, key \"cuckoo\": module value, MBbloom-- is not there",
-        "conflicts: 0 replayed, 3 dropped, 0 reconciled",
+        "conflicts: 0 replayed, 3 dropped, 0 reconciled, 1,500 unresolved",
     ] {
         assert!(text.contains(part), "{part} is not in\n{text}");
     }
@@ -58,14 +61,20 @@ fn the_table_tells_states_lag_progress_reasons_and_remedies() {
 }
 
 #[test]
-fn a_pair_that_does_well_takes_no_words() {
+fn a_pair_that_does_well_takes_no_words_but_a_line_about_its_clocks() {
     let now = Instant::now();
     let board = board(now);
     for link in &board.links {
         link.enter_at(State::Streaming, None, now);
         link.heartbeat_seen(Duration::from_millis(12), now);
+        link.set_deletes(DeletePolicy { expiry: Deletes::Events, eviction: Deletes::Events });
     }
+    board.clocks.look(Some(Measured { offset_us: -3_000, bound_us: 400 }), false);
     let text = render::table(&board.status(now));
+    let (text, clocks) = text.rsplit_once('\n').unwrap();
+    let expected =
+        "clocks: eu-west is 3 ms (± 1 ms) ahead of us-east, limit 500 ms; a write's time is right within 504 ms";
+    assert_eq!(clocks, expected);
     assert!(text.starts_with("pair orders: ready"), "{text}");
     assert!(text.contains("12 ms"), "{text}");
     assert!(text.ends_with('┘') || text.ends_with('╯'), "{text}");

@@ -5,6 +5,7 @@
 //! with the keys that exist, `raw` is its plain form and holds the defaults, `validate` makes the types below of
 //! it, and `resolve` asks the name service.
 
+mod conflicts;
 mod endpoint;
 mod environment;
 mod error;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+pub use conflicts::{Beyond, Clock, Conflicts, Deletes, Policy, PrefixPolicy, ServerDeletes};
 pub use error::{ConfigError, EXIT_CONFIG};
 pub use load::{http_listen, load};
 pub use name::{PairName, RegionName, ReservedPrefix};
@@ -40,6 +42,12 @@ pub struct Config {
     pub heartbeat: Heartbeat,
     /// What of the increments is copied.
     pub increments: Increments,
+    /// Which of two concurrent writes stays, and where that is recorded.
+    pub conflicts: Conflicts,
+    /// How far the regions' clocks may be apart.
+    pub clock: Clock,
+    /// How deletions by a server are known.
+    pub deletes: Deletes,
     /// How much is written at once.
     pub apply: Apply,
     /// How the full sync cuts its work.

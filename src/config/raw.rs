@@ -15,6 +15,9 @@ pub struct Raw {
     pub http: RawHttp,
     pub heartbeat: RawHeartbeat,
     pub increments: RawIncrements,
+    pub conflicts: RawConflicts,
+    pub clock: RawClock,
+    pub deletes: RawDeletes,
     pub apply: RawApply,
     pub full_sync: RawFullSync,
     pub retry: RawRetry,
@@ -92,6 +95,54 @@ pub struct RawIncrements {
 impl Default for RawIncrements {
     fn default() -> Self {
         Self { publish: false, flush: "copy".into(), swapdb: "copy".into() }
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawConflicts {
+    pub policy: String,
+    pub prefix: Vec<RawPrefix>,
+    pub journal: Option<String>,
+    pub journal_bytes: u64,
+}
+
+impl Default for RawConflicts {
+    fn default() -> Self {
+        Self { policy: "last-update-wins".into(), prefix: Vec::new(), journal: None, journal_bytes: 67_108_864 }
+    }
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawPrefix {
+    pub prefix: Option<String>,
+    pub policy: Option<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawClock {
+    pub skew_limit: String,
+    pub beyond: String,
+}
+
+impl Default for RawClock {
+    fn default() -> Self {
+        Self { skew_limit: "500ms".into(), beyond: "alarm".into() }
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawDeletes {
+    pub expiry: String,
+    pub eviction: String,
+}
+
+impl Default for RawDeletes {
+    fn default() -> Self {
+        Self { expiry: "propagate".into(), eviction: "propagate".into() }
     }
 }
 

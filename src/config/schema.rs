@@ -4,7 +4,7 @@ use config::{Map, Value, ValueKind};
 use serde_json::Value as Json;
 
 use super::ConfigError;
-use super::raw::{Raw, RawRegion};
+use super::raw::{Raw, RawPrefix, RawRegion};
 
 /// Stands for any region's name.
 pub const ANY_REGION: &str = "NAME";
@@ -55,7 +55,21 @@ impl Settings {
                 (Some(Json::Object(_)), ValueKind::Table(table)) => {
                     self.check_section(table, expected.unwrap_or(&Json::Null), &here)?;
                 }
+                (Some(Json::Array(sections)), ValueKind::Array(items)) => {
+                    self.check_sections(items, sections.first().unwrap_or(&Json::Null), &here)?;
+                }
                 (Some(expected), kind) => self.check_kind(value, &here, expected, kind)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The sections of one name, as `[[conflicts.prefix]]`.
+    fn check_sections(&self, items: &[Value], known: &Json, path: &str) -> Result<(), ConfigError> {
+        for item in items {
+            match &item.kind {
+                ValueKind::Table(table) => self.check_section(table, known, path)?,
+                kind => self.check_kind(item, path, &Json::Array(Vec::new()), kind)?,
             }
         }
         Ok(())
@@ -82,9 +96,8 @@ impl Settings {
             (Json::Number(_), kind) => {
                 (matches!(kind, ValueKind::I64(0..) | ValueKind::U64(_)), "a whole number, 0 or more, without quotes")
             }
-            (Json::String(_) | Json::Null | Json::Array(_), kind) => {
-                (matches!(kind, ValueKind::String(_)), "a text in quotes")
-            }
+            (Json::Array(_), _) => (false, "sections: write the keys of each below a line `[[...]]` of its own"),
+            (Json::String(_) | Json::Null, kind) => (matches!(kind, ValueKind::String(_)), "a text in quotes"),
         };
         if fits {
             return Ok(());
@@ -94,9 +107,11 @@ impl Settings {
     }
 }
 
-/// Every key with its default, as a tree; `null` where there is none. One region stands for all.
+/// Every key with its default, as a tree; `null` where there is none. One region stands for all, and one of the
+/// sections that there may be many of.
 pub fn known() -> Json {
     let mut raw = Raw::default();
+    raw.conflicts.prefix.push(RawPrefix::default());
     raw.region.insert(ANY_REGION.into(), RawRegion::default());
     serde_json::to_value(raw).expect("texts, numbers and maps with text keys always have a JSON form")
 }
@@ -105,7 +120,8 @@ pub fn known() -> Json {
 pub fn paths(tree: &Json, path: &str) -> Vec<String> {
     match tree {
         Json::Object(section) => section.iter().flat_map(|(key, value)| paths(value, &joined(path, key))).collect(),
-        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Array(_) => vec![path.to_owned()],
+        Json::Array(sections) => sections.iter().flat_map(|section| paths(section, path)).collect(),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => vec![path.to_owned()],
     }
 }
 

@@ -68,6 +68,21 @@ fn the_file_is_read_from_disk_and_its_addresses_resolve() {
 }
 
 #[test]
+fn the_policy_of_a_key_is_that_of_the_longest_prefix_that_it_begins_with() {
+    let prefixes = [("s", "hold"), ("session:", "region:us-east"), ("session:x", "last-update-wins")];
+    let sections = prefixes
+        .map(|(prefix, policy)| format!("[[conflicts.prefix]]\nprefix = \"{prefix}\"\npolicy = \"{policy}\"\n"));
+    let text = format!("{MINIMAL}\n[conflicts]\npolicy = \"region:eu-west\"\n{}", sections.concat());
+    let conflicts = with(&text, &[]).unwrap().conflicts;
+    let policies = ["session:x1", "session:1", "s", "other", ""].map(|key| conflicts.policies().of(key.as_bytes()));
+    assert_eq!(
+        policies,
+        [Policy::LastUpdateWins, Policy::Region(1), Policy::Hold, Policy::Region(0), Policy::Region(0)]
+    );
+    assert_eq!(minimal().conflicts.policies().of(b"any"), Policy::LastUpdateWins);
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_named() {
     let error = load(Path::new("/nowhere/pair.toml")).unwrap_err().to_string();
     assert_says(&error, &["/nowhere/pair.toml: cannot be read: No such file", "--config"]);

@@ -1,5 +1,7 @@
 //! From plain values to the types of [`super::Config`]. Every bound of a setting has its name here.
 
+mod conflicts;
+
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -61,6 +63,9 @@ pub fn config(settings: &Settings, raw: Raw) -> Result<Config, ConfigError> {
             flush: choice(settings, "increments.flush", &raw.increments.flush, &whole_database)?,
             swapdb: choice(settings, "increments.swapdb", &raw.increments.swapdb, &whole_database)?,
         },
+        conflicts: conflicts::conflicts(settings, &raw)?,
+        clock: conflicts::clock(settings, &raw)?,
+        deletes: conflicts::deletes(settings, &raw)?,
         apply: Apply {
             batch_commands: count(settings, "apply.batch_commands", raw.apply.batch_commands, BATCH_COMMANDS)?,
             batch_bytes: count(settings, "apply.batch_bytes", raw.apply.batch_bytes, BATCH_BYTES)?,

@@ -14,22 +14,28 @@ pub struct Checkpoint {
     pub low: Position,
     /// The source's clock there, Unix milliseconds.
     pub time_ms: i64,
+    /// When the writes were made, see [`Stamp`](super::conflict::Stamp): microseconds.
+    pub stamp_us: i64,
+    /// The writes of the transaction are those between here and `high`.
+    pub since: u64,
+    /// Up to where the source had executed the target's writes then.
+    pub saw: u64,
 }
 
 impl Checkpoint {
     /// A copy is intended or under way, from `high`; `phase` tells which.
     pub fn copying(phase: Phase, high: Position, time_ms: i64) -> Self {
-        Self { phase, high, low: high, time_ms }
+        Self { phase, high, low: high, time_ms, stamp_us: 0, since: 0, saw: 0 }
     }
 
-    /// Everything before `high` is applied: nothing holds `low` back, since a conflict can't be pending yet.
+    /// Everything before `high` is applied, and nothing holds `low` back.
     pub fn streaming(high: Position, time_ms: i64) -> Self {
-        Self { phase: Phase::Streaming, high, low: high, time_ms }
+        Self { phase: Phase::Streaming, high, low: high, time_ms, stamp_us: 0, since: 0, saw: 0 }
     }
 
     /// The marker that says so, of the transaction `id` of a daemon with this epoch.
     pub fn marker(self, epoch: u64, id: u64) -> Marker {
-        let Self { phase, high, low, time_ms } = self;
-        Marker { phase, epoch, id, high, low, time_ms }
+        let Self { phase, high, low, time_ms, stamp_us, since, saw } = self;
+        Marker { phase, epoch, id, high, low, time_ms, stamp_us, since, saw }
     }
 }

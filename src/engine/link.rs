@@ -47,6 +47,22 @@ impl Link {
         }
     }
 
+    /// Whether it stopped before a removal of which nobody knows who made it.
+    pub fn is_waiting(&self) -> bool {
+        match self {
+            Self::Copying(_) => false,
+            Self::Streaming(stream) => stream.is_waiting(),
+        }
+    }
+
+    /// Whether it stopped before a removal of which nobody knew who made it, and can go on.
+    pub fn may_go_on(&self) -> bool {
+        match self {
+            Self::Copying(_) => false,
+            Self::Streaming(stream) => stream.may_go_on(),
+        }
+    }
+
     /// The writing half.
     pub fn applier(&mut self) -> &mut Applier {
         match self {

@@ -7,6 +7,7 @@
 
 pub mod apply;
 pub mod checkpoint;
+pub mod conflict;
 pub mod copy;
 pub mod decode;
 pub mod link;

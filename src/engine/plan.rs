@@ -113,6 +113,14 @@ pub enum Plan {
     Hold(Fault),
 }
 
+/// From where a link that resumes at `high` reads: what was concurrent with writes that were sent has to be seen again. From
+/// `high` itself where the source no longer has that.
+pub fn reads_from(view: &View, high: Position) -> Position {
+    let low = view.target.marker.map_or(high, |marker| marker.low);
+    let low = Position { replication_id: high.replication_id, ..low };
+    if low.offset < high.offset && view.source.replication.continues(&low) { low } else { high }
+}
+
 /// What the link does.
 pub fn plan(view: &View) -> Plan {
     let View { source, target, .. } = view;
@@ -239,7 +247,7 @@ mod tests {
 
     fn marker(phase: Phase, history: &str) -> Option<Marker> {
         let high = Position { replication_id: id(history), offset: 500, database: 0 };
-        Some(Marker { phase, epoch: 1, id: 1, high, low: high, time_ms: 0 })
+        Some(Marker { phase, epoch: 1, id: 1, high, low: high, time_ms: 0, stamp_us: 0, since: 0, saw: 0 })
     }
 
     /// The link from `source` (history a) to `target` (history b).

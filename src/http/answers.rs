@@ -1,4 +1,4 @@
-//! `/livez`, `/readyz`, `/status`: GET and HEAD, always JSON.
+//! `/livez`, `/readyz`, `/status`, `/conflicts`, `/why`: GET and HEAD, always JSON.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,17 +11,28 @@ use axum::{Json, Router};
 use serde::Serialize;
 use serde_json::json;
 
+use super::conflicts::{conflicts, why};
+use crate::journal::Journal;
 use crate::observe::Board;
 
-/// The routes over `board`.
-pub(super) fn routes(board: Arc<Board>) -> Router {
+/// What answers are made from.
+#[derive(Debug, Clone)]
+pub(super) struct Known {
+    pub board: Arc<Board>,
+    pub journal: Journal,
+}
+
+/// The routes over `board` and `journal`.
+pub(super) fn routes(board: Arc<Board>, journal: Journal) -> Router {
     Router::new()
         .route("/livez", get(live))
         .route("/readyz", get(ready))
         .route("/status", get(status))
+        .route("/conflicts", get(conflicts))
+        .route("/why", get(why))
         .method_not_allowed_fallback(wrong_method)
         .fallback(unknown_path)
-        .with_state(board)
+        .with_state(Known { board, journal })
 }
 
 /// The process answers: that is all it says.
@@ -30,18 +41,19 @@ async fn live() -> Response {
 }
 
 /// 200 when both links stream and move, else 503 and why.
-async fn ready(State(board): State<Arc<Board>>) -> Response {
+async fn ready(State(Known { board, .. }): State<Known>) -> Response {
     let readiness = board.readiness(Instant::now());
     let code = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     answer(code, &readiness)
 }
 
-async fn status(State(board): State<Arc<Board>>) -> Response {
+async fn status(State(Known { board, .. }): State<Known>) -> Response {
     answer(StatusCode::OK, &board.status(Instant::now()))
 }
 
 async fn unknown_path() -> Response {
-    answer(StatusCode::NOT_FOUND, &json!({ "error": "no such path", "paths": ["/livez", "/readyz", "/status"] }))
+    let paths = ["/livez", "/readyz", "/status", "/conflicts", "/why"];
+    answer(StatusCode::NOT_FOUND, &json!({ "error": "no such path", "paths": paths }))
 }
 
 async fn wrong_method() -> Response {
@@ -49,6 +61,6 @@ async fn wrong_method() -> Response {
 }
 
 /// An answer is true for a moment only: nobody may keep it.
-fn answer(code: StatusCode, body: &impl Serialize) -> Response {
+pub(super) fn answer(code: StatusCode, body: &impl Serialize) -> Response {
     (code, [(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::answers::routes;
+use crate::journal::Journal;
 use crate::observe::Board;
 
 /// Most connections at once; more wait in the kernel's queue.
@@ -41,11 +42,11 @@ pub struct HttpServer {
 }
 
 impl HttpServer {
-    /// Listens on `listen` (port 0 takes a free one) and answers from `board`.
+    /// Listens on `listen` (port 0 takes a free one) and answers from `board` and `journal`.
     ///
     /// # Errors
     /// The address cannot be bound, or the thread cannot be started.
-    pub fn start(listen: SocketAddr, board: Arc<Board>) -> io::Result<Self> {
+    pub fn start(listen: SocketAddr, board: Arc<Board>, journal: Journal) -> io::Result<Self> {
         let listener = TcpListener::bind(listen)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
@@ -53,7 +54,7 @@ impl HttpServer {
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let thread = std::thread::Builder::new().name("http".into()).spawn(move || {
-            if let Err(error) = runtime.block_on(serve(listener, routes(board), stopped)) {
+            if let Err(error) = runtime.block_on(serve(listener, routes(board, journal), stopped)) {
                 tracing::error!(%error, "HTTP cannot be served");
             }
         })?;

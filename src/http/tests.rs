@@ -1,3 +1,5 @@
+mod conflicts;
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -6,6 +8,10 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::HttpServer;
+use crate::config;
+use crate::engine::conflict::{Done, Record, Unit};
+use crate::journal::Journal;
+use crate::journal::tests::{finish, record};
 use crate::observe::{Board, Reason, SetAside, State, tests::board};
 
 /// A request over a connection of its own: status, head, body.
@@ -27,9 +33,15 @@ fn json(server: &HttpServer, path: &str) -> (u16, Value) {
 }
 
 fn start() -> (Arc<Board>, HttpServer) {
-    let board = Arc::new(board(Instant::now()));
-    let server = HttpServer::start("127.0.0.1:0".parse().unwrap(), Arc::clone(&board)).unwrap();
+    let (board, _, server) = start_with_journal();
     (board, server)
+}
+
+fn start_with_journal() -> (Arc<Board>, Journal, HttpServer) {
+    let board = Arc::new(board(Instant::now()));
+    let journal = Journal::start(&config::tests::minimal(), None, Arc::clone(&board)).unwrap();
+    let server = HttpServer::start("127.0.0.1:0".parse().unwrap(), Arc::clone(&board), journal.clone()).unwrap();
+    (board, journal, server)
 }
 
 fn stream(board: &Board) {
@@ -112,6 +124,10 @@ fn the_status_has_every_field_that_is_promised() {
     for count in ["replayed", "dropped", "reconciled"] {
         assert_eq!(body["conflicts"][count], 0);
     }
+    for unit in ["whole", "element", "lifetime", "sequence"] {
+        assert_eq!(body["conflicts"]["by_unit"][unit], 0);
+    }
+    assert_eq!((&body["journal"]["state"], &body["journal"]["dropped"]), (&Value::from("memory"), &Value::from(0)));
     server.stop();
 }
 
@@ -152,7 +168,7 @@ fn a_client_that_sends_nothing_keeps_nobody_waiting_and_no_stop() {
 
 #[test]
 fn an_address_in_use_is_an_error() {
-    let (board, server) = start();
-    assert!(HttpServer::start(server.address(), board).is_err());
+    let (board, journal, server) = start_with_journal();
+    assert!(HttpServer::start(server.address(), board, journal).is_err());
     server.stop();
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Counter, Direction, LinkBoard};
+use super::{ClockBoard, Conflicts, Direction, JournalBoard, LinkBoard};
 use crate::config::Config;
 
 /// What the runtime writes, and HTTP and people read.
@@ -13,20 +13,13 @@ pub struct Board {
     pub pair: String,
     /// The forward link, then the reverse one.
     pub links: [Arc<LinkBoard>; 2],
+    /// How far the clocks of both regions are apart.
+    pub clocks: Arc<ClockBoard>,
     /// How conflicts ended.
     pub conflicts: Conflicts,
+    /// How their record does.
+    pub journal: JournalBoard,
     pub(super) started: Instant,
-}
-
-/// How conflicts ended.
-#[derive(Debug, Default)]
-pub struct Conflicts {
-    /// A local write was executed once more at its own region.
-    pub replayed: Counter,
-    /// A local write lost and was not forwarded.
-    pub dropped: Counter,
-    /// A key was made equal by its state.
-    pub reconciled: Counter,
 }
 
 impl Board {
@@ -40,7 +33,9 @@ impl Board {
         Self {
             pair: config.pair.name.to_string(),
             links: [link(Direction::Forward, source, target), link(Direction::Reverse, target, source)],
+            clocks: Arc::new(ClockBoard::new([source.to_string(), target.to_string()], &config.clock, interval)),
             conflicts: Conflicts::default(),
+            journal: JournalBoard::default(),
             started: now,
         }
     }

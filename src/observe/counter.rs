@@ -1,4 +1,4 @@
-//! A number that only grows.
+//! A number that is counted, or known as a whole.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

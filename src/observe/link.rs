@@ -9,7 +9,8 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use serde::{Deserialize, Serialize};
 
 use super::set_aside::Shelf;
-use super::{Counter, FullSyncProgress, SetAside};
+use super::{Counter, FullSyncProgress, HeldKey, SetAside};
+use crate::engine::conflict::departed::{DeletePolicy, Deletes};
 
 /// How much later than two intervals a heartbeat may come before the link counts as stalled.
 const HEARTBEAT_GRACE: Duration = Duration::from_millis(100);
@@ -72,6 +73,9 @@ pub struct LinkBoard {
     pub reconnects: Counter,
     /// Bytes of the source's stream.
     pub bytes_read: Counter,
+    /// Keys of the source for which something is still to be done on account of a conflict.
+    pub unresolved: Counter,
+    held: ArcSwap<Vec<HeldKey>>,
     set_aside: Counter,
     standing: ArcSwap<Standing>,
     heartbeat: ArcSwapOption<Seen>,
@@ -79,6 +83,7 @@ pub struct LinkBoard {
     full_sync: ArcSwapOption<FullSyncProgress>,
     stall_told: AtomicBool,
     shelf: Shelf,
+    deletes: ArcSwap<DeletePolicy>,
 }
 
 /// State and reason belong together: a reader sees both or neither.
@@ -113,6 +118,8 @@ impl LinkBoard {
             echoes_dropped: Counter::default(),
             reconnects: Counter::default(),
             bytes_read: Counter::default(),
+            unresolved: Counter::default(),
+            held: ArcSwap::default(),
             set_aside: Counter::default(),
             standing: ArcSwap::from_pointee(Standing { state: State::Connecting, reason: None, since: now }),
             heartbeat: ArcSwapOption::empty(),
@@ -120,7 +127,18 @@ impl LinkBoard {
             full_sync: ArcSwapOption::empty(),
             stall_told: AtomicBool::new(false),
             shelf: Shelf::default(),
+            deletes: ArcSwap::from_pointee(DeletePolicy { expiry: Deletes::Compare, eviction: Deletes::Compare }),
         }
+    }
+
+    /// How deletes that the source makes by itself are told from those of its clients, from now on.
+    pub fn set_deletes(&self, deletes: DeletePolicy) {
+        self.deletes.store(Arc::new(deletes));
+    }
+
+    /// How deletes that the source makes by itself are told from those of its clients.
+    pub fn deletes(&self) -> DeletePolicy {
+        **self.deletes.load()
     }
 
     /// Changes state and reason, and logs one line when the state or the reason's code changes. One task at a time
@@ -229,6 +247,22 @@ impl LinkBoard {
         if self.shelf.keep(item) {
             tracing::warn!(link = %self.direction, source = self.source, database, key, what, why, "set aside");
         }
+    }
+
+    /// These keys of the source are held from now on; logs how many.
+    pub fn set_held(&self, held: Vec<HeldKey>) {
+        let (count, before) = (held.len(), self.held.swap(Arc::new(held)).len());
+        let source = &*self.source;
+        if count > before {
+            tracing::warn!(source, held = count, "a key is held: decide with `duet resolve KEY --winner REGION`");
+        } else {
+            tracing::info!(source, held = count, "a key is no longer held");
+        }
+    }
+
+    /// The keys of the source that are held.
+    pub fn held(&self) -> Arc<Vec<HeldKey>> {
+        self.held.load_full()
     }
 
     /// How many things were left out.

@@ -1,10 +1,13 @@
 //! What a person sees: the board that the runtime writes and everybody may read without waiting, and the log.
 //!
 //! * [`Board`]: both links of a pair; [`LinkBoard`]: one of them.
+//! * [`ClockBoard`]: the clocks of both regions.
 //! * [`Status`]: the board at one moment, as HTTP and `duet status` show it.
 //! * [`log`]: the lines that are written.
 
 mod board;
+mod clocks;
+mod conflicts;
 mod counter;
 mod link;
 pub mod log;
@@ -12,12 +15,16 @@ mod progress;
 mod set_aside;
 mod status;
 
-pub use board::{Board, Conflicts};
+pub use board::Board;
+pub use clocks::{ClockBoard, ClockState, ClockStatus};
+pub use conflicts::{
+    ConflictCounts, ConflictStatus, Conflicts, HeldKey, JournalBoard, JournalState, JournalStatus, UnitCounts,
+};
 pub use counter::Counter;
 pub use link::{Direction, LinkBoard, Reason, State};
 pub use progress::FullSyncProgress;
 pub use set_aside::{SET_ASIDE_RECENT, SetAside, escaped};
-pub use status::{ConflictCounts, FullSyncStatus, LinkStatus, Readiness, ReadyLink, Status};
+pub use status::{FullSyncStatus, LinkStatus, Readiness, ReadyLink, Status};
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -5,7 +5,11 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Board, Direction, LinkBoard, SetAside, State};
+use super::{Board, ClockStatus, ConflictStatus, Direction, JournalStatus, LinkBoard, SetAside, State};
+use crate::engine::conflict::departed::DeletePolicy;
+
+/// How many of the keys that are held are named.
+const HELD_SHOWN: usize = 100;
 
 /// The code of a link that streams but does not move.
 const STALLED: &str = "stalled";
@@ -23,8 +27,14 @@ pub struct Status {
     pub ready: bool,
     /// Forward, then reverse.
     pub links: Vec<LinkStatus>,
-    /// How conflicts ended.
-    pub conflicts: ConflictCounts,
+    /// How far the clocks of both regions are apart.
+    #[serde(default)]
+    pub clock: ClockStatus,
+    /// How conflicts ended, and how many have not yet.
+    pub conflicts: ConflictStatus,
+    /// How their record does.
+    #[serde(default)]
+    pub journal: JournalStatus,
 }
 
 /// One link.
@@ -68,6 +78,8 @@ pub struct LinkStatus {
     pub reconnects: u64,
     /// Bytes of the source's stream.
     pub bytes_read: u64,
+    /// How deletes that the source makes by itself are told from those of its clients, at present.
+    pub deletes: DeletePolicy,
 }
 
 /// A full sync that runs; a total is 0 while it is unknown.
@@ -85,17 +97,6 @@ pub struct FullSyncStatus {
     pub keys_per_s: u64,
     /// Whole seconds until the end at this rate.
     pub seconds_left: Option<u64>,
-}
-
-/// How conflicts ended.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct ConflictCounts {
-    /// Executed once more at its own region.
-    pub replayed: u64,
-    /// Lost, and not forwarded.
-    pub dropped: u64,
-    /// Made equal by state.
-    pub reconciled: u64,
 }
 
 /// Whether the pair serves its purpose, and why not.
@@ -126,17 +127,23 @@ impl Board {
     /// Everything, at `now`.
     pub fn status(&self, now: Instant) -> Status {
         let links: Vec<_> = self.links.iter().map(|link| link.status(now)).collect();
+        let mut held: Vec<_> = self.links.iter().flat_map(|link| link.held().to_vec()).collect();
+        held.sort();
+        held.dedup();
         Status {
             pair: self.pair.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_s: now.saturating_duration_since(self.started).as_secs(),
             ready: links.iter().all(LinkStatus::ready),
             links,
-            conflicts: ConflictCounts {
-                replayed: self.conflicts.replayed.get(),
-                dropped: self.conflicts.dropped.get(),
-                reconciled: self.conflicts.reconciled.get(),
+            clock: self.clocks.status(),
+            conflicts: ConflictStatus {
+                held_now: held.len() as u64,
+                held_keys: held.into_iter().take(HELD_SHOWN).collect(),
+                counts: self.conflicts.counts(),
+                unresolved: self.links.iter().map(|link| link.unresolved.get()).sum(),
             },
+            journal: self.journal.status(),
         }
     }
 
@@ -197,6 +204,7 @@ impl LinkBoard {
             set_aside_recent: self.shelf().recent(),
             reconnects: self.reconnects.get(),
             bytes_read: self.bytes_read.get(),
+            deletes: self.deletes(),
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::shared::Pair;
 use super::start::Memory;
 use super::{fence, session};
+use crate::config::Retry;
 use crate::error::{Fault, Kind};
 use crate::observe::{Reason, State};
 use crate::remedy::{Stance, advice};
@@ -40,7 +41,7 @@ pub async fn run(pair: Arc<Pair>, index: usize) {
         }
         tries = if streamed { 0 } else { tries.saturating_add(1) };
         tokio::select! {
-            () = tokio::time::sleep(pause(&pair, tries)) => {}
+            () = tokio::time::sleep(pause(&pair.config.retry, tries)) => {}
             () = pair.shutdown.cancelled() => {}
         }
         if streamed && !pair.shutdown.is_cancelled() {
@@ -65,8 +66,7 @@ fn show(pair: &Pair, index: usize, fault: &Fault) -> Stance {
 
 /// How long to wait before the next try: twice as long as before, less a random part of up to a half, so that daemons
 /// do not come together.
-fn pause(pair: &Pair, tries: u32) -> Duration {
-    let retry = &pair.config.retry;
+pub(super) fn pause(retry: &Retry, tries: u32) -> Duration {
     let longest = retry.first.saturating_mul(1u32.checked_shl(tries.min(20)).unwrap_or(u32::MAX)).min(retry.most);
     longest.mul_f64(0.5 + fastrand::f64() / 2.0)
 }

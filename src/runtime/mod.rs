@@ -2,12 +2,14 @@
 //!
 //! * [`run`]: a pair, until it is told to stop; `link`: one direction, session after session.
 //! * `start` (with `fence`, `attach`, `names`): a session begins; `session`, `pump`: it works; `inquiry`: what a copy
-//!   has to ask; `sweep`: deletions after a copy.
-//! * `heartbeat`, `clock`: a region's pulse; `shared`: what these tasks know of each other; `client`: requests and replies.
+//!   has to ask; `sweep`: deletions after a copy; `values`: reading values that are made equal.
+//! * `heartbeat`, `clock`: a region's pulse; `skew`: how far their clocks are apart; `events`: what its server removes by itself; `shared`: what these tasks know of
+//!   each other; `client`: requests and replies.
 
 mod attach;
-mod client;
+pub(crate) mod client;
 mod clock;
+pub mod events;
 mod fence;
 mod heartbeat;
 mod inquiry;
@@ -16,18 +18,22 @@ mod names;
 mod pump;
 mod session;
 mod shared;
+mod skew;
 mod start;
 mod sweep;
+mod values;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::engine::conflict::Exchange;
 use crate::engine::origin::ReservedKeys;
 use crate::engine::plan::Ordered;
+use crate::journal::Journal;
 use crate::observe::{Board, Direction};
 use shared::{LinkState, Pair, RegionPulse};
 
@@ -38,13 +44,14 @@ pub struct Options {
     pub full_sync: Option<Direction>,
 }
 
-/// Keeps the pair equal until `shutdown`, and drains then.
+/// Keeps the pair equal until `shutdown`, and drains then. Conflicts go to `journal`.
 ///
 /// # Errors
 /// When a task of the daemon itself fails: what happens to servers and connections is shown on the board instead.
 pub async fn run(
     config: Arc<Config>,
     board: Arc<Board>,
+    journal: Journal,
     options: Options,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
@@ -56,9 +63,16 @@ pub async fn run(
         Some(_) => Some(Ordered::Other),
     };
     let pair = Arc::new(Pair {
+        exchange: Arc::new(Mutex::new(Exchange::new(config.conflicts.policies()))),
+        clocks: Arc::clone(&board.clocks),
+        seed: fastrand::u64(..),
+        values: tokio::sync::Notify::new(),
+        journal,
         onto: Default::default(),
         reserved: ReservedKeys::new(config.pair.reserved_prefix.as_str(), config.pair.name.as_str()),
         config: Config::clone(&config),
+        departed: Default::default(),
+        fences: Default::default(),
         regions: [RegionPulse::new(epoch), RegionPulse::new(epoch)],
         links: [
             LinkState::new(Arc::clone(board.forward()), order(Direction::Forward)),
@@ -70,9 +84,14 @@ pub async fn run(
     let mut tasks = JoinSet::new();
     for index in [0, 1] {
         tasks.spawn(link::run(Arc::clone(&pair), index));
-        let pair = Arc::clone(&pair);
-        tasks.spawn(async move { heartbeat::run(&pair, index).await });
+        tasks.spawn(values::run(Arc::clone(&pair), index));
+        let beating = Arc::clone(&pair);
+        tasks.spawn(async move { heartbeat::run(&beating, index).await });
+        let watching = Arc::clone(&pair);
+        tasks.spawn(async move { watch(&watching, index).await });
     }
+    let looking = Arc::clone(&pair);
+    tasks.spawn(async move { skew::run(&looking).await });
     let mut running = true;
     while running {
         tokio::select! {
@@ -93,5 +112,22 @@ pub async fn run(
             tracing::warn!("not everything was drained in time; the next start resumes where the targets say");
             Ok(())
         }
+    }
+}
+
+/// Receives the events of region `index` until the daemon stops.
+async fn watch(pair: &Pair, index: usize) {
+    let watch = events::Watch {
+        region: pair.source(index),
+        retry: &pair.config.retry,
+        policy: pair.deletes(),
+        departed: &pair.departed[index],
+        fences: &pair.fences[index],
+        board: &pair.links[index].board,
+    };
+    tokio::select! {
+        () = watch.run() => {}
+        () = pair.shutdown.cancelled() => {}
+        () = pair.superseded.cancelled() => {}
     }
 }

@@ -74,7 +74,8 @@ pub async fn run(lines: &mut Lines, link: &mut Link, session: &mut Session<'_>) 
     let mut ending = None;
     take_in(lines, link, session)?;
     loop {
-        if session.obey(link) | session.follow(link)? {
+        let fenced = session.fenced();
+        if session.obey(link) | session.follow(link)? | link.may_go_on() {
             take_in(lines, link, session)?;
         }
         if session.ack_due(link) {
@@ -122,6 +123,7 @@ pub async fn run(lines: &mut Lines, link: &mut Link, session: &mut Session<'_>) 
             }
             () = session.marker_lost() => session.rewrite_marker(link),
             () = session.mail() => take_in(lines, link, session)?,
+            () = fenced, if link.is_waiting() => {}
             () = session.hold_changed() => {}
             answer = session.answer() => {
                 session.answered(link, answer);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use tokio::sync::futures::Notified;
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -13,6 +14,7 @@ use super::shared::{LinkState, Pair, RegionPulse};
 use super::start::{Memory, Started, start};
 use super::sweep::sweep;
 use crate::engine::apply::{Applied, Applier};
+use crate::engine::conflict;
 use crate::engine::copy::dumped::Dumped;
 use crate::engine::copy::onto::hold;
 use crate::engine::copy::{Copy, CopyEvent};
@@ -20,9 +22,9 @@ use crate::engine::link::Link;
 use crate::engine::origin::Phase;
 use crate::engine::position::Position;
 use crate::engine::source::StreamClock;
-use crate::engine::stream::{Event, Now, Rules, Stream};
+use crate::engine::stream::{Beginning, Event, Now, Rules, Stream};
 use crate::error::Fault;
-use crate::observe::{SetAside, State};
+use crate::observe::{HeldKey, SetAside, State, escaped};
 
 /// Batches of names that a sweep may be ahead.
 const SWEPT_AHEAD: usize = 4;
@@ -43,6 +45,8 @@ pub struct Session<'a> {
     sweeping: Option<AbortOnDropHandle<()>>,
     inquiry: Option<Inquiry>,
     streams: bool,
+    /// The board shows that the link holds on account of the clocks.
+    clocks_shown: bool,
     /// The source wants to know when everything before this offset is applied.
     ack_wanted: Option<u64>,
     echoes: u64,
@@ -88,6 +92,7 @@ impl<'a> Session<'a> {
     ) -> (Self, Link, super::attach::Attached, tokio::net::TcpStream) {
         let Started { source, target, identity, bounds, rules, resumed, probe, copy, attached } = started;
         let position = source.position;
+        let beginning = Beginning::after(resumed, position);
         let interval_ms = i64::try_from(pair.config.heartbeat.interval.as_millis()).unwrap_or(i64::MAX);
         let from = resumed.map_or(attached, |marker| (marker.high.offset, marker.time_ms));
         let clock = StreamClock::new(from, attached, interval_ms);
@@ -101,12 +106,13 @@ impl<'a> Session<'a> {
             sweeping: None,
             inquiry: None,
             streams: false,
+            clocks_shown: false,
             ack_wanted: None,
             echoes: 0,
             failed: None,
         };
         let link = match copy {
-            None => Link::Streaming(Box::new(Stream::new(rules, applier, clock, position, probe))),
+            None => Link::Streaming(Box::new(Stream::new(rules, applier, clock, beginning, probe))),
             Some((copy_rules, reason)) => {
                 tracing::info!(link = %session.link().board.direction, reason = ?reason, "full sync begins");
                 session.link().board.begin_full_sync(Instant::now());
@@ -203,7 +209,24 @@ impl<'a> Session<'a> {
             match event {
                 Event::Echo { id } => other.arrived(id, &self.pair.regions[1 - self.index], Instant::now()),
                 Event::Heartbeat { id, written_ms } => link.heartbeat_sent(id, written_ms),
-                Event::Posted => other.mail.notify_one(),
+                Event::Posted => {
+                    link.mail.notify_one();
+                    other.mail.notify_one();
+                }
+                Event::FenceWanted => self.pair.fences[self.index].asked.notify_one(),
+                Event::ValueWanted => self.pair.values.notify_waiters(),
+                Event::Conflict(record) => self.pair.journal.record(record),
+                Event::Held => {
+                    let exchange = conflict::hold(&self.pair.exchange);
+                    let held = exchange.held(self.index).keys();
+                    let shown = held.map(|(database, key)| HeldKey { database: *database, key: escaped(key) });
+                    link.board.set_held(shown.collect());
+                }
+                Event::Unchecked(writes) => {
+                    let why =
+                        format!("{writes} writes were not checked for conflicts: the other link was away too long");
+                    link.board.set_aside(SetAside::new(0, b"", "unchecked", why));
+                }
                 Event::Fixed => tracing::info!(link = %link.board.direction, "position fixed"),
                 Event::MarkerLost { moved_to } => {
                     if let Ok(mut moved) = other.moved_to.lock() {
@@ -221,6 +244,8 @@ impl<'a> Session<'a> {
                 }
             }
         }
+        let unresolved = conflict::hold(&self.pair.exchange).unresolved(self.index);
+        link.board.unresolved.set(unresolved as u64);
         link.set_applied(stream.acknowledged());
     }
 
@@ -245,7 +270,7 @@ impl<'a> Session<'a> {
         let board = &self.link().board;
         board.end_full_sync(Instant::now());
         hold(&self.pair.onto[1 - self.index]).end();
-        link.stream_on(|applier| Stream::new(rules, applier, self.clock.clone(), position, None));
+        link.stream_on(|applier| Stream::new(rules, applier, self.clock.clone(), Beginning::fresh(position), None));
     }
 
     /// The target has executed a transaction.
@@ -259,7 +284,9 @@ impl<'a> Session<'a> {
         if matches!(link, Link::Streaming(_)) && applied.checkpoint.phase == Phase::Streaming && !self.streams {
             self.streams = true;
             state.set_in_step(true);
-            state.board.enter(State::Streaming, None);
+            if !self.clocks_shown {
+                state.board.enter(State::Streaming, None);
+            }
             self.order_done();
         }
         if self.other().board.state() != State::Streaming {
@@ -296,16 +323,32 @@ impl<'a> Session<'a> {
         self.link().marker_lost.notified().await;
     }
 
-    /// Holds or goes on, as the other link wants it. Tells whether there is something to go on with.
-    pub fn obey(&self, link: &mut Link) -> bool {
+    /// Holds or goes on, as the other link or the clocks want it. Tells whether there is something to go on with.
+    pub fn obey(&mut self, link: &mut Link) -> bool {
         let Link::Streaming(stream) = link else { return false };
-        let (state, before) = (self.link(), stream.is_to_hold());
-        stream.hold(state.is_to_hold());
+        let (state, before, clocks_hold) = (self.link(), stream.is_to_hold(), self.pair.clocks.holds());
+        let holds = state.is_to_hold() || clocks_hold;
+        stream.hold(holds);
         state.set_holding(stream.is_holding());
-        before && !state.is_to_hold()
+        self.show_clocks(clocks_hold);
+        before && !holds
     }
 
-    /// The other link wants this one to hold, or to go on.
+    /// Shows on the board whether the link holds on account of the clocks.
+    fn show_clocks(&mut self, clocks_hold: bool) {
+        if clocks_hold == self.clocks_shown {
+            return;
+        }
+        self.clocks_shown = clocks_hold;
+        let state = match (clocks_hold, self.streams) {
+            (true, _) => State::Held,
+            (false, true) => State::Streaming,
+            (false, false) => State::Connecting,
+        };
+        self.link().board.enter(state, self.pair.clocks.reason().filter(|_| clocks_hold));
+    }
+
+    /// The other link, or the clocks, want this one to hold, or to go on.
     pub async fn hold_changed(&self) {
         self.link().hold_changed.notified().await;
     }
@@ -323,6 +366,11 @@ impl<'a> Session<'a> {
             Link::Copying(copy) => copy.marker_lost(&moved_to),
             Link::Streaming(stream) => stream.marker_lost(&moved_to, self.now()),
         }
+    }
+
+    /// One more fence between the source's events is answered: to be had before it is looked whether the link may go on.
+    pub fn fenced(&self) -> Notified<'a> {
+        self.pair.fences[self.index].answered.notified()
     }
 
     /// What the source answers to what the copy had to ask.

@@ -8,12 +8,16 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use super::clock::ServerClock;
-use crate::config::{Config, Region};
+use super::events::Fences;
+use crate::config::{Config, Region, ServerDeletes};
+use crate::engine::conflict::SharedExchange;
+use crate::engine::conflict::departed::{DeletePolicy, Deletes, SharedDeparted};
 use crate::engine::copy::onto::SharedOnto;
 use crate::engine::origin::{Marker, ReservedKeys};
 use crate::engine::plan::Ordered;
 use crate::engine::position::Position;
-use crate::observe::LinkBoard;
+use crate::journal::Journal;
+use crate::observe::{ClockBoard, LinkBoard};
 
 /// How often a link that waits for the other one to hold looks.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -27,8 +31,22 @@ pub struct Pair {
     pub config: Config,
     /// The keys that are ours.
     pub reserved: ReservedKeys,
+    /// Where conflicts are recorded.
+    pub journal: Journal,
     /// What is known of copies onto the two regions.
     pub onto: [SharedOnto; 2],
+    /// What both links know of concurrent writes.
+    pub exchange: SharedExchange,
+    /// Makes the hashes of keys unforeseeable.
+    pub seed: u64,
+    /// The value of a key is to be read at one of the regions.
+    pub values: Notify,
+    /// What the servers of the two regions have removed by themselves.
+    pub departed: [SharedDeparted; 2],
+    /// The fences between what they tell.
+    pub fences: [Fences; 2],
+    /// How far the clocks of the regions are apart.
+    pub clocks: Arc<ClockBoard>,
     /// The source of the forward link, then its target.
     pub regions: [RegionPulse; 2],
     /// The forward link, then the reverse one.
@@ -93,6 +111,23 @@ impl Pair {
     /// The region whose stream the link `index` reads.
     pub fn source(&self, index: usize) -> &Region {
         &self.config.regions[index]
+    }
+
+    /// How deletions that the servers make by themselves are told, where they let it.
+    pub fn deletes(&self) -> DeletePolicy {
+        let of = |configured| match configured {
+            ServerDeletes::Events => Deletes::Events,
+            ServerDeletes::Compare => Deletes::Compare,
+            ServerDeletes::Propagate => Deletes::Propagate,
+        };
+        let configured = &self.config.deletes;
+        DeletePolicy { expiry: of(configured.expiry), eviction: of(configured.eviction) }
+    }
+
+    /// How far the servers' clocks may be apart, and what is known of them wrong, milliseconds.
+    pub fn linger_ms(&self) -> i64 {
+        let longest = self.config.clock.skew_limit + self.config.heartbeat.interval * 4;
+        i64::try_from(longest.as_millis()).unwrap_or(i64::MAX)
     }
 
     /// The region that the link `index` writes.
@@ -241,7 +276,7 @@ impl LinkState {
         let settled = self.settled.lock().map_or(None, |settled| *settled);
         match settled {
             Some(Settled { epoch, id, position }) if (epoch, id) == (marker.epoch, marker.id) => {
-                Marker { high: position, low: position, ..marker }
+                Marker { high: position, ..marker }
             }
             _ => marker,
         }

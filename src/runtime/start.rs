@@ -14,11 +14,12 @@ use crate::command::Capabilities;
 use crate::config::{ExistingKeys, PositionLost};
 use crate::engine::apply::{Bounds, Identity};
 use crate::engine::checkpoint::Checkpoint;
+use crate::engine::conflict;
 use crate::engine::copy::CopyRules;
 use crate::engine::copy::onto::hold;
 use crate::engine::decode::rebuild::TargetFeatures;
 use crate::engine::origin::{Marker, Phase};
-use crate::engine::plan::{CopyReason, End, Plan, View, plan};
+use crate::engine::plan::{CopyReason, End, Plan, View, plan, reads_from};
 use crate::engine::position::Position;
 use crate::engine::source::{Info, Server};
 use crate::engine::stream::Rules;
@@ -29,6 +30,9 @@ use crate::wire::rdb::{Dialect, Restorable};
 
 /// How often a link that waits for the other one looks again.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// How long a link waits for the source's events before it begins without them.
+const EVENTS_WITHIN: Duration = Duration::from_secs(1);
 
 /// How long a link waits for the other one before it says so.
 const SHOW_AFTER: Duration = Duration::from_secs(1);
@@ -109,10 +113,22 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
     loop {
         let view = starting.look().await?;
         let own = view.target.marker;
+        if own.is_none() {
+            // What is read before events come can't be told apart. A link that goes on has no time to lose: what was written
+            // before it attaches is dated badly.
+            let _ = tokio::time::timeout(EVENTS_WITHIN, pair.fences[index].tried()).await;
+        }
+        for marker in [own, view.source.marker].into_iter().flatten() {
+            conflict::hold(&pair.exchange).has_stamp(marker.stamp_us);
+        }
         match plan(&view) {
-            Plan::Resume(position) => {
+            Plan::Resume(high) => {
                 starting.forget_kept(memory).await?;
-                let attached = attach::resume(source, position).await?;
+                let from = reads_from(&view, high);
+                if from.offset > own.map_or(0, |marker| marker.low.offset) {
+                    tracing::warn!(%high, "the source no longer has what was unfinished: concurrent writes of then may differ");
+                }
+                let attached = attach::resume(source, from).await?;
                 return starting.finish(attached, own, None, None).await;
             }
             Plan::Fix => {
@@ -337,6 +353,14 @@ impl Starting<'_> {
             databases: self.databases,
             heartbeat_expire_ms: u64::try_from(pair.config.heartbeat.expire.as_millis()).unwrap_or(u64::MAX),
             reserved: pair.reserved.clone(),
+            exchange: Arc::clone(&pair.exchange),
+            departed: Arc::clone(&pair.departed[index]),
+            deletes: pair.deletes(),
+            fields_expire: expires_fields(&self.source_server),
+            linger_ms: pair.linger_ms(),
+            region: index,
+            seed: pair.seed,
+            causal: true,
             source_onto: Arc::clone(&pair.onto[index]),
             target_onto: Arc::clone(&pair.onto[1 - index]),
             origin: origin.to_owned(),
@@ -362,6 +386,12 @@ impl Starting<'_> {
         let (target, _) = self.target.into_parts();
         Ok(Started { source, target, identity, bounds, rules, resumed, probe, copy, attached })
     }
+}
+
+/// Whether this program lets fields of hashes expire.
+fn expires_fields(server: &Server) -> bool {
+    let since = if server.dialect == Dialect::Valkey { (9, 0) } else { (7, 4) };
+    (server.version.0, server.version.1) >= since
 }
 
 /// What the server of region `index` says; the marker there is that of the link that writes to it.

@@ -24,27 +24,21 @@ pub async fn sweep(
     dumped: &Dumped,
     found: &mpsc::Sender<Result<Names, Fault>>,
 ) -> Result<(), Fault> {
-    let target = pair.target(index);
+    let (target, onto) = (pair.target(index), &pair.onto[1 - index]);
     let mut target = Client::connect(target, target.primary()).await?;
     let mut walk = Walk::new(&mut target, pair.reserved.prefix()).await?;
     while let Some(mut batch) = walk.next(&mut target).await? {
         let database = batch.database;
         batch.names.retain(|name| !dumped.holds(database, name));
-        drop_written(pair, index, &mut batch);
+        hold(onto).drop_written(database, &mut batch.names);
         if batch.names.is_empty() {
             continue;
         }
         drained(pair, index, &mut target).await?;
-        drop_written(pair, index, &mut batch);
+        hold(onto).drop_written(database, &mut batch.names);
         if !batch.names.is_empty() && found.send(Ok(batch)).await.is_err() {
             return Ok(());
         }
     }
     Ok(())
-}
-
-/// Drops the names that the target's clients are known to have written since the dump was fixed.
-fn drop_written(pair: &Pair, index: usize, batch: &mut Names) {
-    let onto = hold(&pair.onto[1 - index]);
-    batch.names.retain(|name| !onto.has_written(batch.database, name));
 }

@@ -20,7 +20,7 @@ fn has_the_form_of_the_contract(status: &Value) -> Result<()> {
         status["pair"] == "orders" && status["version"].is_string() && status["uptime_s"].is_number(),
         "{status:#}"
     );
-    for count in ["replayed", "dropped", "reconciled"] {
+    for count in ["replayed", "dropped", "reconciled", "unresolved"] {
         ensure!(status["conflicts"][count].is_u64(), "{count}: {status:#}");
     }
     let links = status["links"].as_array().context("no links")?;

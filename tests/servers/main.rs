@@ -3,10 +3,14 @@
 //! Every test starts servers and a daemon of its own, and waits for conditions with deadlines.
 
 mod big;
+mod clocks;
 mod config_errors;
+mod conflict_record;
+mod conflicts;
 mod cut;
 mod demo;
 mod echo;
+mod events;
 mod exactly_once;
 mod existing_keys;
 mod faults;

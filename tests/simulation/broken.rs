@@ -1,21 +1,49 @@
 //! The simulation can fail: without any one of these mechanisms a promise breaks within a few hundred seeds.
 
-use crate::broken_seeds;
-use crate::daemon::Flaws;
-use crate::run::Broken;
+use crate::daemon::{Flaws, Unresolved};
+use crate::hunt::broken_variants;
+use crate::run::{Broken, run};
 use crate::server::Defects;
+use crate::variant::{Mix, Variant};
 
 /// Seeds in which a missing mechanism has to be noticed.
 const SEEDS: u64 = 3000;
 
 /// The mechanism is missed by each of these promises alone.
 fn is_missed(flaws: Flaws, defects: Defects, promises: &[&'static str]) {
+    missed_in(Mix::Apart, flaws, defects, promises);
+}
+
+/// The mechanism is missed where both regions write the same keys.
+fn is_missed_in_conflicts(unresolved: Unresolved, promises: &[&'static str]) {
+    let flaws = Flaws { unresolved, ..Flaws::default() };
+    missed_in(Mix::Crossing, flaws, Defects::default(), promises);
+}
+
+fn missed_in(mix: Mix, flaws: Flaws, defects: Defects, promises: &[&'static str]) {
     for promise in promises {
-        let broken = Broken { flaws, defects, only: Some(promise) };
-        let found = broken_seeds(0..SEEDS, broken, 1);
-        let (seed, what) = found.first().expect("without the mechanism the promise has to break");
-        println!("seed {seed}: {what}");
+        let only = Some(*promise);
+        let (variant, what) = broken_by(&Variant::new(mix, 0), Broken { flaws, defects, only });
+        println!("{what}: {} (switched off: {:?})", variant.command(), flaws.unresolved.names());
     }
+}
+
+/// A run that breaks a promise because of what is switched off: with nothing switched off it keeps it.
+fn broken_by(of: &Variant, broken: Broken) -> (Variant, String) {
+    let mut seeds = 0..SEEDS;
+    loop {
+        let found = broken_variants(of, seeds.clone(), broken, 1).into_iter().next();
+        let (variant, what) = found.expect("without the mechanism the promise has to break");
+        if run(&variant, Broken { only: broken.only, ..Broken::default() }).broken.is_none() {
+            return (variant, what);
+        }
+        seeds.start = variant.seed + 1;
+    }
+}
+
+/// A pair whose copies don't end with deletions.
+pub fn without_sweep() -> Broken {
+    Broken { flaws: Flaws { no_sweep: true, ..Flaws::default() }, ..Broken::default() }
 }
 
 #[test]
@@ -64,4 +92,62 @@ fn telling_reserved_keys_from_data_is_missed() {
 fn the_bound_on_what_is_in_flight_is_missed() {
     let flaws = Flaws { unbounded: true, ..Flaws::default() };
     is_missed(flaws, Defects::default(), &["bounded"]);
+}
+
+#[test]
+fn what_both_regions_add_to_misses_the_marker_as_checkpoint_too() {
+    let flaws = Flaws { own_memory: true, ..Flaws::default() };
+    missed_in(Mix::Crossing, flaws, Defects::default(), &["sums"]);
+}
+
+#[test]
+fn what_one_region_alone_decides_misses_the_gate_too() {
+    let defects = Defects { watch_ignored: true, ..Defects::default() };
+    missed_in(Mix::Crossing, Flaws::default(), defects, &["nothing lost"]);
+}
+
+#[test]
+fn executing_the_winner_again_is_missed() {
+    let unresolved = Unresolved { replay: true, ..Unresolved::default() };
+    is_missed_in_conflicts(unresolved, &["regions equal", "last update wins"]);
+}
+
+#[test]
+fn holding_the_restart_position_for_what_is_unfinished_is_missed() {
+    let unresolved = Unresolved { pins: true, ..Unresolved::default() };
+    is_missed_in_conflicts(unresolved, &["regions equal"]);
+}
+
+#[test]
+fn judging_again_after_a_restart_is_missed() {
+    let unresolved = Unresolved { recovery: true, ..Unresolved::default() };
+    is_missed_in_conflicts(unresolved, &["regions equal"]);
+}
+
+#[test]
+fn settling_by_value_is_missed() {
+    let unresolved = Unresolved { settling: true, ..Unresolved::default() };
+    is_missed_in_conflicts(unresolved, &["regions equal"]);
+}
+
+#[test]
+fn judging_in_one_step_with_reading_is_missed() {
+    let unresolved = Unresolved { judging: true, ..Unresolved::default() };
+    is_missed_in_conflicts(unresolved, &["regions equal"]);
+}
+
+/// What changes nothing in one region and something in the other is rare among the rest: only such keys are written.
+#[test]
+fn looking_at_what_a_transaction_changed_is_missed() {
+    let of_one = ["register", "hash", "wipe", "set", "ranks", "sum", "text", "fresh"].map(str::to_owned).to_vec();
+    let of = Variant { without: of_one, ..Variant::new(Mix::Crossing, 0) };
+    let defects = Defects { unchanged_shown: true, ..Defects::default() };
+    let (variant, what) = broken_by(&of, Broken { defects, only: Some("regions equal"), ..Broken::default() });
+    println!("{what}: {}", variant.command());
+}
+
+#[test]
+fn stamps_that_are_later_than_what_was_seen_are_missed() {
+    let unresolved = Unresolved { pushing: true, ..Unresolved::default() };
+    is_missed_in_conflicts(unresolved, &["last update wins"]);
 }

@@ -2,11 +2,31 @@
 
 use fastrand::Rng;
 
+use crate::crossing::Crossing;
+use crate::network::World;
 use crate::run::Run;
 use crate::server::{Keyspace, Text};
 
 /// After so many steps nothing more befalls a pair than what silence was asked for: then it must come to rest.
 const ENOUGH: u64 = 20_000;
+
+/// In one of so many runs both links are held now and then.
+const HELD_ONE_OF: u64 = 5;
+
+/// The faults by name, in the order of [`Plan::switches`].
+pub const FAULTS: [&str; 11] = [
+    "lose_position",
+    "marker_lost",
+    "silence",
+    "second_daemon",
+    "kill",
+    "restart",
+    "refuse",
+    "cut",
+    "evict",
+    "clock_step",
+    "hold",
+];
 
 /// How likely each thing is in a run: once in so many steps on average, 0 for never.
 #[derive(Debug, Clone)]
@@ -19,6 +39,14 @@ pub struct Plan {
     refuse: u32,
     marker_lost: u32,
     silence: u32,
+    /// A server removes a key by itself.
+    evict: u32,
+    /// A server's clock steps.
+    clock_step: u32,
+    /// The clocks are found too far apart, and both links hold for a while.
+    hold: u32,
+    /// A restart may give a server's history another name.
+    renames: bool,
     /// What happens as soon as everything written is applied; no client writes until then.
     waiting: Option<Silent>,
     /// When the target stops refusing.
@@ -52,10 +80,49 @@ impl Plan {
             refuse: often(800),
             marker_lost: often(1500),
             silence,
+            evict: 0,
+            clock_step: 0,
+            hold: 0,
+            renames: true,
             waiting: None,
             refuses_until_ms: [0; 2],
             start_at_ms: 0,
         }
+    }
+
+    /// What befalls a run in which both regions write the same keys: no position is lost.
+    pub fn crossing(rng: &mut Rng) -> Self {
+        let mut plan = Self { lose_position: 0, marker_lost: 0, silence: 0, renames: false, ..Self::new(rng) };
+        let mut often = |steps: u32| if rng.u8(0..3) == 0 { rng.u32(steps / 2..steps * 2) } else { 0 };
+        (plan.evict, plan.clock_step) = (often(600), often(1500));
+        // In a third of the runs nobody is disturbed, so that the last update has to win.
+        if rng.u8(0..3) == 0 {
+            plan = Self { clock_step: 0, evict: plan.evict, ..plan.quieter() };
+        }
+        plan
+    }
+
+    /// Switches faults off by name.
+    pub fn leave_out(&mut self, is_out: impl Fn(&str) -> bool) {
+        for (name, switch) in FAULTS.into_iter().zip(self.switches()) {
+            *switch = if is_out(name) { 0 } else { *switch };
+        }
+    }
+
+    fn switches(&mut self) -> [&mut u32; 11] {
+        [
+            &mut self.lose_position,
+            &mut self.marker_lost,
+            &mut self.silence,
+            &mut self.second_daemon,
+            &mut self.kill,
+            &mut self.restart,
+            &mut self.refuse,
+            &mut self.cut,
+            &mut self.evict,
+            &mut self.clock_step,
+            &mut self.hold,
+        ]
     }
 
     /// The same without what would keep a pair from getting anywhere.
@@ -68,8 +135,17 @@ impl Plan {
             lose_position: 0,
             refuse: 0,
             marker_lost: 0,
+            hold: 0,
             ..self.clone()
         }
+    }
+
+    /// The same where both links are held now and then, in one of so many runs.
+    pub fn with_holds(mut self, seed: u64) -> Self {
+        if seed.is_multiple_of(HELD_ONE_OF) {
+            self.hold = 800;
+        }
+        self
     }
 
     /// Whether copies with the model's dumps can happen after the start.
@@ -98,6 +174,7 @@ impl Run {
         if self.happens(plan.kill) {
             self.daemons.clear();
             self.outcome.kills += 1;
+            self.disturbed = true;
             crate::trace(|| "kill".to_owned());
             let mut world = self.world.borrow_mut();
             let pause = if world.rng.bool() { 0 } else { world.rng.i64(0..80) };
@@ -107,9 +184,11 @@ impl Run {
             self.start_daemon();
         }
         if self.happens(plan.second_daemon) && self.daemons.len() == 1 {
+            self.disturbed = true;
             self.start_daemon();
         }
         if self.happens(plan.cut) {
+            self.disturbed = true;
             let mut world = self.world.borrow_mut();
             let ids: Vec<u64> = world.wires.keys().copied().collect();
             if !ids.is_empty() {
@@ -119,16 +198,33 @@ impl Run {
             }
         }
         if self.happens(plan.restart) {
+            self.disturbed = true;
             self.restart(self.side(), false);
         }
         if self.happens(plan.lose_position) {
             self.lose_position();
         }
         if self.happens(plan.refuse) {
+            self.disturbed = true;
             self.refuse();
         }
         if self.happens(plan.marker_lost) {
             self.lose_marker();
+        }
+        if self.happens(plan.evict) {
+            let index = self.side();
+            Crossing::evict(&mut self.world.borrow_mut(), index);
+        }
+        if self.happens(plan.clock_step) {
+            let index = self.side();
+            let World { clocks, rng, .. } = &mut *self.world.borrow_mut();
+            clocks[index].step(rng);
+            crate::trace(|| format!("clock of {index} steps: {:?}", clocks[index]));
+        }
+        if self.happens(plan.hold) {
+            let World { held_until_ms, now_ms, rng, .. } = &mut *self.world.borrow_mut();
+            *held_until_ms = *now_ms + rng.i64(1..200);
+            crate::trace(|| "both links hold".to_owned());
         }
         self.silently(plan.silence);
         self.end_refusals();
@@ -141,7 +237,7 @@ impl Run {
         let pause = world.rng.i64(0..40);
         world.down_until_ms[index] = world.now_ms + pause;
         // A new name for the history is a lost position for a link that lags behind.
-        let renames = world.rng.bool() && may_lose;
+        let renames = world.rng.bool() && may_lose && self.plan.renames;
         crate::trace(|| format!("restart of {index}, forgets {forgets}, renames {renames}"));
         let history = &mut world.servers[index].history;
         if forgets {

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use bytes::BytesMut;
 use fastrand::Rng;
 
+use crate::clock::Clock;
 use crate::oracle::Oracle;
 use crate::server::{Server, Session};
 
@@ -21,8 +22,11 @@ pub struct World {
     pub now_ms: i64,
     pub rng: Rng,
     pub servers: [Server; 2],
+    pub clocks: [Clock; 2],
     /// Servers do not accept connections before.
     pub down_until_ms: [i64; 2],
+    /// Both links hold before.
+    pub held_until_ms: i64,
     pub wires: BTreeMap<u64, Wire>,
     next: u64,
     pub oracle: Oracle,
@@ -63,7 +67,18 @@ impl World {
     /// A world at its beginning.
     pub fn new(rng: Rng, servers: [Server; 2], oracle: Oracle) -> Self {
         let now_ms = 1_700_000_000_000;
-        Self { now_ms, rng, servers, down_until_ms: [0; 2], wires: BTreeMap::new(), next: 1, oracle }
+        let clocks = [Clock::default(); 2];
+        Self {
+            now_ms,
+            rng,
+            servers,
+            clocks,
+            down_until_ms: [0; 2],
+            held_until_ms: 0,
+            wires: BTreeMap::new(),
+            next: 1,
+            oracle,
+        }
     }
 
     /// Opens a connection, unless the server is down.
@@ -187,7 +202,24 @@ impl World {
 
     /// A server's clock follows the time.
     pub fn tick(&mut self, server: usize) {
-        self.servers[server].now_ms = self.now_ms;
+        self.servers[server].now_ms = self.clocks[server].at(self.now_ms);
+    }
+
+    /// A server removes what has expired.
+    pub fn expire(&mut self, server: usize) {
+        self.tick(server);
+        self.servers[server].expire();
+        self.collect(server);
+    }
+
+    /// Whether both links are held.
+    pub fn holds(&self) -> bool {
+        self.now_ms < self.held_until_ms
+    }
+
+    /// A server's clock as the daemon knows it, Unix milliseconds.
+    pub fn believed_ms(&self, server: usize) -> i64 {
+        self.clocks[server].believed(self.now_ms)
     }
 
     /// What a server has answered and streamed goes on its way.

@@ -1,9 +1,11 @@
 //! What should be: known from the clients' writes alone, without Duet.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use duet::engine::conflict::Record;
 use duet::engine::origin::{Marker, Phase};
 
+use crate::ledger::Ledger;
 use crate::promises;
 use crate::server::{Keyspace, Server, Text};
 
@@ -30,6 +32,12 @@ pub struct Oracle {
     /// Sums and items that must arrive exactly once.
     pub sums: BTreeMap<Place, i64>,
     pub pushed: BTreeMap<Place, Vec<Text>>,
+    /// What clients decided that both write the same keys.
+    pub ledger: Ledger,
+    /// The conflicts that daemons told of.
+    pub records: Vec<Record>,
+    /// Keys whose values daemons have read to make them equal.
+    pub taken: BTreeSet<Place>,
     pub past: [Past; 2],
     /// The keys of the markers of the links from each region.
     pub markers: [Text; 2],
@@ -70,6 +78,9 @@ impl Oracle {
             expected: Keyspace::default(),
             sums: BTreeMap::new(),
             pushed: BTreeMap::new(),
+            ledger: Ledger::default(),
+            records: Vec::new(),
+            taken: BTreeSet::new(),
             past: [Past::default(), Past::default()],
             markers,
             checked: [None; 2],
@@ -83,7 +94,7 @@ impl Oracle {
 
     /// A promise was broken: the first is kept, of those that are looked at.
     pub fn fail(&mut self, what: String) {
-        if self.only.is_none_or(|promise| what.starts_with(promise)) {
+        if self.only.is_none_or(|only| only.split(',').any(|promise| what.starts_with(promise))) {
             self.broken.get_or_insert(what);
         }
     }
@@ -120,6 +131,17 @@ impl Oracle {
         if let Err(what) = told {
             self.fail(format!("checkpoint: {what}"));
         }
+    }
+
+    /// How much of the other region's stream the region `index` has executed: history and offset.
+    pub fn seen(&self, index: usize, servers: &[Server; 2]) -> (u64, u64) {
+        let marker = servers[index].keys.text(&self.markers[1 - index]).and_then(Marker::parse);
+        let marker = marker.filter(|marker| marker.phase == Phase::Streaming);
+        let place = |marker: Marker| {
+            let number = self.past[1 - index].number(marker.high.replication_id.as_str())?;
+            Some((number, marker.high.offset))
+        };
+        marker.and_then(place).unwrap_or_default()
     }
 
     /// Whether the links have left markers behind all that clients wrote.

@@ -1,24 +1,36 @@
 //! One run: a pair, its clients, its daemons and what befalls them, all from one seed.
 
 use std::cell::RefCell;
+use std::fmt;
 use std::rc::Rc;
 
 use duet::engine::apply::Bounds;
+use duet::engine::conflict::departed::{DeletePolicy, Deletes};
+use duet::engine::conflict::{Exchange, hold};
 use duet::engine::origin::ReservedKeys;
 use fastrand::Rng;
 
+use crate::clock::Clock;
+use crate::crossing::Crossing;
 use crate::daemon::{Daemon, Flaws, REGIONS, Settings};
 use crate::faults::Plan;
 use crate::network::{Shared, Way, World};
 use crate::oracle::Oracle;
-use crate::promises::{self, no_echo::Idle};
+use crate::promises::{self, last_update_wins::Share, no_echo::Idle};
 use crate::server::{Defects, Flavour, Server};
+use crate::variant::{Mix, Variant};
 use crate::workload::{CLIENTS_OWN, Care, Workload};
 
 /// Steps after which a pair that does not come to rest is given up.
 const MOST_STEPS: u64 = 400_000;
 /// Heartbeats of each region that an idle pair is watched for.
 const IDLE_BEATS: u64 = 8;
+/// How long a pair may take to become equal once all that clients wrote has been sent, virtual milliseconds.
+const REST_MS: i64 = 10_000;
+/// Steps between two looks at whether it is.
+const LOOK_EVERY: u32 = 64;
+/// A time in which all that expires soon has expired, milliseconds.
+const SOON_MS: i64 = 10_000;
 
 /// What is switched off in a run, to see that a promise breaks.
 #[derive(Debug, Clone, Copy, Default)]
@@ -37,6 +49,10 @@ pub struct Outcome {
     pub steps: u64,
     pub kills: u64,
     pub writes: u64,
+    /// How the units that both regions wrote ended, by whether the run was undisturbed.
+    pub shares: [Share; 2],
+    /// Updates of units, and those that met a concurrent one.
+    pub met: (u64, u64),
 }
 
 /// A pair at work.
@@ -45,7 +61,11 @@ pub struct Run {
     pub settings: Settings,
     pub daemons: Vec<Daemon>,
     pub workload: Workload,
+    /// Clients of both regions write the same keys.
+    crossing: Option<Crossing>,
     pub plan: Plan,
+    /// Something befell the daemon or its connections.
+    pub disturbed: bool,
     notes: crate::daemon::Notes,
     /// Clients' writes still to come.
     writes: u64,
@@ -56,9 +76,34 @@ pub struct Run {
     pub outcome: Outcome,
 }
 
-/// Runs one seed.
-pub fn run(seed: u64, broken: Broken) -> Outcome {
-    let mut run = Run::new(seed, broken);
+impl Outcome {
+    /// What several runs came to.
+    pub fn add(&mut self, other: &Self) {
+        self.steps += other.steps;
+        self.kills += other.kills;
+        self.writes += other.writes;
+        self.met = (self.met.0 + other.met.0, self.met.1 + other.met.1);
+        for (share, other) in self.shares.iter_mut().zip(other.shares) {
+            share.add(other);
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { steps, kills, writes, met: (updates, met), shares: [calm, disturbed], .. } = self;
+        write!(f, "{steps} steps, {writes} writes, {kills} kills")?;
+        if calm.units + disturbed.units > 0 {
+            write!(f, "; {met} of {updates} updates met another")?;
+            write!(f, "; units that both wrote: {calm} when undisturbed, {disturbed} otherwise")?;
+        }
+        Ok(())
+    }
+}
+
+/// Runs one variant of a seed.
+pub fn run(variant: &Variant, broken: Broken) -> Outcome {
+    let mut run = Run::new(variant, broken);
     let told = run.whole();
     if let Err(what) = told {
         run.world.borrow_mut().oracle.fail(what);
@@ -69,8 +114,8 @@ pub fn run(seed: u64, broken: Broken) -> Outcome {
 }
 
 impl Run {
-    fn new(seed: u64, broken: Broken) -> Self {
-        let mut rng = Rng::with_seed(seed);
+    fn new(variant: &Variant, broken: Broken) -> Self {
+        let mut rng = Rng::with_seed(variant.seed);
         let reserved = ReservedKeys::new("duet:", "sim");
         let flavour = |rng: &mut Rng| if rng.u8(0..3) == 0 { Flavour::Redis62 } else { Flavour::Redis70 };
         let mut servers = [0, 1].map(|index| Server::new(flavour(&mut rng), index + 1, rng.bool(), broken.defects));
@@ -88,13 +133,41 @@ impl Run {
             read_bytes: [300, 2000, 16000][rng.usize(0..3)],
             value_bytes: if rng.bool() { rng.usize(8..200) } else { 64 * 1024 },
             reserved,
+            deletes: match variant.mix {
+                Mix::Apart => DeletePolicy { expiry: Deletes::Propagate, eviction: Deletes::Propagate },
+                Mix::Crossing | Mix::Region => {
+                    DeletePolicy { expiry: Deletes::Propagate, eviction: Deletes::Propagate }
+                }
+            },
+            clashes: variant.mix != Mix::Apart,
+            winner: (variant.mix == Mix::Region).then_some(usize::from(!variant.seed.is_multiple_of(2))),
             flaws: broken.flaws,
         };
-        let plan = Plan::new(&mut rng);
+        let mut plan = match variant.mix {
+            Mix::Apart => Plan::new(&mut rng),
+            Mix::Crossing | Mix::Region => Plan::crossing(&mut rng),
+        };
+        plan = plan.with_holds(variant.seed);
+        plan.leave_out(|name| variant.is_without(name));
         let workload = Workload::new(rng.u32(1..5), !plan.loses_positions());
         let writes = rng.u64(20..120);
         let moving = rng.u8(25..60);
+        let crossing = (variant.mix != Mix::Apart).then(|| Crossing::new(&mut rng, &variant.without));
+        let writes = crossing.as_ref().map_or(writes, |crossing| crossing.writes(writes));
+        let mut clocks = [Clock::default(); 2];
+        if crossing.is_some() {
+            if rng.u8(0..3) > 0 && !variant.is_without("clocks") {
+                clocks = [(); 2].map(|()| Clock::off(&mut rng));
+            }
+            servers
+                .iter_mut()
+                .for_each(|server| server.events = if rng.bool() { b"Exeg".to_vec() } else { Vec::new() });
+        }
+        if variant.salt > 0 {
+            rng = Rng::with_seed(variant.seed ^ variant.salt.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        }
         let mut world = World::new(rng, servers, Oracle::new(markers));
+        world.clocks = clocks;
         world.oracle.only = broken.only;
         for index in 0..2 {
             world.collect(index);
@@ -105,9 +178,11 @@ impl Run {
             world,
             settings,
             workload,
+            crossing,
             plan,
+            disturbed: false,
             notes: Rc::default(),
-            writes,
+            writes: variant.writes.map_or(writes, |most| writes.min(most)),
             begun: [false; 2],
             moving,
             outcome: Outcome::default(),
@@ -122,7 +197,13 @@ impl Run {
 
     fn whole(&mut self) -> Result<(), String> {
         let before = self.world.borrow_mut().rng.u8(0..30);
-        (0..before).for_each(|_| self.workload.write(&mut self.world.borrow_mut(), 0, Care::None));
+        for _ in 0..before {
+            let mut world = self.world.borrow_mut();
+            match &mut self.crossing {
+                None => self.workload.write(&mut world, 0, Care::None),
+                Some(crossing) => crossing.write(&mut world, 0),
+            }
+        }
         self.start_daemon();
         while self.writes > 0 {
             self.step()?;
@@ -133,10 +214,50 @@ impl Run {
         while !self.is_silent() {
             self.step()?;
         }
+        self.rest()?;
         self.judge();
         self.idle()?;
         self.judge();
         Ok(())
+    }
+
+    /// What expires soon has expired; then the pair is to become equal within a bounded time. Positions at rest are not all:
+    /// what was in the air when a session began is judged later.
+    fn rest(&mut self) -> Result<(), String> {
+        if self.crossing.is_some() {
+            let mut world = self.world.borrow_mut();
+            world.now_ms += SOON_MS;
+            for index in 0..2 {
+                world.expire(index);
+                let World { oracle, servers, .. } = &mut *world;
+                oracle.wrote(index, &servers[index], &[]); // what expired is on its way as well
+            }
+        }
+        let until = self.world.borrow().now_ms + REST_MS;
+        let mut written = None;
+        while self.world.borrow().now_ms < until {
+            if self.is_silent() && self.are_equal() {
+                let offsets = [0, 1].map(|index| self.world.borrow().servers[index].history.offset);
+                if self.is_judged(*written.get_or_insert(offsets)) {
+                    break;
+                }
+            }
+            for _ in 0..LOOK_EVERY {
+                self.step()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the daemon has judged what both servers had executed by then.
+    fn is_judged(&self, offsets: [u64; 2]) -> bool {
+        let judged = |exchange: &Exchange| (0..2).all(|region| exchange.judged(region) >= Some(offsets[region]));
+        self.daemons.iter().all(|daemon| judged(&hold(&daemon.pair.exchange)))
+    }
+
+    fn are_equal(&self) -> bool {
+        let World { servers: [a, b], .. } = &*self.world.borrow();
+        promises::regions_equal::holds([&a.keys, &b.keys], self.settings.reserved.prefix()).is_ok()
     }
 
     /// Something moves: a task, or bytes on their way.
@@ -158,12 +279,11 @@ impl Run {
         }
         let ms = world.rng.u8(0..8);
         world.now_ms += i64::from(ms < 3);
-        if world.rng.u16(0..1000) == 0 {
+        let seldom = if self.crossing.is_some() { 150 } else { 1000 };
+        if world.rng.u16(0..seldom) == 0 {
             let index = world.rng.usize(0..2);
-            world.tick(index);
             world.servers[index].ping();
-            world.servers[index].expire();
-            world.collect(index);
+            world.expire(index);
         }
         if world.rng.u8(0..100) < self.moving {
             let (ways, late) = world.ways();
@@ -192,6 +312,9 @@ impl Run {
 
     /// A client writes now and then.
     fn client(&mut self) {
+        if self.crossing.is_some() {
+            return self.crossing_client();
+        }
         let mut world = self.world.borrow_mut();
         if world.rng.u8(0..16) != 0 || self.plan.wants_silence() {
             return;
@@ -211,6 +334,20 @@ impl Run {
         self.outcome.writes += 1;
     }
 
+    /// A client writes what the other region's clients may write too, once both links have a position.
+    fn crossing_client(&mut self) {
+        let Some(crossing) = &mut self.crossing else { return };
+        let mut world = self.world.borrow_mut();
+        let Some(index) = crossing.next(&mut world) else { return };
+        if self.begun != [true; 2] {
+            self.begun = [0, 1].map(|source| world.oracle.high(source, &world.servers).is_some());
+            return;
+        }
+        crossing.write(&mut world, index);
+        self.writes -= 1;
+        self.outcome.writes += 1;
+    }
+
     /// All that clients wrote has been applied.
     pub fn is_settled(&self) -> bool {
         let world = self.world.borrow();
@@ -223,7 +360,10 @@ impl Run {
     }
 
     /// What is promised after silence.
-    fn judge(&self) {
+    fn judge(&mut self) {
+        if self.crossing.is_some() {
+            return self.judge_crossing();
+        }
         let mut world = self.world.borrow_mut();
         let World { servers: [a, b], oracle, .. } = &mut *world;
         let (prefix, reserved) = (self.settings.reserved.prefix(), &self.settings.reserved);
@@ -235,6 +375,38 @@ impl Run {
             told.push(("nothing lost", promises::nothing_lost::holds(region, &oracle.expected, prefix)));
             told.push(("reserved", promises::reserved::holds(region, reserved, names, CLIENTS_OWN, oracle.flushed)));
         }
+        for (promise, told) in told {
+            told.unwrap_or_else(|what| oracle.fail(format!("{promise}: {what}")));
+        }
+    }
+
+    /// What is promised after silence where both regions wrote the same keys.
+    fn judge_crossing(&mut self) {
+        let mut world = self.world.borrow_mut();
+        let now_ms = world.now_ms;
+        let skew_ms = Clock::skew_ms(world.clocks);
+        let bound_ms = promises::last_update_wins::bound_ms(self.settings.heartbeat_ms, skew_ms);
+        let World { servers: [a, b], oracle, .. } = &mut *world;
+        let (prefix, reserved) = (self.settings.reserved.prefix(), &self.settings.reserved);
+        let [a, b] = [&a.keys, &b.keys];
+        let mut told = vec![("regions equal", promises::regions_equal::holds([a, b], prefix))];
+        for (index, region) in [a, b].into_iter().enumerate() {
+            let names = [REGIONS[index], REGIONS[1 - index]];
+            told.push(("nothing lost", promises::nothing_lost::of_one_side(region, &oracle.ledger, now_ms)));
+            told.push(("sums", promises::sums::holds(region, &oracle.ledger)));
+            told.push(("reserved", promises::reserved::holds(region, reserved, names, CLIENTS_OWN, false)));
+        }
+        if let Some(winner) = self.settings.winner {
+            told.push(("region wins", promises::region_wins::holds(a, &oracle.ledger, &oracle.taken, winner)));
+        }
+        let (share, last) = promises::last_update_wins::holds(a, &oracle.ledger, bound_ms, now_ms);
+        self.outcome.shares[usize::from(self.disturbed)] = share;
+        self.outcome.met = oracle.ledger.met();
+        if !self.disturbed && self.settings.winner.is_none() {
+            told.push(("last update wins", last));
+        }
+        let records = promises::one_conflict_one_record::holds(&oracle.records, &oracle.ledger, self.disturbed);
+        told.push(("one conflict one record", records));
         for (promise, told) in told {
             told.unwrap_or_else(|what| oracle.fail(format!("{promise}: {what}")));
         }

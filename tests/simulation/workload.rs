@@ -57,7 +57,7 @@ impl Workload {
         let writes: Vec<Write> = (0..count).map(one).collect();
         let commands: Vec<Vec<Text>> = writes.iter().map(|write| write.args.clone()).collect();
         world.tick(index);
-        if !world.servers[index].client(database, &commands) {
+        if world.servers[index].client(database, &commands).is_none() {
             return;
         }
         let server = &world.servers[index];
@@ -152,7 +152,7 @@ impl Workload {
             _ => return,
         };
         world.tick(index);
-        if !world.servers[index].client(database, std::slice::from_ref(&args)) {
+        if world.servers[index].client(database, std::slice::from_ref(&args)).is_none() {
             return;
         }
         crate::trace(|| format!("client {index} database {database} {}", String::from_utf8_lossy(&args.join(&b' '))));

@@ -1,5 +1,6 @@
 //! One connection: two queues of bytes, each with a reader and a writer.
 
+use super::time::shifted;
 use super::{Direction, Shared, UNLIMITED, Weather};
 use bytes::{Bytes, BytesMut};
 use std::io;
@@ -96,12 +97,40 @@ async fn write(
     let thawed = |weather: &Weather| number >= weather.frozen_below;
     while let Some(parcel) = parcels.recv().await {
         tokio::time::sleep_until(parcel.due).await;
+        if way == Direction::ToServer && holds(&weather.borrow_and_update(), &parcel.bytes) {
+            let held = Held::new(shared);
+            weather.wait_for(|weather| weather.hold.is_none()).await.map_err(io::Error::other)?;
+            drop(held);
+        }
         // The sender of the weather lives as long as this connection: it is in what we share.
         let rate = weather.wait_for(thawed).await.map_err(io::Error::other)?.bytes_per_second[way.index()];
-        deliver(to, &parcel.bytes, way, rate, shared).await?;
+        let ahead_ms = if way == Direction::ToClient { weather.borrow().ahead_ms } else { 0 };
+        let bytes = if ahead_ms == 0 { parcel.bytes.clone() } else { shifted(&parcel.bytes, ahead_ms) };
+        deliver(to, &bytes, way, rate, shared).await?;
     }
     // The news that a side was closed travels, and freezes, like bytes.
     weather.wait_for(thawed).await.map(drop).map_err(io::Error::other)
+}
+
+/// Whether these bytes are to be kept back.
+fn holds(weather: &Weather, bytes: &[u8]) -> bool {
+    weather.hold.as_ref().is_some_and(|word| bytes.windows(word.len().max(1)).any(|window| window == word))
+}
+
+/// Counts a connection that is kept back for as long as it is, a cut in between included.
+struct Held<'a>(&'a Shared);
+
+impl<'a> Held<'a> {
+    fn new(shared: &'a Shared) -> Self {
+        shared.holding.fetch_add(1, Ordering::SeqCst);
+        Self(shared)
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.holding.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 async fn deliver(

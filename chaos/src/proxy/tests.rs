@@ -83,3 +83,33 @@ async fn a_refused_connection_ends_at_once() {
     let ended = tokio::time::timeout(SOON, refused.read(&mut [0; 1])).await.unwrap();
     assert!(matches!(ended, Err(_) | Ok(0)));
 }
+
+#[tokio::test]
+async fn a_hold_keeps_back_what_follows_a_word_and_nothing_else() {
+    let (proxy, listener, mut client, mut server) = connected().await;
+    proxy.hold("word");
+    let mut buffer = [0; 16];
+    client.write_all(b"before").await.unwrap();
+    assert_eq!(tokio::time::timeout(SOON, server.read(&mut buffer)).await.unwrap().unwrap(), 6);
+    client.write_all(b"a word").await.unwrap();
+    tokio::time::timeout(SOON, async {
+        while proxy.holding() == 0 {
+            tokio::task::yield_now().await
+        }
+    })
+    .await
+    .unwrap();
+    client.write_all(b" and more").await.unwrap();
+    server.write_all(b"word back").await.unwrap();
+    assert_eq!(tokio::time::timeout(SOON, client.read(&mut buffer)).await.unwrap().unwrap(), 9);
+    let mut other = TcpStream::connect(proxy.address()).await.unwrap();
+    let (mut other_end, _) = listener.accept().await.unwrap();
+    other.write_all(b"new").await.unwrap();
+    assert_eq!(tokio::time::timeout(SOON, other_end.read(&mut buffer)).await.unwrap().unwrap(), 3);
+    let early = tokio::time::timeout(Duration::from_millis(50), server.read(&mut buffer)).await;
+    assert!(early.is_err(), "nothing passes a held connection");
+    proxy.release();
+    let mut late = [0; 15];
+    tokio::time::timeout(SOON, server.read_exact(&mut late)).await.unwrap().unwrap();
+    assert_eq!((&late, proxy.holding()), (b"a word and more", 0));
+}

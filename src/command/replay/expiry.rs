@@ -49,7 +49,8 @@ pub(super) fn expire(command: &Command<'_>, spec: &Spec, time: (i64, bool), cont
     if command.len() < 3 || conditions.clone().any(|word| !is_any(word, &["NX", "XX", "GT", "LT"])) {
         return unknown_form(spec);
     }
-    if conditions.len() == 0 && !time.1 {
+    // Any other form comes back from the target as this one: a write is known again by its bytes.
+    if conditions.len() == 0 && time == (1, false) {
         return verbatim(spec, context.target);
     }
     match deadline(command.arg(2), time, context.now_ms) {

@@ -35,9 +35,9 @@
 //!
 //! **Conditions on several elements stay.** `ZADD z NX 1 a 2 b` took effect for one of its members at least, and the stream does
 //! not say for which. Without NX it would overwrite the score that made the origin skip `a`. With NX it does at the peer what it
-//! did at the origin, as long as the peer had the same scores: that is exact for writes that aren't concurrent, and concurrent
-//! ones are found by unit and not by this table. So do `GT`, `LT`, `XX` and the conditions of `HPEXPIREAT`. MSETNX, MSETEX and
-//! HSETEX are all or nothing: they took effect for all.
+//! did at the origin, as long as the peer had the same scores: that is exact for writes that aren't concurrent. After
+//! concurrent ones the key takes the other region's value (`engine/conflict/claim.rs`). So do `GT`, `LT`, `XX` and the
+//! conditions of `HPEXPIREAT`. MSETNX, MSETEX and HSETEX are all or nothing: they took effect for all.
 //!
 //! **LIMIT goes.** Servers of 6.2 to 9.1 turn `MAXLEN ~ n LIMIT c` into `MAXLEN = m LIMIT c`, with the exact length in `m`, and
 //! accept that from a primary only: a client gets "LIMIT cannot be used without the special ~ option".

@@ -65,7 +65,6 @@ fn a_plain_command_goes_as_it_came() {
         "BITOP AND d a",
         "DEL a b",
         "PEXPIREAT k 9",
-        "EXPIREAT k 9",
         "PERSIST k",
         "HSET k a 1",
         "HPEXPIREAT k 9 FIELDS 1 a",
@@ -126,6 +125,7 @@ fn a_relative_lifetime_becomes_absolute() {
     assert_eq!(all("PSETEX k 5 v"), "SET k v PXAT 1005");
     assert_eq!(all("EXPIRE k 5"), "PEXPIREAT k 6000");
     assert_eq!(all("PEXPIRE k -5"), "PEXPIREAT k 995");
+    assert_eq!(all("EXPIREAT k 9"), "PEXPIREAT k 9000");
     assert_eq!(all("GETEX k EX 5"), "PEXPIREAT k 6000");
     assert_eq!(all("GETEX k EXAT 5"), "PEXPIREAT k 5000");
     assert_eq!(all("INCREX k BYINT 2 UBOUND 9 EX 5 ENX"), "INCREX k BYINT 2 UBOUND 9 ENX PXAT 6000");

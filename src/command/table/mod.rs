@@ -68,6 +68,19 @@ impl Spec {
     const fn other(name: &'static str, class: Class, unit: Unit, rule: Rule) -> Self {
         Self { name, class, places: &[], unit, rule, id: 0 }
     }
+
+    /// The type of value that the command is for, as a number of its own; 0 for any type.
+    pub fn family(&self) -> u8 {
+        let (mut family, mut end) = (0, 0);
+        while family < TYPES {
+            end += FAMILIES[family].len();
+            if usize::from(self.id) < end {
+                return family as u8 + 1;
+            }
+            family += 1;
+        }
+        0
+    }
 }
 
 const FAMILIES: [&[Spec]; 8] = [
@@ -80,6 +93,9 @@ const FAMILIES: [&[Spec]; 8] = [
     keyspace::SPECS,
     stream_words::SPECS,
 ];
+
+/// How many of them are for one type of value.
+const TYPES: usize = 6;
 
 pub(super) const COUNT: usize = {
     let mut count = 0;

@@ -105,6 +105,45 @@ fn every_bound_is_told() {
 }
 
 #[test]
+fn a_policy_names_a_region_of_the_pair() {
+    assert_eq!(
+        message("conflicts", "policy = \"region:eu\""),
+        "pair.toml: `conflicts.policy` names no region of this pair. It takes \"last-update-wins\" or \"hold\" or \
+         \"region:eu-west\" or \"region:us-east\""
+    );
+    assert_says(&message("conflicts", "policy = \"first\""), &["`conflicts.policy` has a value that it does not take"]);
+    assert_says(&message("conflicts", "journal = \"\""), &["`conflicts.journal` is empty", "directory"]);
+    assert_says(&message("conflicts", "journal_bytes = 7"), &["`conflicts.journal_bytes` is 7", "1048576"]);
+    assert_says(&message("clock", "skew_limit = \"2h\""), &["`clock.skew_limit` is out of its bounds", "1ms to 1h"]);
+    assert_says(&message("clock", "beyond = \"stop\""), &["`clock.beyond`", "\"alarm\" or \"hold\""]);
+    assert_says(&message("deletes", "expiry = \"guess\""), &["`deletes.expiry`", "\"compare\""]);
+}
+
+#[test]
+fn a_prefix_is_checked_like_any_other_section() {
+    let prefix =
+        |lines: &str| with(&format!("{MINIMAL}\n[[conflicts.prefix]]\n{lines}\n"), &[]).unwrap_err().to_string();
+    assert_says(&prefix("policy = \"hold\""), &["`conflicts.prefix.prefix` is missing"]);
+    assert_says(&prefix("prefix = \"a\""), &["`conflicts.prefix.policy` is missing"]);
+    assert_says(&prefix("prefix = \"\"\npolicy = \"hold\""), &["`conflicts.prefix.prefix` is empty"]);
+    assert_says(&prefix("prefix = 3"), &["`conflicts.prefix.prefix` has a value of the wrong type"]);
+    assert_says(&prefix("prefx = \"a\""), &["`conflicts.prefix.prefx` is not a known key", "`prefix`"]);
+    assert_says(
+        &prefix("prefix = \"a\"\npolicy = \"hold\"\n[[conflicts.prefix]]\nprefix = \"a\"\npolicy = \"hold\""),
+        &["`conflicts.prefix.prefix` is \"a\" twice", "Keep one"],
+    );
+    assert_says(
+        &message("conflicts", "prefix = \"a\""),
+        &["`conflicts.prefix` has a value of the wrong type", "[[...]]"],
+    );
+    assert_says(
+        &message("conflicts", "prefix = [1]"),
+        &["`conflicts.prefix` has a value of the wrong type", "[[...]]"],
+    );
+    assert!(with(MINIMAL, &[("DUET__CONFLICTS__PREFIX", "a")]).is_err());
+}
+
+#[test]
 fn a_line_that_is_not_toml_is_named_by_its_number() {
     assert_says(&replaced("[http]", "[http"), &["pair.toml, line 18: is not TOML", "Correct this line"]);
     assert_says(&replaced("[http]", "[pair]"), &["is not TOML (duplicate key"]);

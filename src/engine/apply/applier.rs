@@ -9,7 +9,9 @@ use super::batch::Batch;
 use super::gate::{Gate, MOST_IN_FLIGHT};
 use super::piece::Piece;
 use super::replies::{Outcome, Replies};
+use crate::command::{Access, lookup};
 use crate::engine::checkpoint::Checkpoint;
+use crate::engine::conflict::Note;
 use crate::error::{Fault, Kind};
 use crate::wire::resp::{Command, FrameReader, push_command};
 
@@ -49,6 +51,8 @@ pub struct Refusal {
     pub command: String,
     /// Its first argument, usually the key.
     pub key: Vec<u8>,
+    /// The keys that it would have written.
+    pub written: Vec<Vec<u8>>,
     /// What the target answered.
     pub error: String,
 }
@@ -223,7 +227,7 @@ impl Applier {
                 self.gate.empty();
                 self.gate.pass(id, &mut staged.tail);
             }
-            self.push_marker(id, &checkpoint, &mut staged.tail);
+            self.push_marker(id, &checkpoint, &Note::Writes, &mut staged.tail);
         }
         push_command(&mut staged.tail, &["EXEC"]);
         staged.ends = Some((checkpoint, batch.writes));
@@ -331,15 +335,20 @@ impl Applier {
             guards += self.gate.guard(id, &mut head);
         }
         push_command(&mut head, &["MULTI"]);
-        self.push_marker(id, &checkpoint, &mut head);
+        let note = std::mem::take(&mut self.batch.note);
+        self.push_marker(id, &checkpoint, &note, &mut head);
         let requests = 1 + self.gate.pass(id, &mut head);
         let entry = InFlight { id, checkpoint, guards, head: requests, body: Vec::new(), bytes: 0, kept: 0, writes: 0 };
         Staged { begins: Some(entry), head, ..Staged::part(&mut self.batch) }
     }
 
-    fn push_marker(&self, id: u64, checkpoint: &Checkpoint, out: &mut Vec<u8>) {
+    fn push_marker(&self, id: u64, checkpoint: &Checkpoint, note: &Note, out: &mut Vec<u8>) {
         let marker = checkpoint.marker(self.identity.epoch, id);
-        push_command(out, &[b"SET".as_slice(), &self.identity.marker, marker.to_string().as_bytes()]);
+        let value = match note {
+            Note::Writes => marker.to_string(),
+            note => format!("{marker} {note}"),
+        };
+        push_command(out, &[b"SET".as_slice(), &self.identity.marker, value.as_bytes()]);
     }
 }
 
@@ -374,8 +383,13 @@ fn judge(entry: InFlight, outcome: Outcome) -> Result<Applied, Fault> {
 
 /// The request at `index` of a transaction, found again in its bytes.
 fn describe(entry: &InFlight, index: u32, error: String) -> Refusal {
-    let unknown =
-        |command: &str| Refusal { database: 0, command: command.to_owned(), key: Vec::new(), error: error.clone() };
+    let unknown = |command: &str| Refusal {
+        database: 0,
+        command: command.to_owned(),
+        key: Vec::new(),
+        written: Vec::new(),
+        error: error.clone(),
+    };
     let Some(mut skip) = index.checked_sub(entry.head) else { return unknown("the marker") };
     let mut database = 0;
     for part in &entry.body {
@@ -388,7 +402,10 @@ fn describe(entry: &InFlight, index: u32, error: String) -> Refusal {
             }
             if skip == 0 {
                 let name = String::from_utf8_lossy(command.name()).into_owned();
-                return Refusal { database, command: name, key: command.arg(1).to_vec(), error };
+                let written = lookup(command.name()).into_iter().flat_map(|spec| spec.keys(&command));
+                let written =
+                    written.filter(|used| used.access != Access::Read).map(|used| used.key.to_vec()).collect();
+                return Refusal { database, command: name, key: command.arg(1).to_vec(), written, error };
             }
             skip -= 1;
             at += length;

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::piece::{self, Piece};
+use crate::engine::conflict::Note;
 use crate::wire::resp::push_command;
 
 /// Commands that will be one transaction.
@@ -19,6 +20,8 @@ pub struct Batch {
     pub bytes: usize,
     /// A transaction must be sent even if nothing stands in it: it moves the checkpoint.
     pub wanted: bool,
+    /// What it holds, if that is not new writes.
+    pub note: Note,
     /// What it holds removes the marker or the gate, so both are written again at its end.
     pub erases_marker: bool,
 }

@@ -163,7 +163,7 @@ impl Onto {
             match effect {
                 // The value is removed: that is all that is to be done again.
                 Effect::Flushes | Effect::FlushesAll => {
-                    let request = command(&[b"UNLINK".as_slice(), &key.1]).into();
+                    let request = command(&[b"unlink".as_slice(), &key.1]).into();
                     arriving.value = None;
                     arriving.met = vec![Write { database: key.0, request, requests: 1 }];
                 }
@@ -206,13 +206,19 @@ impl Onto {
 
     /// Whether a client has written this key since the dump was fixed, or emptied or swapped its database: what is there
     /// now is not from before.
-    pub fn has_written(&self, database: u32, name: &[u8]) -> bool {
+    fn has_written(&self, database: u32, name: &[u8]) -> bool {
         let wrote = |copy: &Written| copy.keys.contains_key(&(database, name.to_vec())) || copy.has_flushed(database);
         self.copy.as_ref().is_some_and(wrote)
     }
 
+    /// Drops the names of `database` that clients have written since the dump was fixed, or all of them where a client has
+    /// emptied or swapped it.
+    pub fn drop_written(&self, database: u32, names: &mut Vec<Vec<u8>>) {
+        names.retain(|name| !self.has_written(database, name));
+    }
+
     /// A key that was not in the dump is to be deleted here, with the transaction `id`. Tells whether it may be: not when
-    /// [`Self::has_written`].
+    /// a client has written it since, or emptied or swapped its database.
     pub fn departs(&mut self, id: u64, database: u32, name: &[u8]) -> bool {
         let stays = self.has_written(database, name);
         if !stays {

@@ -61,7 +61,8 @@ pub fn requests(out: &mut Vec<u8>, key: &Key, elements: &[Element], first: bool,
     let mut rebuild = Rebuild { out, key: &key.name, features, open: None, rebuilt: Rebuilt::default() };
     let text = matches!(elements.first(), Some(Element::Text(_)));
     if first && !text {
-        rebuild.request(&[b"DEL", &key.name]);
+        // In small letters: what a server deletes by itself stands in its stream in capitals.
+        rebuild.request(&[b"del", &key.name]);
     }
     for (at, element) in elements.iter().enumerate() {
         rebuild.element(element, first && at == 0);

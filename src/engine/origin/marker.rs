@@ -1,10 +1,11 @@
 //! The marker: the value that is set first in every transaction that a link applies.
 //!
 //! It is the loop guard and the checkpoint in one: `duet1 PHASE EPOCH ID REPLID HIGH-OFFSET HIGH-DATABASE LOW-OFFSET
-//! LOW-DATABASE TIME`, separated by single spaces. Pair and origin are in the key (see [`super::ReservedKeys`]).
+//! LOW-DATABASE TIME STAMP SINCE SAW [NOTE]`, separated by single spaces. Pair and origin are in the key (see [`super::ReservedKeys`]).
 
 use std::fmt;
 
+use crate::engine::conflict::Note;
 use crate::engine::position::{Position, ReplicationId};
 
 /// The version of the value's form, its first word.
@@ -40,11 +41,22 @@ pub struct Marker {
     pub low: Position,
     /// The source's clock when the link stood at `high`, Unix milliseconds.
     pub time_ms: i64,
+    /// When the writes of the transaction were made, see [`Stamp`](crate::engine::conflict::Stamp): microseconds.
+    pub stamp_us: i64,
+    /// The writes of the transaction are those of the source between here and `high`: bytes of its history.
+    pub since: u64,
+    /// Up to where the source had executed the target's writes then: bytes of the target's history.
+    pub saw: u64,
 }
 
 impl Marker {
     /// The marker in `value`, or `None` where that is not a valid one.
     pub fn parse(value: &[u8]) -> Option<Self> {
+        Self::parse_with_note(value).map(|(marker, _)| marker)
+    }
+
+    /// As [`Self::parse`], with what the marker says besides.
+    pub fn parse_with_note(value: &[u8]) -> Option<(Self, Note)> {
         let mut words = std::str::from_utf8(value).ok()?.split(' ');
         if words.next()? != FORM {
             return None;
@@ -66,7 +78,11 @@ impl Marker {
         };
         let (high, low) = (place()?, place()?);
         let time_ms = words.next()?.parse().ok()?;
-        words.next().is_none().then_some(Self { phase, epoch, id, high, low, time_ms })
+        let stamp_us = words.next()?.parse().ok()?;
+        let (since, saw) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+        let note = words.next().map_or(Some(Note::Writes), Note::parse)?;
+        let marker = Self { phase, epoch, id, high, low, time_ms, stamp_us, since, saw };
+        words.next().is_none().then_some((marker, note))
     }
 }
 
@@ -78,9 +94,10 @@ impl fmt::Display for Marker {
             Phase::Recopying => "recopying",
             Phase::Streaming => "streaming",
         };
-        let Self { epoch, id, high, low, time_ms, .. } = self;
+        let Self { epoch, id, high, low, time_ms, stamp_us, since, saw, .. } = self;
         let (h, l) = ((high.offset, high.database), (low.offset, low.database));
-        write!(f, "{FORM} {phase} {epoch} {id} {} {} {} {} {} {time_ms}", high.replication_id, h.0, h.1, l.0, l.1)
+        let id = format_args!("{epoch} {id} {}", high.replication_id);
+        write!(f, "{FORM} {phase} {id} {} {} {} {} {time_ms} {stamp_us} {since} {saw}", h.0, h.1, l.0, l.1)
     }
 }
 
@@ -93,10 +110,11 @@ mod tests {
         #[test]
         fn what_was_written_is_read(
             phase in prop::sample::select(vec![Phase::Copying, Phase::Filling, Phase::Recopying, Phase::Streaming]), epoch: u64, id: u64, replid in "[0-9a-f]{40}", high: (u64, u32), low: (u64, u32), time_ms: i64,
+            stamp_us: i64, since: u64, saw: u64,
         ) {
             let replication_id = replid.parse().expect("40 digits");
             let place = |(offset, database)| Position { replication_id, offset, database };
-            let marker = Marker { phase, epoch, id, high: place(high), low: place(low), time_ms };
+            let marker = Marker { phase, epoch, id, high: place(high), low: place(low), time_ms, stamp_us, since, saw };
             prop_assert_eq!(Marker::parse(marker.to_string().as_bytes()), Some(marker));
         }
 
@@ -108,10 +126,11 @@ mod tests {
 
     #[test]
     fn a_marker_is_whole_or_none() {
-        let whole = format!("duet1 streaming 3 17 {} 500 2 400 0 1700000000000", "ab".repeat(20));
+        let whole =
+            format!("duet1 streaming 3 17 {} 500 2 400 0 1700000000000 1700000000000000 450 90", "ab".repeat(20));
         assert!(Marker::parse(whole.as_bytes()).is_some());
         for broken in [
-            &whole[..whole.len() - 14],
+            &whole[..whole.len() - 3],
             &format!("{whole} x"),
             &whole.replace("duet1", "duet2"),
             &whole.replace(" 17 ", "  17 "),

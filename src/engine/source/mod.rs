@@ -5,7 +5,11 @@
 mod announcement;
 mod clock;
 mod info;
+mod offset;
+mod skew;
 
 pub use announcement::{Announcement, DumpLength};
 pub use clock::StreamClock;
 pub use info::{Info, Replication, Server};
+pub use offset::{Measured, Offset};
+pub use skew::Skew;

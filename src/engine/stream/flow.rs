@@ -2,10 +2,14 @@
 
 use std::ops::Range;
 
-use super::{Event, Now, Rules};
-use crate::command::{Class, Spec, Unreserved, guess_key, lookup, without_reserved};
+use super::crossing::Crossing;
+use super::lingering::Lingering;
+use super::local::is_deletion;
+use super::{Beginning, Event, Now, Rules};
+use crate::command::{Class, Spec, Unit, Unreserved, guess_key, lookup, without_reserved};
 use crate::engine::apply::Applier;
 use crate::engine::checkpoint::Checkpoint;
+use crate::engine::conflict::departed::Removal;
 use crate::engine::copy::onto::Onto;
 use crate::engine::origin::Marker;
 use crate::engine::position::{Position, ReplicationId};
@@ -49,6 +53,9 @@ pub(super) struct Flow {
     pub(super) database: u32,
     /// The last place outside of any transaction.
     pub(super) boundary: Position,
+    /// Everything before it was sent by an earlier session: it is read again for what was concurrent with it.
+    pub(super) high: Position,
+    pub(super) crossing: Crossing,
     /// The value of the probe behind which the link's position lies; nothing is copied before it was seen.
     pub(super) seeking: Option<Vec<u8>>,
     pub(super) heartbeat: Option<i64>,
@@ -57,6 +64,11 @@ pub(super) struct Flow {
     pub(super) echoes: u64,
     /// Nothing more may be sent for the moment: the other link fixes a dump of our target.
     pub(super) holding: bool,
+    /// What is read next removes something at this place, and nobody knows yet who made it.
+    pub(super) pending: Option<u64>,
+    /// What the removal that is being read is.
+    pub(super) removal: Removal,
+    pub(super) lingering: Lingering,
 }
 
 /// Our keys as they appear in this stream.
@@ -67,6 +79,7 @@ pub(super) struct Keys {
     probe: Vec<u8>,
     /// The other link's marker: it lives at our source.
     marker: Vec<u8>,
+    nonce: Vec<u8>,
     /// The other link's gate, beside it.
     gate: Vec<u8>,
     all: Vec<Vec<u8>>,
@@ -77,15 +90,19 @@ impl Flow {
         rules: Rules,
         mut applier: Applier,
         clock: StreamClock,
-        position: Position,
+        beginning: Beginning,
         seeking: Option<Vec<u8>>,
     ) -> Self {
+        let mut crossing = Crossing::new(&rules, beginning.from.offset);
+        crossing.begin(beginning);
+        let Beginning { from: position, high, .. } = beginning;
         let reserved = &rules.reserved;
         let keys = Keys {
             prefix: reserved.prefix().to_vec(),
             heartbeat: reserved.heartbeat(&rules.origin),
             probe: reserved.probe(&rules.origin),
             marker: reserved.marker(&rules.peer),
+            nonce: reserved.nonce(&rules.origin),
             gate: reserved.gate(&rules.peer),
             all: reserved.all([&rules.origin, &rules.peer]),
         };
@@ -100,12 +117,17 @@ impl Flow {
             offset: position.offset,
             database: position.database,
             boundary: position,
+            high,
+            crossing,
             seeking,
             heartbeat: None,
             events: Vec::new(),
-            acknowledged: position.offset,
+            acknowledged: high.offset,
             echoes: 0,
             holding: false,
+            pending: None,
+            removal: Removal::Full,
+            lingering: Lingering::default(),
         }
     }
 
@@ -130,13 +152,29 @@ impl Flow {
         if self.scope == Scope::Outside {
             self.boundary =
                 Position { replication_id: self.replication_id, offset: self.offset, database: self.database };
-            if self.applier.is_full() && self.applier.may_send() {
+            self.crossing.boundary(self.boundary);
+            if (self.applier.is_full() || self.crossing.must_close) && self.applier.may_send() {
                 self.close(reading.now);
             }
         } else if self.scope == Scope::Local && self.applier.is_full() && self.applier.may_send() {
-            self.applier.spill(self.checkpoint(reading.now));
+            let before = self.checkpoint(reading.now);
+            self.applier.spill(before);
         }
         Ok(())
+    }
+
+    /// Whether `command` may be read now; where not, the open batch has to go first.
+    pub(super) fn may_read(&mut self, command: &Command<'_>, now: Now) -> bool {
+        let counts = |spec: &Spec| spec.class == Class::Multi || spec.unit == Unit::Lifetime;
+        if self.scope != Scope::Outside || !self.crossing.is_behind() || !lookup(command.name()).is_some_and(counts) {
+            return true;
+        }
+        if self.applier.may_send() {
+            self.close(now);
+            return true;
+        }
+        self.crossing.must_close = true;
+        false
     }
 
     fn known(
@@ -161,7 +199,7 @@ impl Flow {
                     self.events.push(Event::AckWanted { offset: self.offset });
                 }
             }
-            _ if self.scope == Scope::Echo => {}
+            _ if self.scope == Scope::Echo => self.echo_write(command, spec, place, reading),
             _ if self.seeking.is_some() => self.seek(command),
             _ => self.write(command, spec, place, reading),
         }
@@ -196,6 +234,7 @@ impl Flow {
         self.enter_local();
         match spec.class {
             Class::Publish if command.arg(1) == self.keys.heartbeat => return self.source_heartbeat(command),
+            Class::Publish if command.arg(1) == self.keys.nonce => return self.crossing.nonce(command.arg(2)),
             Class::Publish if !self.rules.publish || command.arg(1).starts_with(b"__sentinel__:") => return,
             Class::Cluster => return,
             Class::Database if !self.takes_whole_database(command, spec) => return,
@@ -208,8 +247,11 @@ impl Flow {
         if touches_ours && spec.class != Class::Publish {
             return self.reserved(command, spec, reading);
         }
+        if self.removal == Removal::Silent {
+            return self.silently(command, reading);
+        }
         self.local(command, spec, Some(place), reading);
-        if let (Class::Database, Some(away)) = (spec.class, swapped_with_zero(command, spec)) {
+        if let (Class::Database, Some(away), false) = (spec.class, swapped_with_zero(command, spec), self.is_past()) {
             self.applier.erase_marker(away);
         }
     }
@@ -221,6 +263,33 @@ impl Flow {
             out.extend_from_slice(bytes);
             requests
         });
+    }
+
+    /// Whether what is being read was sent by an earlier session.
+    pub(super) fn is_past(&self) -> bool {
+        self.offset <= self.high.offset
+    }
+
+    /// The place before which everything was sent.
+    pub(super) fn sent(&self) -> Position {
+        if self.boundary.offset < self.high.offset { self.high } else { self.boundary }
+    }
+
+    /// A request of the other link.
+    fn echo_write(&mut self, command: &Command<'_>, spec: &'static Spec, place: Range<usize>, reading: &Reading<'_>) {
+        if self.database == 0 && command.arg(1) == self.keys.marker {
+            if let Some(marker) = Marker::parse(command.arg(2)) {
+                self.crossing.echo_goes_on(marker);
+            }
+            return;
+        }
+        let ours = command.arg(1).starts_with(&self.keys.prefix);
+        let by_the_server = is_deletion(spec) && !ours && command.name().iter().all(u8::is_ascii_uppercase);
+        self.crossing.echo_meets(command, spec, self.database, by_the_server);
+        self.lingering.forget(command, spec, self.database);
+        if !ours && !by_the_server && matches!(spec.class, Class::Write | Class::Database) {
+            self.crossing.echoed(command, place, reading.buffer, self.database);
+        }
     }
 
     /// The database for what goes to the target: one that it has. What is bound to another was set aside before.
@@ -243,8 +312,9 @@ impl Flow {
         if self.database != 0 || command.arg(1) != self.keys.marker || !command.name().eq_ignore_ascii_case(b"SET") {
             return false;
         }
-        let Some(marker) = Marker::parse(command.arg(2)) else { return false };
+        let Some((marker, note)) = Marker::parse_with_note(command.arg(2)) else { return false };
         onto.echoed(marker.id);
+        self.crossing.echo_begins(marker, note);
         self.events.push(Event::Echo { id: marker.id });
         if self.scope == Scope::Opening {
             self.scope = Scope::Echo;
@@ -260,7 +330,9 @@ impl Flow {
             return self.source_heartbeat(command);
         }
         for used in spec.keys(command).filter(|used| used.key.starts_with(&self.keys.prefix)) {
-            if !self.keys.all.iter().any(|ours| ours == used.key) {
+            if self.is_past() {
+                // It was told when it was read first.
+            } else if !self.keys.all.iter().any(|ours| ours == used.key) {
                 self.events.push(Event::ReservedWrite { key: used.key.to_vec() });
             } else if self.takes_from_other(used.key, spec) {
                 self.events.push(Event::MarkerLost { moved_to: None });
@@ -288,6 +360,10 @@ impl Flow {
             return;
         };
         self.clock.heartbeat(self.offset, written_ms);
+        self.crossing.heartbeat(written_ms);
+        if self.is_past() {
+            return;
+        }
         self.heartbeat = Some(written_ms);
         let expire = self.rules.heartbeat_expire_ms.to_string();
         let key = &self.keys.heartbeat;
@@ -303,7 +379,7 @@ impl Flow {
         let swaps = spec.name == "SWAPDB";
         let moved_to = swapped_with_zero(command, spec);
         let touches_ours = spec.name == "FLUSHALL" || moved_to.is_some() || (!swaps && self.database == 0);
-        if touches_ours {
+        if touches_ours && !self.is_past() {
             self.events.push(Event::MarkerLost { moved_to });
         }
         if !(if swaps { self.rules.swapdb } else { self.rules.flush }) {
@@ -311,19 +387,25 @@ impl Flow {
             self.set_aside(command, format!("{section} = \"refuse\""));
             return false;
         }
-        self.applier.batch().erases_marker |= touches_ours;
+        self.applier.batch().erases_marker |= touches_ours && !self.is_past();
         true
     }
 
     pub(super) fn set_aside(&mut self, command: &Command<'_>, why: String) {
+        if self.is_past() {
+            return;
+        }
         let key = guess_key(command).unwrap_or_default().to_vec();
         let name = shown_name(command);
         self.events.push(Event::SetAside { database: self.database, key, command: name, why });
     }
 
-    fn checkpoint(&self, now: Now) -> Checkpoint {
-        let time_ms = self.clock.at(self.boundary.offset, now.source_ms, now.beating);
-        Checkpoint::streaming(self.boundary, time_ms)
+    fn checkpoint(&mut self, now: Now) -> Checkpoint {
+        let high = self.sent();
+        let time_ms = self.clock.at(high.offset, now.source_ms, now.beating);
+        let (stamp, since, saw) = self.crossing.stamp(time_ms);
+        let low = self.crossing.low(high);
+        Checkpoint { low, stamp_us: stamp.time_us, since, saw, ..Checkpoint::streaming(high, time_ms) }
     }
 
     /// Whether nothing more can be brought to an end without more of the stream.
@@ -338,9 +420,11 @@ impl Flow {
         }
     }
 
-    fn close(&mut self, now: Now) {
+    pub(super) fn close(&mut self, now: Now) {
         let checkpoint = self.checkpoint(now);
-        if let (Some(id), Some(written_ms)) = (self.applier.close(checkpoint), self.heartbeat.take()) {
+        let id = self.applier.close(checkpoint);
+        self.crossing.closed(checkpoint.high);
+        if let (Some(id), Some(written_ms)) = (id, self.heartbeat.take()) {
             self.events.push(Event::Heartbeat { id, written_ms });
         }
     }

@@ -4,26 +4,33 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::Event;
+use super::crossing::Written;
 use super::flow::{Flow, Reading};
 use super::payload::{Instead, instead};
-use crate::command::{Access, Context, Replay, Rule, Spec, Unit, replay};
+use super::{Event, Now};
+use crate::command::{Access, Class, Context, Replay, Rule, Spec, Unit, lookup, replay};
+use crate::engine::apply::Applied;
+use crate::engine::conflict::departed::Removal;
+use crate::engine::conflict::{self, Held, Mail, Note, Value, spec_of};
 use crate::engine::copy::onto::{Effect, Write, hold};
 use crate::wire::resp::{Command, FrameReader, command as request};
 
+/// Writes that one transaction executes again.
+const MOST_AGAIN: usize = 64;
+
 impl Flow {
-    /// A client's write: made unconditional and absolute, it goes to the target. Whether the other region wrote the same key
-    /// at the same time is to be asked here, before the command enters the batch. It stands at `place` of the buffer, or is
-    /// all of it.
+    /// A client's write: made unconditional and absolute, it goes to the target, and is kept until nothing can come that is
+    /// concurrent with it. It stands at `place` of the buffer, or is all of it.
     pub(super) fn local(
         &mut self,
         command: &Command<'_>,
-        spec: &Spec,
+        spec: &'static Spec,
         place: Option<Range<usize>>,
         reading: &mut Reading<'_>,
     ) {
         let written_ms = self.clock.at(self.offset, reading.now.source_ms, reading.now.beating);
         let replay = replay(command, spec, &Context { now_ms: written_ms, target: &self.rules.target });
+        self.remove_first(command, spec, written_ms);
         let database = self.database_there();
         let (bytes, requests): (Bytes, u32) = match self.restored(command, spec, &replay) {
             Some(Ok(Instead { bytes, requests, lost })) => {
@@ -32,14 +39,21 @@ impl Flow {
             }
             Some(Err(why)) => return self.set_aside(command, why),
             None => match (replay, place) {
-                (Replay::Verbatim, Some(place)) => {
-                    if !reading.onto.is_quiet() {
+                (Replay::Verbatim, Some(place)) if !is_deletion(spec) => {
+                    if !reading.onto.is_quiet() && !self.is_past() {
                         let bytes = reading.buffer.get(place.clone()).unwrap_or_default();
                         self.tell(command, spec, Bytes::copy_from_slice(bytes), 1, reading);
                     }
-                    return self.applier.push_place(database, place, reading.buffer);
+                    self.keep(spec, Held::Here(place.clone()), 1, written_ms, self.offset);
+                    if !self.is_past() {
+                        self.applier.push_place(database, place, reading.buffer);
+                    }
+                    return;
                 }
-                (Replay::Verbatim, None) => (Bytes::copy_from_slice(reading.buffer), 1),
+                (Replay::Verbatim, place) => {
+                    let bytes = place.map_or(Some(reading.buffer), |place| reading.buffer.get(place));
+                    (Bytes::copy_from_slice(bytes.unwrap_or_default()), 1)
+                }
                 (Replay::Rewritten(bytes, requests), _) => (bytes.into(), requests as u32),
                 (Replay::Partial(bytes, requests, why), _) => {
                     self.set_aside(command, why.to_string());
@@ -48,10 +62,24 @@ impl Flow {
                 (Replay::SetAside(why), _) => return self.set_aside(command, why.to_string()),
             },
         };
-        if !reading.onto.is_quiet() {
+        let bytes = in_small_letters(bytes);
+        if !reading.onto.is_quiet() && !self.is_past() {
             self.tell(command, spec, bytes.clone(), requests, reading);
         }
-        self.push_own(database, &bytes, requests);
+        self.keep(spec_of(&bytes).unwrap_or(spec), Held::Own(bytes.clone()), requests, written_ms, self.offset);
+        if !self.is_past() {
+            self.push_own(database, &bytes, requests);
+        }
+    }
+
+    /// Keeps a write, which has the place `at`, for what may come that is concurrent with it.
+    pub(super) fn keep(&mut self, spec: &'static Spec, held: Held, requests: u32, written_ms: i64, at: u64) {
+        if matches!(spec.class, Class::Write | Class::Database) {
+            let (silent, weak) = (self.removal == Removal::Silent, self.removal != Removal::Full);
+            let written = Written { spec, held, requests, silent, weak };
+            let (sent, database) = (!self.is_past(), self.database);
+            self.crossing.wrote(sent, at, database, written, written_ms);
+        }
     }
 
     /// Tells a copy onto our source what its clients write.
@@ -62,7 +90,7 @@ impl Flow {
         let crossed = if matches!(spec.name, "DEL" | "UNLINK") {
             // Key by key, so that none is removed once more on another's account.
             let one =
-                |key: &(u32, &[u8])| Write { request: request(&[b"DEL", key.1]).into(), requests: 1, ..write.clone() };
+                |key: &(u32, &[u8])| Write { request: request(&[b"del", key.1]).into(), requests: 1, ..write.clone() };
             keys.iter().filter(|key| reading.onto.wrote(&[**key], Effect::Replaces, &one(key))).count() > 0
         } else {
             reading.onto.wrote(&keys, effect(command, spec), &write)
@@ -73,7 +101,8 @@ impl Flow {
     }
 
     /// Executes once more what the link that reads our target has found overwritten there.
-    pub(super) fn take_mail(&mut self) {
+    pub(super) fn take_mail(&mut self, now: Now) {
+        self.take_crossing(now);
         let onto = self.rules.target_onto.clone();
         let mut onto = hold(&onto);
         while self.may_take_mail() {
@@ -82,6 +111,99 @@ impl Flow {
                 self.push_own(write.database, &write.request, write.requests);
             }
         }
+    }
+
+    /// Executes at the target what the link that reads it has found: in transactions of its own, which say so.
+    fn take_crossing(&mut self, now: Now) {
+        let (exchange, target) = (self.crossing.exchange().clone(), self.crossing.target());
+        while self.may_take_mail() && self.applier.may_send() && conflict::hold(&exchange).has_mail(target) {
+            if self.applier.batch().is_due() {
+                self.close(now);
+                if !self.applier.may_send() {
+                    return;
+                }
+            }
+            let mut taken: Vec<Mail> = Vec::new();
+            let mut items = 0;
+            while let Some(mail) = {
+                let room = MOST_AGAIN.saturating_sub(items);
+                conflict::hold(&exchange).take(target, room, taken.is_empty())
+            } {
+                if let Mail::Again(redos) = &mail {
+                    items += redos.len();
+                }
+                taken.push(mail);
+                if matches!(taken.first(), Some(Mail::Value(_))) {
+                    break;
+                }
+            }
+            self.send_mail(taken, now);
+        }
+    }
+
+    /// Sends mail in one transaction.
+    fn send_mail(&mut self, mail: Vec<Mail>, now: Now) {
+        let mut items = Vec::new();
+        let mut note = None;
+        for mail in &mail {
+            match mail {
+                Mail::Again(redos) => redos.iter().for_each(|redo| {
+                    items.push((redo.stamp, redo.id, redo.seen));
+                    self.push_own(redo.database, &redo.request, 1);
+                }),
+                Mail::Value(value) => {
+                    self.push_value(value);
+                    let Value { at, covered, floor, .. } = *value;
+                    note = Some(Note::Value { at, covered, floor });
+                }
+            }
+        }
+        if self.applier.batch().is_due() {
+            self.applier.batch().note = note.unwrap_or(Note::Again(items));
+            let id = self.applier.open_id();
+            self.crossing.mailed(id, mail);
+            self.close(now);
+        }
+    }
+
+    fn push_value(&mut self, value: &Value) {
+        let (database, name) = (&value.name.0, &value.name.1);
+        let Some(payload) = &value.payload else {
+            return self.push_own(*database, &request(&[b"del".as_slice(), name]), 1);
+        };
+        let expires = value.expires_at_ms.unwrap_or(0).to_string();
+        let restore = request(&[b"RESTORE".as_slice(), name, expires.as_bytes(), payload, b"REPLACE", b"ABSTTL"]);
+        let mut reader = FrameReader::new();
+        let Ok(Some(_)) = reader.next(&restore) else { return };
+        let command = Command::new(&restore, reader.arguments());
+        match instead(&command, *database, &self.rules.target) {
+            None => self.push_own(*database, &restore, 1),
+            Some(Ok(Instead { bytes, requests, lost })) => {
+                lost.into_iter().for_each(|why| self.set_aside(&command, why));
+                self.push_own(*database, &bytes, requests);
+            }
+            Some(Err(why)) => self.set_aside(&command, why),
+        }
+    }
+
+    /// What failed inside of a transaction that the target executed: its key has another type there, or the like, so its
+    /// value is taken from this region. What is left in `applied` could not be helped that way.
+    pub(super) fn refused(&mut self, applied: &mut Applied) {
+        let part = applied.checkpoint.since..applied.checkpoint.high.offset;
+        applied.refusals.retain(|refusal| {
+            let ours = refusal.written.iter().any(|key| key.starts_with(self.rules.reserved.prefix()));
+            if ours || refusal.command == "RESTORE" || !is_of_the_value(&refusal.error) {
+                return true;
+            }
+            if refusal.written.is_empty() {
+                self.crossing.some_refused(part.clone());
+            }
+            for key in &refusal.written {
+                let name = (refusal.database, key.clone());
+                conflict::hold(self.crossing.exchange()).refused(self.crossing.target(), name);
+            }
+            false
+        });
     }
 
     /// A payload that the target would refuse, in another form that it takes, or why there is none.
@@ -108,6 +230,33 @@ impl Flow {
         let mut reading = Reading { buffer: bytes, now: reading.now, onto: reading.onto };
         self.local(&rest, spec, None, &mut reading);
     }
+}
+
+/// Whether it is the command that servers use for deletions of their own.
+pub(super) fn is_deletion(spec: &Spec) -> bool {
+    matches!(spec.name, "DEL" | "UNLINK")
+}
+
+/// A request as it is, or a deletion with its name in small letters: a server that deletes a key by itself, even in the midst
+/// of our transaction, writes it in capitals.
+pub(super) fn in_small_letters(bytes: Bytes) -> Bytes {
+    let mut reader = FrameReader::new();
+    let Ok(Some(length)) = reader.next(&bytes) else { return bytes };
+    let command = Command::new(&bytes, reader.arguments());
+    let capital = command.name().iter().any(u8::is_ascii_uppercase);
+    if length != bytes.len() || !capital || !lookup(command.name()).is_some_and(is_deletion) {
+        return bytes;
+    }
+    let name = command.name().to_ascii_lowercase();
+    let arguments: Vec<&[u8]> = std::iter::once(name.as_slice()).chain(command.args().skip(1)).collect();
+    request(&arguments).into()
+}
+
+/// Whether an error is about the value that a key has, and not about the server.
+fn is_of_the_value(error: &str) -> bool {
+    let of_the_server =
+        ["OOM", "NOPERM", "NOAUTH", "MISCONF", "READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS", "CLUSTER"];
+    !of_the_server.iter().any(|code| error.starts_with(code)) && !error.contains("unknown command")
 }
 
 /// What a write does to its keys.

@@ -1,21 +1,26 @@
 //! One link's increments: the stream of the source in, marked transactions for the target out.
 
+mod crossing;
 mod flow;
+mod lingering;
 mod local;
 mod payload;
+mod removal;
 
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 use flow::{Flow, Reading, Scope};
 
 use super::apply::{Applied, Applier};
+use super::conflict::departed::{DeletePolicy, SharedDeparted};
+use super::conflict::{Found, Record, SharedExchange};
 use super::copy::onto::{SharedOnto, hold};
-use super::origin::ReservedKeys;
-use super::position::Position;
+use super::origin::{Marker, ReservedKeys};
+use super::position::{Position, ReplicationId};
 use super::source::StreamClock;
 use crate::command::Capabilities;
 use crate::error::Fault;
@@ -38,6 +43,24 @@ pub struct Rules {
     pub heartbeat_expire_ms: u64,
     /// The keys that are ours.
     pub reserved: ReservedKeys,
+    /// What both links know of concurrent writes.
+    pub exchange: SharedExchange,
+    /// What is known of what the source has removed by itself.
+    pub departed: SharedDeparted,
+    /// How that is told from what its clients removed.
+    pub deletes: DeletePolicy,
+    /// Whether fields of hashes expire at the source.
+    pub fields_expire: bool,
+    /// How much longer the target may hold a key that has expired at the source, milliseconds: how far their clocks, and
+    /// what is known of them, may be apart.
+    pub linger_ms: i64,
+    /// The region that is read: 0 for the source of the forward link, 1 for its target.
+    pub region: usize,
+    /// Makes the hashes of keys unforeseeable.
+    pub seed: u64,
+    /// Whether what clients write is stamped later than all that their region had seen. Anything else is for showing what
+    /// that is for: where clocks differ, a write loses against one that it was made on.
+    pub causal: bool,
     /// What is known of a copy onto the region that is read.
     pub source_onto: SharedOnto,
     /// What is known of a copy onto the region that is written.
@@ -46,6 +69,36 @@ pub struct Rules {
     pub origin: String,
     /// The region that is written.
     pub peer: String,
+}
+
+/// Where a link begins.
+#[derive(Debug, Clone, Copy)]
+pub struct Beginning {
+    /// From where it reads.
+    pub from: Position,
+    /// Everything before it was sent by an earlier session, and is not sent again.
+    pub high: Position,
+    /// Under which id the earlier session knew the history, if there was one that it goes on from: a primary that takes
+    /// over goes on counting under an id of its own.
+    pub known_as: Option<ReplicationId>,
+}
+
+impl Beginning {
+    /// A link that goes on from no earlier session.
+    pub fn fresh(from: Position) -> Self {
+        Self { from, high: from, known_as: None }
+    }
+
+    /// A link that reads from `from` and goes on from what `marker` says, if there is one.
+    pub fn after(marker: Option<Marker>, from: Position) -> Self {
+        match marker {
+            None => Self::fresh(from),
+            Some(marker) => {
+                let high = Position { replication_id: from.replication_id, ..marker.high };
+                Self { from, high, known_as: Some(marker.high.replication_id) }
+            }
+        }
+    }
 }
 
 /// The moment at which something is given to a link.
@@ -90,9 +143,18 @@ pub enum Event {
         /// Why.
         why: String,
     },
-    /// A client's write was overwritten by a value that is copied to the source: the link that copies executes it once
-    /// more.
+    /// Something is to be executed at the source: the other link finds it in the exchange, or in what is known of a copy.
     Posted,
+    /// Who made a removal can be told as soon as one more fence is answered.
+    FenceWanted,
+    /// The value of a key is to be read, to make it equal; or whether a region holds it.
+    ValueWanted,
+    /// Two writes were concurrent, and one of them lost; or a key was made equal by its value.
+    Conflict(Record),
+    /// Other keys of the source are held than before.
+    Held,
+    /// So many writes were forgotten before it was known that none was concurrent with them.
+    Unchecked(u64),
     /// A client of the source writes keys with the reserved prefix.
     ReservedWrite {
         /// Such a key.
@@ -113,16 +175,17 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// A link that reads from `position`, or from the probe with the value `seeking` on.
+    /// A link that begins there, or at the probe with the value `seeking`.
     pub fn new(
         rules: Rules,
         applier: Applier,
         clock: StreamClock,
-        position: Position,
+        beginning: Beginning,
         seeking: Option<Vec<u8>>,
     ) -> Self {
         hold(&rules.target_onto).resume(applier.last_id());
-        let flow = Flow::new(rules, applier, clock, position, seeking);
+        rules.departed.lock().unwrap_or_else(PoisonError::into_inner).read_again();
+        let flow = Flow::new(rules, applier, clock, beginning, seeking);
         Self { reader: FrameReader::new(), flow }
     }
 
@@ -131,7 +194,7 @@ impl Stream {
     /// # Errors
     /// A [`Fault`] when the stream holds something that is not a command.
     pub fn on_source(&mut self, input: &mut BytesMut, now: Now) -> Result<(), Fault> {
-        self.flow.take_mail();
+        self.flow.take_mail(now);
         let onto = Arc::clone(&self.flow.rules.source_onto);
         let mut onto = hold(&onto);
         let mut at = 0;
@@ -140,6 +203,9 @@ impl Stream {
             let Some(length) = self.reader.next(rest)? else { break };
             let frame = rest.get(..length).unwrap_or_default();
             let command = Command::new(frame, self.reader.arguments());
+            if self.flow.must_wait(&command, length) || !self.flow.may_read(&command, now) {
+                break;
+            }
             let mut reading = Reading { buffer: input, now, onto: &mut onto };
             self.flow.frame(&command, at..at + length, &mut reading)?;
             at += length;
@@ -147,12 +213,38 @@ impl Stream {
         let chunk = input.split_to(at).freeze();
         self.flow.flush(now);
         self.flow.applier.seal(&chunk);
+        let whole = self.flow.scope == Scope::Outside;
+        self.flow.crossing.settle(&chunk, whole, now);
+        self.flow.forget_departed();
+        self.flow.look_for_departed();
+        for found in self.flow.crossing.found.drain(..) {
+            self.flow.events.push(match found {
+                Found::Posted => Event::Posted,
+                Found::Wanted => Event::ValueWanted,
+                Found::Conflict(record) => Event::Conflict(record),
+                Found::Forgotten(writes) => Event::Unchecked(writes),
+                Found::Held => Event::Held,
+            });
+        }
         Ok(())
     }
 
     /// Whether there is room for more of the stream.
     pub fn wants_source(&self) -> bool {
-        self.flow.applier.has_room() && !(self.flow.holding && self.flow.scope != Scope::Local)
+        self.flow.applier.has_room()
+            && !self.flow.crossing.must_close
+            && self.flow.is_decided()
+            && !(self.flow.holding && self.flow.scope != Scope::Local)
+    }
+
+    /// Whether it stopped before a removal.
+    pub fn is_waiting(&self) -> bool {
+        self.flow.pending.is_some()
+    }
+
+    /// Whether it stopped before a removal, and can go on.
+    pub fn may_go_on(&self) -> bool {
+        self.flow.pending.is_some() && self.wants_source()
     }
 
     /// Holds what is read from now on, or goes on.
@@ -181,7 +273,9 @@ impl Stream {
         self.flow.applier.on_replies(input, applied)?;
         if let Some(last) = applied.last() {
             self.flow.acknowledged = self.flow.acknowledged.max(last.checkpoint.high.offset);
+            self.flow.crossing.answered(last.id);
         }
+        applied.iter_mut().for_each(|transaction| self.flow.refused(transaction));
         self.flow.flush(now);
         self.flow.applier.seal(&Bytes::new());
         Ok(())
@@ -208,7 +302,7 @@ impl Stream {
     /// Bytes of the source's history whose writes the target has applied: what may be acknowledged.
     pub fn acknowledged(&self) -> u64 {
         let idle = self.flow.applier.is_idle() && self.flow.scope == Scope::Outside;
-        if idle { self.flow.boundary.offset } else { self.flow.acknowledged }
+        if idle { self.flow.sent().offset } else { self.flow.acknowledged }
     }
 
     /// The place before which everything is applied, when nothing is on its way; with the last transaction's id. The
@@ -217,7 +311,7 @@ impl Stream {
     pub fn settled(&self) -> Option<(u64, Position)> {
         let Flow { applier, scope, seeking, .. } = &self.flow;
         let idle = applier.is_idle() && applier.refused().is_none() && *scope == Scope::Outside && seeking.is_none();
-        idle.then(|| (self.flow.applier.last_id(), self.flow.boundary))
+        idle.then(|| (self.flow.applier.last_id(), self.flow.sent()))
     }
 
     /// Whether nothing more can be brought to an end without more of the stream.
@@ -228,6 +322,11 @@ impl Stream {
     /// Bytes of the source's history that were read.
     pub fn read(&self) -> u64 {
         self.flow.offset
+    }
+
+    /// Writes of the source that are kept because something concurrent may still come.
+    pub fn unstable(&self) -> usize {
+        self.flow.crossing.kept()
     }
 
     /// Transactions of the other link that were dropped.

@@ -144,8 +144,8 @@ mod tests {
     fn an_encoding_that_the_target_lacks_goes_by_its_elements_with_the_expiry_at_the_end() {
         let hash = payload(Dialect::Redis, 16, LISTPACK, 10);
         let instead = |time| given(time, &hash, Dialect::Redis, Version(6, 2, 14)).expect("refused").expect("a form");
-        assert_eq!(lines(&instead("77")), ["DEL k", "HSET k a 1", "PEXPIREAT k 77"]);
-        assert_eq!(lines(&instead("0")), ["DEL k", "HSET k a 1"]);
+        assert_eq!(lines(&instead("77")), ["del k", "HSET k a 1", "PEXPIREAT k 77"]);
+        assert_eq!(lines(&instead("0")), ["del k", "HSET k a 1"]);
     }
 
     #[test]
@@ -164,7 +164,7 @@ mod tests {
     fn what_the_target_has_no_place_for_is_told() {
         let hash = payload(Dialect::Valkey, 22, b"\x01\x01f\x01v\x00\x40\x94\x52\xa3\x03\x00\x00", 80);
         let instead = given("0", &hash, Dialect::Redis, Version(7, 0, 15)).expect("refused").expect("a form");
-        assert_eq!(lines(&instead), ["DEL k", "HSET k f v"]);
+        assert_eq!(lines(&instead), ["del k", "HSET k f v"]);
         assert_eq!(instead.lost, ["the target has no expiry of hash fields: 1 were left out"]);
     }
 

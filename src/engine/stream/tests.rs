@@ -8,10 +8,12 @@ use super::*;
 use crate::command::Version;
 use crate::engine::apply::{Bounds, Identity};
 use crate::engine::checkpoint::Checkpoint;
-use crate::engine::origin::{Marker, Phase};
+use crate::engine::conflict::departed::Deletes;
 use crate::engine::position::ReplicationId;
 use crate::wire::rdb::Dialect;
 use crate::wire::resp::push_command;
+
+mod removals;
 
 const NOW: Now = Now { source_ms: 1_000_000, beating: true };
 
@@ -40,6 +42,14 @@ impl Bench {
             databases: 16,
             heartbeat_expire_ms: 60_000,
             reserved,
+            exchange: Arc::default(),
+            departed: Arc::default(),
+            deletes: DeletePolicy { expiry: Deletes::Events, eviction: Deletes::Events },
+            fields_expire: false,
+            linger_ms: 1_000,
+            region: 0,
+            seed: 1,
+            causal: true,
             source_onto: Arc::default(),
             target_onto: Arc::default(),
             origin: "a".to_owned(),
@@ -48,7 +58,8 @@ impl Bench {
         let replication_id: ReplicationId = "a".repeat(40).parse().expect("40 digits");
         let position = Position { replication_id, offset: 1000, database: 0 };
         let clock = StreamClock::new((1000, 999_000), (1000, 999_000), 250);
-        let stream = Stream::new(rules, Applier::new(identity, bounds), clock, position, probe.map(<[u8]>::to_vec));
+        let applier = Applier::new(identity, bounds);
+        let stream = Stream::new(rules, applier, clock, Beginning::fresh(position), probe.map(<[u8]>::to_vec));
         Self { stream, input: BytesMut::new(), events: Vec::new() }
     }
 
@@ -112,9 +123,7 @@ const WIDE: Bounds = Bounds { batch_commands: 512, batch_bytes: 1 << 20, in_flig
 
 fn marker(id: u64) -> String {
     let high = Position { replication_id: ReplicationId::NONE, offset: 7, database: 0 };
-    let Checkpoint { phase, high, low, time_ms } = Checkpoint::streaming(high, 5);
-    assert_eq!(phase, Phase::Streaming);
-    Marker { phase, epoch: 9, id, high, low, time_ms }.to_string()
+    Checkpoint::streaming(high, 5).marker(9, id).to_string()
 }
 
 /// Spaces in a marker would be taken for the ends of words: it is put in afterwards.
@@ -233,7 +242,7 @@ fn reserved_keys_are_never_copied() {
     let mut bench = Bench::new(WIDE);
     bench.give(&[]).put_out();
     bench.give(&["DEL k duet:other", "SET duet:x 1", "INCR duet:p:epoch:b"]);
-    assert_eq!(bench.transactions(), [vec!["DEL k"]]);
+    assert_eq!(bench.transactions(), [vec!["del k"]]);
     let alarms = bench.events.iter().filter(|event| matches!(event, Event::ReservedWrite { .. })).count();
     assert_eq!(alarms, 2, "our own epoch is no alarm: {:?}", bench.events);
 }
@@ -344,7 +353,7 @@ fn a_payload_that_the_target_refuses_goes_in_another_form_with_an_absolute_time(
     bench.give(&["SET after 1"]);
     let written_ms = 999_000;
     let lines = &bench.transactions()[0];
-    assert_eq!(lines[..2], ["DEL k", "HSET k a 1"]);
+    assert_eq!(lines[..2], ["del k", "HSET k a 1"]);
     let expires_at_ms: i64 = lines[2].strip_prefix("PEXPIREAT k ").and_then(|time| time.parse().ok()).expect("a time");
     assert!((written_ms + 5000..=NOW.source_ms + 5000).contains(&expires_at_ms), "{lines:?}");
     assert_eq!(lines[3..], ["SET after 1"]);

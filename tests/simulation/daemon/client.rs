@@ -64,6 +64,11 @@ impl Client {
     /// Sends one request and waits for its reply, an error as it is.
     pub async fn ask<A: AsRef<[u8]>>(&mut self, args: &[A]) -> Result<BytesFrame, Fault> {
         self.send(args).await?;
+        self.reply().await
+    }
+
+    /// Waits for the next reply, an error as it is.
+    pub async fn reply(&mut self) -> Result<BytesFrame, Fault> {
         loop {
             if let Some(length) = extent(&self.input)? {
                 let bytes: Bytes = self.input.split_to(length).freeze();

@@ -23,7 +23,8 @@ async fn beat(pair: &Pair, index: usize) -> Result<std::convert::Infallible, Fau
     let mut client = Client::connect(&pair.world, index).await?;
     let key = String::from_utf8(pair.settings.reserved.heartbeat(REGIONS[index])).expect("names are text");
     loop {
-        let now = pair.world.borrow().now_ms.to_string();
+        pair.world.borrow_mut().clocks[index].ask();
+        let now = pair.world.borrow().believed_ms(index).to_string();
         pair.world.borrow_mut().oracle.beats[index] += 1;
         if let BytesFrame::Error(_) = client.ask(&["SET", &key, &now, "PX", &EXPIRE_MS.to_string()]).await? {
             client.call(&["PUBLISH", &key, &now]).await?;

@@ -9,13 +9,14 @@ use std::task::{Context, Waker};
 
 use bytes::{Buf, BytesMut};
 use duet::engine::apply::{Applied, Applier};
+use duet::engine::conflict;
 use duet::engine::copy::onto::hold;
 use duet::engine::copy::{Copy, CopyEvent};
 use duet::engine::link::Link;
 use duet::engine::origin::Phase;
 use duet::engine::position::Position;
 use duet::engine::source::StreamClock;
-use duet::engine::stream::{Event, Now, Rules, Stream};
+use duet::engine::stream::{Beginning, Event, Now, Rules, Stream};
 use duet::error::{Fault, Kind};
 use duet::wire::resp::command;
 
@@ -98,6 +99,7 @@ impl Session {
     fn new(pair: Rc<Pair>, index: usize, started: Started) -> (Self, Link) {
         let Started { mut source, target, identity, rules, resumed, probe, copy, attached } = started;
         let position = source.position;
+        let beginning = Beginning::after(resumed, position);
         let from = resumed.map_or(attached, |marker| (marker.high.offset, marker.time_ms));
         let clock = StreamClock::new(from, attached, pair.settings.heartbeat_ms);
         let mut bounds = pair.settings.bounds;
@@ -121,7 +123,7 @@ impl Session {
             source_lost: None,
         };
         let link = match copy {
-            None => Link::Streaming(Box::new(Stream::new(rules, applier, clock, position, probe))),
+            None => Link::Streaming(Box::new(Stream::new(rules, applier, clock, beginning, probe))),
             Some((copy_rules, reason)) => {
                 session.after_copy = Some((rules, position));
                 Link::Copying(Box::new(Copy::new(copy_rules, applier, position, attached.1, reason.phase())))
@@ -135,11 +137,16 @@ impl Session {
     }
 
     fn now(&self) -> Now {
-        Now { source_ms: self.pair.world.borrow().now_ms, beating: true }
+        Now { source_ms: self.pair.world.borrow().believed_ms(self.index), beating: true }
+    }
+
+    /// The daemon's own clock.
+    fn time_ms(&self) -> i64 {
+        self.pair.world.borrow().now_ms
     }
 
     async fn pump(&mut self, link: &mut Link) -> Result<std::convert::Infallible, Fault> {
-        let mut next_ack = self.now().source_ms;
+        let mut next_ack = self.time_ms();
         self.take_in(link)?;
         loop {
             if self.obey(link) | self.follow(link)? {
@@ -148,7 +155,7 @@ impl Session {
             self.write(link)?;
             self.look_at_bounds(link);
             if let Some((fault, until)) = &self.source_lost
-                && (link.is_drained() || self.now().source_ms > *until)
+                && (link.is_drained() || self.time_ms() > *until)
             {
                 return Err(fault.clone());
             }
@@ -161,18 +168,19 @@ impl Session {
                 _ => self.sweep_on(link)?,
             }
             let due = self.ack_wanted.take_if(|offset| link.acknowledged() >= *offset).is_some();
-            if self.now().source_ms >= next_ack || due {
-                next_ack = self.now().source_ms + ACK_EVERY_MS;
+            if self.time_ms() >= next_ack || due {
+                next_ack = self.time_ms() + ACK_EVERY_MS;
                 self.acknowledge(link);
             }
         }
     }
 
-    /// Holds or goes on, as the other link wants it.
+    /// Holds or goes on, as the other link or the clocks want it.
     fn obey(&self, link: &mut Link) -> bool {
         let Link::Streaming(stream) = link else { return false };
         let before = stream.is_to_hold();
-        stream.hold(self.state().hold.get());
+        let clocks_hold = { self.pair.world.borrow().holds() };
+        stream.hold(self.state().hold.get() || clocks_hold);
         self.state().holding.set(stream.is_holding());
         before && !stream.is_to_hold()
     }
@@ -202,7 +210,7 @@ impl Session {
         let most = self.most();
         let found = self.pair.world.borrow_mut().read(self.source.id, most, &mut self.source_in);
         if found == Found::End {
-            self.source_lost = Some((ended(), self.now().source_ms + LAST_WORDS_MS));
+            self.source_lost = Some((ended(), self.time_ms() + LAST_WORDS_MS));
         }
         self.take_in(link)
     }
@@ -217,6 +225,11 @@ impl Session {
         if link.wants_source() {
             let now = self.now();
             link.on_source(&mut self.source_in, now)?;
+            let unresolved = self.pair.settings.flaws.unresolved;
+            unresolved.was_read(self.index, &mut conflict::hold(&self.pair.exchange));
+            if let Link::Streaming(stream) = link {
+                self.follow_stream(stream);
+            }
         }
         Ok(())
     }
@@ -275,7 +288,7 @@ impl Session {
         let Some((rules, position)) = self.after_copy.take() else { return Ok(false) };
         let clock = self.clock.clone();
         hold(&self.pair.onto[1 - self.index]).end();
-        link.stream_on(|applier| Stream::new(rules, applier, clock, position, None));
+        link.stream_on(|applier| Stream::new(rules, applier, clock, Beginning::fresh(position), None));
         Ok(true)
     }
 
@@ -287,7 +300,14 @@ impl Session {
                     other.moved_to.borrow_mut().extend(moved_to);
                     other.marker_lost.set(true);
                 }
-                Event::Posted => {}
+                Event::Posted | Event::ValueWanted | Event::Held | Event::FenceWanted => {}
+                Event::Conflict(record) => {
+                    crate::trace(|| format!("conflict {record:?}"));
+                    self.pair.world.borrow_mut().oracle.records.push(record);
+                }
+                Event::Unchecked(writes) => {
+                    self.pair.world.borrow_mut().oracle.fail(format!("bounded: {writes} writes were not checked"));
+                }
                 Event::AckWanted { offset } => self.ack_wanted = Some(offset),
                 Event::SetAside { command, why, .. } => {
                     self.pair.world.borrow_mut().oracle.fail(format!("set aside: {command}: {why}"));
@@ -299,7 +319,7 @@ impl Session {
     }
 
     fn applied(&mut self, applied: &Applied, link: &Link) {
-        if let Some(refusal) = applied.refusals.first() {
+        if let Some(refusal) = applied.refusals.first().filter(|_| !self.pair.settings.clashes) {
             self.pair.world.borrow_mut().oracle.fail(format!("refused inside of EXEC: {refusal:?}"));
         }
         if matches!(link, Link::Streaming(_)) && applied.checkpoint.phase == Phase::Streaming {

@@ -5,23 +5,35 @@
 
 mod attach;
 mod client;
+mod events;
 mod heartbeat;
 mod link;
 mod start;
 mod sweep;
+mod unresolved;
+mod values;
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 
 use duet::engine::apply::Bounds;
+use duet::engine::conflict::departed::DeletePolicy;
+use duet::engine::conflict::{Exchange, Policies, Policy, SharedExchange};
 use duet::engine::copy::onto::SharedOnto;
 use duet::engine::origin::{Marker, ReservedKeys};
 use duet::engine::position::Position;
 
+pub use unresolved::Unresolved;
+
+use crate::clock::MOST_OFF_MS;
 use crate::network::Shared;
+
+/// How far the servers' clocks may be apart, and what is known of them wrong, milliseconds.
+pub const LINGER_MS: i64 = 2 * MOST_OFF_MS + 600;
 
 /// The names of the regions.
 pub const REGIONS: [&str; 2] = ["a", "b"];
@@ -31,7 +43,7 @@ pub const REGIONS: [&str; 2] = ["a", "b"];
 pub struct Flaws {
     /// Connections of an earlier run are not ended.
     pub no_fence: bool,
-    /// A restart reads on from what was acknowledged last, not from the marker.
+    /// A restart goes on from what was acknowledged last, not from what the marker says.
     pub own_memory: bool,
     /// A copy does not end with deletions.
     pub no_sweep: bool,
@@ -41,6 +53,8 @@ pub struct Flaws {
     pub reserved_copied: bool,
     /// More is sent ahead than was allowed.
     pub unbounded: bool,
+    /// What of the resolving of conflicts is switched off.
+    pub unresolved: Unresolved,
 }
 
 /// What a daemon is told.
@@ -53,6 +67,12 @@ pub struct Settings {
     /// A value with a longer encoding is copied in pieces, bytes.
     pub value_bytes: usize,
     pub reserved: ReservedKeys,
+    /// How deletions by the servers are told.
+    pub deletes: DeletePolicy,
+    /// Both regions write the same keys: a write may find another type at the target.
+    pub clashes: bool,
+    /// The region whose concurrent writes win, where it is not the later one that does.
+    pub winner: Option<usize>,
     pub flaws: Flaws,
 }
 
@@ -67,6 +87,9 @@ pub struct Pair {
     pub superseded: Cell<bool>,
     pub notes: Notes,
     pub onto: [SharedOnto; 2],
+    pub exchange: SharedExchange,
+    /// What is known of what the servers remove by themselves.
+    pub watched: [events::Watched; 2],
 }
 
 /// What one link lets the other know.
@@ -118,7 +141,7 @@ impl LinkState {
     fn settled(&self, marker: Marker) -> Marker {
         match self.settled.get() {
             Some((epoch, id, position)) if (epoch, id) == (marker.epoch, marker.id) => {
-                Marker { high: position, low: position, ..marker }
+                Marker { high: position, ..marker }
             }
             _ => marker,
         }
@@ -136,6 +159,8 @@ pub struct Daemon {
 impl Daemon {
     /// Starts one.
     pub fn new(world: Shared, settings: Settings, notes: Notes) -> Self {
+        let policy = settings.winner.map_or(Policy::LastUpdateWins, Policy::Region);
+        let exchange = Arc::new(Mutex::new(Exchange::new(Policies::new(policy, Vec::new()))));
         let pair = Pair {
             world,
             settings,
@@ -143,20 +168,24 @@ impl Daemon {
             superseded: Cell::new(false),
             notes,
             onto: Default::default(),
+            exchange,
+            watched: Default::default(),
         };
         let pair = Rc::new(pair);
         let mut tasks: Vec<Option<Task>> = Vec::new();
         for index in [0, 1] {
             tasks.push(Some(Box::pin(link::run(Rc::clone(&pair), index))));
             tasks.push(Some(Box::pin(heartbeat::run(Rc::clone(&pair), index))));
+            tasks.push(Some(Box::pin(values::run(Rc::clone(&pair), index))));
+            tasks.push(Some(Box::pin(events::run(Rc::clone(&pair), index))));
         }
         Self { pair, tasks }
     }
 
     /// One of its tasks goes on until it waits. A daemon that was superseded stops.
     pub fn poll(&mut self, which: usize) {
-        // Both links, then both heartbeats, which have less to do.
-        let index = [0, 2, 0, 2, 0, 2, 1, 3][which % 8];
+        // Both links, then heartbeats and values, which have less to do, and events.
+        let index = [0, 4, 0, 4, 0, 4, 1, 5, 0, 4, 2, 6, 3, 7, 3, 7][which % 16];
         let slot = &mut self.tasks[index];
         if let Some(task) = slot
             && task.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use duet::command::{Capabilities, Version};
 use duet::engine::apply::Identity;
 use duet::engine::checkpoint::Checkpoint;
+use duet::engine::conflict;
 use duet::engine::copy::CopyRules;
 use duet::engine::copy::onto::hold;
 use duet::engine::decode::rebuild::TargetFeatures;
 use duet::engine::origin::{Marker, Phase};
-use duet::engine::plan::{CopyReason, End, Plan, View, plan};
+use duet::engine::plan::{CopyReason, End, Plan, View, plan, reads_from};
 use duet::engine::position::Position;
 use duet::engine::source::Info;
 use duet::engine::stream::Rules;
@@ -19,8 +20,8 @@ use duet::wire::rdb::{Dialect, Restorable};
 use super::attach::{self, Attached};
 use super::client::{Client, bytes, integer, sleep, text};
 use super::heartbeat::EXPIRE_MS;
-use super::{Held, Pair, REGIONS};
-use crate::server::{COMMANDS, DATABASES};
+use super::{Held, LINGER_MS, Pair, REGIONS};
+use crate::server::{DATABASES, known};
 
 /// What a link remembers from one session to the next.
 #[derive(Debug, Default)]
@@ -62,12 +63,22 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
     loop {
         let view = starting.look().await?;
         let own = view.target.marker;
+        if own.is_none() {
+            pair.watched[index].tried(pair).await;
+        }
+        for marker in [own, view.source.marker].into_iter().flatten() {
+            conflict::hold(&pair.exchange).has_stamp(marker.stamp_us);
+        }
         let planned = plan(&view);
         crate::trace(|| format!("link {index} epoch {epoch} plans {planned:?}"));
         match planned {
             Plan::Resume(position) => {
-                let noted = pair.notes.borrow()[index].filter(|_| pair.settings.flaws.own_memory);
-                let attached = attach::resume(world, index, noted.unwrap_or(position)).await?;
+                let flaws = &pair.settings.flaws;
+                let low = if flaws.unresolved.recovery { position } else { reads_from(&view, position) };
+                let noted = pair.notes.borrow()[index].filter(|_| flaws.own_memory);
+                let from = noted.filter(|noted| noted.offset < low.offset).unwrap_or(low);
+                let attached = attach::resume(world, index, from).await?;
+                let own = own.map(|marker| Marker { high: noted.unwrap_or(marker.high), ..marker });
                 return starting.finish(attached, own, None, None).await;
             }
             Plan::Fix => {
@@ -223,7 +234,7 @@ impl Starting<'_> {
         let (major, minor, patch) = self.version();
         let version = Version(major as u16, minor as u16, patch as u16);
         let reserved = &self.pair.settings.reserved;
-        let names = COMMANDS;
+        let names = known(major >= 7);
         let rules = Rules {
             publish: false,
             flush: true,
@@ -232,6 +243,14 @@ impl Starting<'_> {
             target: Capabilities::new(names, Dialect::Redis, version),
             heartbeat_expire_ms: EXPIRE_MS,
             reserved: reserved.clone(),
+            exchange: Arc::clone(&self.pair.exchange),
+            departed: Arc::clone(&self.pair.watched[self.index].departed),
+            deletes: self.pair.settings.deletes,
+            fields_expire: false,
+            linger_ms: LINGER_MS,
+            region: self.index,
+            seed: 1,
+            causal: !self.pair.settings.flaws.unresolved.pushing,
             source_onto: Arc::clone(&self.pair.onto[self.index]),
             target_onto: Arc::clone(&self.pair.onto[1 - self.index]),
             origin: origin.to_owned(),
@@ -245,7 +264,7 @@ impl Starting<'_> {
         };
         self.pair.links[self.index].refused.set(None);
         let offset = attach::replication(&mut self.source_control).await?.offset;
-        let attached = (offset, self.pair.world.borrow().now_ms);
+        let attached = (offset, self.pair.world.borrow().believed_ms(self.index));
         let resumed = own.filter(|_| probe.is_none() && copy.is_none());
         Ok(Started { source, target: self.target, identity, rules, resumed, probe, copy, attached })
     }

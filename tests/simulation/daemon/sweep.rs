@@ -31,12 +31,12 @@ pub async fn sweep(pair: Rc<Pair>, index: usize, dumped: Dumped, found: Swept) -
         for batch in names.chunks(3) {
             let mut names = batch.to_vec();
             names.retain(|name| !dumped.holds(database, name));
-            drop_written(&pair, index, database, &mut names);
+            hold(&pair.onto[1 - index]).drop_written(database, &mut names);
             if names.is_empty() {
                 continue;
             }
             drained(&pair, index, &mut target).await?;
-            drop_written(&pair, index, database, &mut names);
+            hold(&pair.onto[1 - index]).drop_written(database, &mut names);
             if !names.is_empty() {
                 found.borrow_mut().push_back((database, names));
                 turn().await;
@@ -44,9 +44,4 @@ pub async fn sweep(pair: Rc<Pair>, index: usize, dumped: Dumped, found: Swept) -
         }
     }
     Ok(())
-}
-
-fn drop_written(pair: &Pair, index: usize, database: u32, names: &mut Vec<Vec<u8>>) {
-    let onto = hold(&pair.onto[1 - index]);
-    names.retain(|name| !onto.has_written(database, name));
 }

@@ -84,6 +84,27 @@ fn encoded(value: &Value) -> Option<(u8, Vec<u8>)> {
     Some((code, out))
 }
 
+/// The version that a server writes and the newest that it takes (Redis `rdb.h`, RDB_VERSION).
+pub fn version(is_7: bool) -> u16 {
+    if is_7 { 10 } else { 9 }
+}
+
+/// What `DUMP` answers; none for streams. The checksum is left out: nobody looks at it here.
+pub fn payload(value: &Value, is_7: bool) -> Option<Vec<u8>> {
+    let (code, body) = encoded(value)?;
+    let mut payload = vec![code];
+    payload.extend(body);
+    payload.extend(version(is_7).to_le_bytes());
+    payload.extend([0; 8]);
+    Some(payload)
+}
+
+/// Whether a server takes a payload of this version.
+pub fn is_taken(payload: &[u8], is_7: bool) -> bool {
+    let footer = payload.len().checked_sub(10).and_then(|at| payload[at..].first_chunk());
+    footer.is_some_and(|&footer| u16::from_le_bytes(footer) <= version(is_7))
+}
+
 struct Payload<'a>(&'a [u8]);
 
 impl<'a> Payload<'a> {

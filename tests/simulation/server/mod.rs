@@ -6,13 +6,15 @@
 mod commands;
 mod data;
 mod dump;
+mod events;
 mod history;
 mod requests;
 
 use std::collections::BTreeMap;
 
-pub use commands::COMMANDS;
+pub use commands::known;
 pub use data::{DATABASES, Entry, Keyspace, Text, Value};
+pub use events::Removal;
 pub use history::Histories;
 
 use commands::{Context, Done, Effect, Reply, execute, needs_memory};
@@ -31,6 +33,8 @@ pub struct Defects {
     pub watch_ignored: bool,
     /// Markers have another name in the stream than in the data.
     pub marker_renamed: bool,
+    /// What of a marked transaction changed nothing is in the stream all the same.
+    pub unchanged_shown: bool,
 }
 
 /// A connection at the server.
@@ -43,6 +47,8 @@ pub struct Session {
     watched: Vec<(u32, Text)>,
     dirty: bool,
     empty_dump: bool,
+    /// Channels whose messages the connection gets, as patterns.
+    patterns: Vec<Text>,
     pub replica: Option<Replica>,
     pub input: Vec<u8>,
     pub output: Vec<u8>,
@@ -72,10 +78,14 @@ pub struct Server {
     pub denied: Option<&'static str>,
     /// Dumps come with an end mark, and the stream behind them only after an acknowledgement.
     pub diskless: bool,
+    /// Which keyspace events are published (`notify-keyspace-events`).
+    pub events: Text,
     pub defects: Defects,
     /// A transaction, or a command outside of one, has set a key of this name.
     pub watched_key: Text,
     pub watched_key_set: bool,
+    /// Commands so far that had an effect.
+    ran: u64,
 }
 
 impl Server {
@@ -91,38 +101,29 @@ impl Server {
             full: false,
             denied: None,
             diskless,
+            events: Text::new(),
             defects,
             watched_key: Text::new(),
             watched_key_set: false,
+            ran: 0,
         }
     }
 
-    /// A client's command, or several as a transaction, outside of any modelled connection. Tells whether it was taken.
-    pub fn client(&mut self, database: u32, commands: &[Vec<Text>]) -> bool {
+    /// A client's command, or several as a transaction, outside of any modelled connection. Tells for each whether it had
+    /// an effect; nothing when they were not taken.
+    pub fn client(&mut self, database: u32, commands: &[Vec<Text>]) -> Option<Vec<bool>> {
         if self.full && commands.iter().any(|args| needs_memory(&args[0])) {
-            return false;
+            return None;
         }
         let mut effects = Vec::new();
-        for args in commands {
+        let mut run = |args: &Vec<Text>| {
+            let before = self.ran;
             self.run(database, args, &mut effects);
-        }
+            self.ran > before
+        };
+        let took_effect = commands.iter().map(&mut run).collect();
         self.propagate(effects, commands.len() > 1);
-        true
-    }
-
-    /// Removes keys whose time has come.
-    pub fn expire(&mut self) {
-        for database in 0..self.keys.0.len() {
-            let now = self.now_ms;
-            let gone: Vec<Text> = self.keys.0[database]
-                .iter()
-                .filter(|(_, entry)| entry.expires_at_ms.is_some_and(|at| at <= now))
-                .map(|(key, _)| key.clone())
-                .collect();
-            for key in gone {
-                let _taken = self.client(database as u32, &[vec![b"DEL".to_vec(), key]]);
-            }
-        }
+        Some(took_effect)
     }
 
     /// The stream gets a PING, as a primary sends it to its replicas.
@@ -133,23 +134,39 @@ impl Server {
     }
 
     fn run(&mut self, database: u32, args: &[Text], effects: &mut Vec<(u32, Vec<Text>)>) -> Reply {
-        let context = Context { database, now_ms: self.now_ms, absolute: self.flavour == Flavour::Redis70 };
+        // A name may be typed in any case; the stream has it as it was typed.
+        let typed = args;
+        let mut args = args.to_vec();
+        args[0].make_ascii_uppercase();
+        let args = args.as_slice();
+        self.expire_lazily(database, args, effects);
+        let context = Context { database, now_ms: self.now_ms, is_7: self.flavour == Flavour::Redis70 };
         let Done { reply, effect, touched } = execute(&mut self.keys, args, &context);
-        for session in self.sessions.values_mut().filter(|session| !session.watched.is_empty()) {
-            session.dirty |= !self.defects.watch_ignored && touched.iter().any(|key| session.watched.contains(key));
-        }
+        self.touch(&touched);
         self.watched_key_set |= database == 0 && args[0] == b"SET" && args[1] == self.watched_key;
+        self.ran += u64::from(!matches!(effect, Effect::None));
+        if matches!(args[0].as_slice(), b"DEL" | b"UNLINK" | b"GETDEL") {
+            touched.iter().for_each(|(database, key)| self.notify(*database, key, Removal::ByClient));
+        }
         match effect {
             Effect::None => {}
-            Effect::Verbatim => effects.push((database, args.to_vec())),
+            Effect::Verbatim => effects.push((database, typed.to_vec())),
             Effect::Rewritten(args) => effects.push((database, args)),
         }
         reply
     }
 
+    /// Connections that watch what was changed will be told.
+    fn touch(&mut self, touched: &[(u32, Text)]) {
+        for session in self.sessions.values_mut().filter(|session| !session.watched.is_empty()) {
+            session.dirty |= !self.defects.watch_ignored && touched.iter().any(|key| session.watched.contains(key));
+        }
+    }
+
     fn propagate(&mut self, effects: Vec<(u32, Vec<Text>)>, transaction: bool) {
         let Some((first, _)) = effects.first() else { return };
-        let wrap = transaction && (effects.len() > 1 || self.flavour == Flavour::Redis62);
+        // A key that a command finds expired is an effect of its own: only 6.2 sends it outside of a transaction.
+        let wrap = if self.flavour == Flavour::Redis62 { transaction } else { effects.len() > 1 };
         if wrap {
             if self.flavour == Flavour::Redis62 {
                 self.select(*first);

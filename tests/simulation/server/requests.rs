@@ -33,6 +33,8 @@ impl Server {
         let queued = args[0] == b"EXEC" && queue.is_some_and(|queue| queue.iter().any(|args| needs_memory(&args[0])));
         let error = if self.denied.is_some_and(|name| name.as_bytes() == args[0]) {
             "NOPERM this user has no permissions to run this command"
+        } else if args[0] == b"PEXPIRETIME" && self.flavour == Flavour::Redis62 {
+            "ERR unknown command `PEXPIRETIME`"
         } else if self.full && (needs_memory(&args[0]) || queued) {
             "OOM command not allowed when used memory > 'maxmemory'."
         } else {
@@ -73,13 +75,20 @@ impl Server {
             return true;
         }
         let (mut replies, mut effects) = (Vec::with_capacity(queue.len()), Vec::new());
+        let is_marker = |args: &Vec<Text>| args[0] == b"SET" && args[1] == self.watched_key;
+        let all_shown = self.defects.unchanged_shown && queue.iter().any(is_marker);
         for args in &queue {
-            replies.push(if args[0] == b"SELECT" {
+            if args[0] == b"SELECT" {
                 database = selected(args);
-                Reply::Ok
-            } else {
-                self.run(database, args, &mut effects)
-            });
+                replies.push(Reply::Ok);
+                continue;
+            }
+            let before = effects.len();
+            let reply = self.run(database, args, &mut effects);
+            if all_shown && effects.len() == before && !matches!(reply, Reply::Error(_)) {
+                effects.push((database, args.clone()));
+            }
+            replies.push(reply);
         }
         self.sessions.get_mut(&id).expect("it was there").database = database;
         self.propagate(effects, true);
@@ -102,10 +111,19 @@ impl Server {
                 session.database = selected(&args);
                 Reply::Ok
             }
+            b"PING" if !session.patterns.is_empty() => {
+                let echoed = args.get(1).cloned().unwrap_or_default();
+                Reply::Array(vec![Reply::Bulk(Some(b"pong".to_vec())), Reply::Bulk(Some(echoed))])
+            }
             b"PING" => Reply::Ok,
+            b"PSUBSCRIBE" => return self.subscribe(id, &args[1..]),
+            b"CONFIG" => self.configure(&args),
             b"CLIENT" => self.connections(id, &args),
             b"INFO" => Reply::Bulk(Some(self.info().into_bytes())),
-            b"TIME" => Reply::Integer(self.now_ms),
+            b"TIME" => {
+                let parts = [self.now_ms / 1000, self.now_ms % 1000 * 1000];
+                Reply::Array(parts.map(|part| Reply::Bulk(Some(part.to_string().into_bytes()))).to_vec())
+            }
             b"SCAN" => {
                 let names = self.keys.0[session.database as usize].keys();
                 let names = names.map(|key| Reply::Bulk(Some(key.clone()))).collect();
@@ -121,6 +139,32 @@ impl Server {
             }
         };
         self.answer(id, &reply)
+    }
+
+    fn subscribe(&mut self, id: u64, patterns: &[Text]) -> bool {
+        let session = self.sessions.get_mut(&id).expect("it was there");
+        for pattern in patterns {
+            session.patterns.push(pattern.clone());
+            let word = |text: &[u8]| Reply::Bulk(Some(text.to_vec()));
+            let count = Reply::Integer(session.patterns.len() as i64);
+            Reply::Array(vec![word(b"psubscribe"), word(pattern), count]).encode(&mut session.output);
+        }
+        true
+    }
+
+    /// `CONFIG GET` and `SET` of what a server tells of its keys.
+    fn configure(&mut self, args: &[Text]) -> Reply {
+        match (args[1].as_slice(), args.get(2).map(Vec::as_slice), args.get(3)) {
+            (b"GET", Some(name @ b"notify-keyspace-events"), _) => {
+                let texts = [name.to_vec(), self.events.clone()];
+                Reply::Array(texts.map(|text| Reply::Bulk(Some(text))).to_vec())
+            }
+            (b"SET", Some(b"notify-keyspace-events"), Some(value)) => {
+                self.events.clone_from(value);
+                Reply::Ok
+            }
+            _ => Reply::Error("ERR the model knows no other parameter than notify-keyspace-events".to_owned()),
+        }
     }
 
     fn connections(&mut self, id: u64, args: &[Text]) -> Reply {
@@ -199,7 +243,7 @@ impl Server {
         }
         self.history.begin();
         self.history.selected = None;
-        let version = if self.flavour == Flavour::Redis70 { 10 } else { 9 };
+        let version = u32::from(super::dump::version(self.flavour == Flavour::Redis70));
         let dump = if session.empty_dump { dump(&Default::default(), version) } else { dump(&self.keys, version) };
         let out = &mut session.output;
         out.extend_from_slice(format!("\n+FULLRESYNC {} {}\r\n\n", self.history.id, self.history.offset).as_bytes());
@@ -270,6 +314,55 @@ mod tests {
         let two = ["MULTI", "SET a 1", "SELECT 2", "INCR c", "EXEC", "INCR c"];
         assert_eq!(stream_of(Flavour::Redis70, &two), "MULTI SELECT 0 SET a 1 SELECT 2 INCR c EXEC INCR c");
         assert_eq!(stream_of(Flavour::Redis62, &two), "SELECT 0 MULTI SET a 1 SELECT 2 INCR c EXEC INCR c");
+    }
+
+    #[test]
+    fn a_command_that_fails_stops_neither_its_transaction_nor_the_server() {
+        let requests = ["RPUSH l x", "MULTI", "SET a 1", "SADD l m", "INCR a", "EXEC", "INCR a"];
+        let stream = stream_of(Flavour::Redis70, &requests);
+        assert_eq!(stream, "SELECT 0 RPUSH l x MULTI SET a 1 INCR a EXEC INCR a");
+    }
+
+    #[test]
+    fn what_a_command_finds_expired_is_deleted_before_it() {
+        let requests = ["SET a 1 PXAT -5", "SET a 2"];
+        assert_eq!(stream_of(Flavour::Redis70, &requests), "SELECT 0 SET a 1 PXAT -5 MULTI DEL a SET a 2 EXEC");
+        assert_eq!(stream_of(Flavour::Redis62, &requests), "SELECT 0 SET a 1 PXAT -5 DEL a SET a 2");
+    }
+
+    #[test]
+    fn a_payload_brings_back_the_value_that_was_dumped() {
+        let mut server = Server::new(Flavour::Redis62, 1, false, Defects::default());
+        let words = |text: &str| text.split(' ').map(|word| word.as_bytes().to_vec()).collect::<Vec<Text>>();
+        let made = ["HSET h f 1", "SADD s m n", "ZADD z 3 m", "RPUSH l a b", "SET t x"].map(words);
+        assert!(server.client(0, &made).is_some());
+        for key in ["h", "s", "z", "l", "t"] {
+            let Reply::Bulk(Some(payload)) = server.run(0, &words(&format!("DUMP {key}")), &mut Vec::new()) else {
+                panic!("no payload of {key}")
+            };
+            let restore = [words(&format!("RESTORE copy:{key} 77")), vec![payload, b"ABSTTL".to_vec()]].concat();
+            server.now_ms = 7;
+            server.run(0, &restore, &mut Vec::new());
+            let held = &server.keys.0[0];
+            assert_eq!(held[format!("copy:{key}").as_bytes()].value, held[key.as_bytes()].value);
+        }
+    }
+
+    #[test]
+    fn a_subscriber_hears_what_a_server_deletes_and_then_the_answer_to_its_ping() {
+        let mut server = Server::new(Flavour::Redis70, 1, false, Defects::default());
+        server.events = b"Exe".to_vec();
+        server.sessions.insert(7, Session::default());
+        for request in [vec![b"PSUBSCRIBE".to_vec(), b"__keyevent@*__:expired".to_vec()], vec![b"PING".to_vec()]] {
+            server.sessions.get_mut(&7).expect("opened").input.extend(encoded(&request));
+            server.client(2, &[[b"SET".as_slice(), b"k", b"v", b"PXAT", b"-1"].map(<[u8]>::to_vec).to_vec()]);
+            assert!(server.execute_next(7));
+            server.expire();
+        }
+        let output = String::from_utf8(server.sessions[&7].output.clone()).expect("text");
+        let words: Vec<&str> = output.split("\r\n").filter(|word| !word.starts_with(['*', '$', ':'])).collect();
+        let (event, pong) = ("pmessage __keyevent@*__:expired __keyevent@2__:expired k", "pong");
+        assert_eq!(words.join(" ").trim(), format!("psubscribe __keyevent@*__:expired {event} {pong}  {event}"));
     }
 
     #[test]

@@ -61,6 +61,14 @@ impl Running {
         }
     }
 
+    /// How many conflicts the daemon has resolved; native replication knows none.
+    pub(crate) async fn conflicts(&self) -> Result<u64> {
+        let Self::Duet(daemon) = self else { return Ok(0) };
+        let status = daemon.status().await?;
+        let counts = ["replayed", "dropped", "reconciled"].map(|name| status["conflicts"][name].as_u64());
+        Ok(counts.into_iter().flatten().sum())
+    }
+
     /// What the daemon has used since it was started; native replication is part of the servers.
     pub(crate) fn usage(&self) -> Result<Option<Usage>> {
         match self {

@@ -3,7 +3,9 @@
 //! - [`increments`]: a load at the source, until the target has its last key
 //! - [`full_sync`]: a full source and an empty target, until the target has every key
 //! - [`wan`]: a paced load over 80 ms of round trip
+//! - [`conflicts`]: both sides written at once, with every tenth write in conflict and with none
 
+mod conflicts;
 mod copier;
 mod full_sync;
 mod increments;
@@ -32,6 +34,7 @@ enum Part {
     Increments,
     FullSync,
     Wan,
+    Conflicts,
 }
 
 #[tokio::main]
@@ -47,6 +50,9 @@ async fn main() -> Result<()> {
     }
     if wanted(Part::Wan) {
         wan::measure(if args.quick { 4 } else { 20 }).await?;
+    }
+    if wanted(Part::Conflicts) {
+        conflicts::measure(args.rounds, if args.quick { 50_000 } else { 1_000_000 }).await?;
     }
     Ok(())
 }

@@ -36,9 +36,9 @@ fn the_first_piece_replaces_what_the_key_held() {
     assert_eq!(lines(&text, true, NEW).0, ["SET k a", "APPEND k b"]);
     assert_eq!(lines(&text, false, NEW).0, ["APPEND k a", "APPEND k b"]);
     let items = [Element::Item("a".into()), Element::Item("b".into())];
-    assert_eq!(lines(&items, true, NEW).0, ["DEL k", "RPUSH k a b"]);
+    assert_eq!(lines(&items, true, NEW).0, ["del k", "RPUSH k a b"]);
     assert_eq!(lines(&items, false, NEW).0, ["RPUSH k a b"]);
-    assert_eq!(lines(&[], true, NEW).0, ["DEL k"]);
+    assert_eq!(lines(&[], true, NEW).0, ["del k"]);
 }
 
 #[test]
@@ -96,13 +96,13 @@ fn a_stream_gets_its_entries_state_groups_and_what_is_pending() {
         "XCLAIM k g c 0 1-1 2-1 TIME 50 RETRYCOUNT 2 FORCE JUSTID",
         "XCLAIM k g c 0 3-1 TIME 51 RETRYCOUNT 2 FORCE JUSTID",
     ];
-    let mut expected = vec!["DEL k", "XADD k 1-1 f v", "XSETID k 5-1 ENTRIESADDED 9 MAXDELETEDID 2-1"];
+    let mut expected = vec!["del k", "XADD k 1-1 f v", "XSETID k 5-1 ENTRIESADDED 9 MAXDELETEDID 2-1"];
     expected.extend(["XGROUP CREATE k g 3-1 ENTRIESREAD 4", "XGROUP CREATECONSUMER k g c"]);
     expected.extend(claims);
     expected.extend(["XGROUP CREATE k h 3-1", "XGROUP CREATECONSUMER k h c"]);
     assert_eq!(written, expected);
     let (written, rebuilt) = lines(&stream, true, OLD);
-    let mut expected = vec!["DEL k", "XADD k 1-1 f v", "XSETID k 5-1", "XGROUP CREATE k g 3-1"];
+    let mut expected = vec!["del k", "XADD k 1-1 f v", "XSETID k 5-1", "XGROUP CREATE k g 3-1"];
     expected.extend(claims);
     expected.push("XGROUP CREATE k h 3-1");
     assert_eq!((written, rebuilt.consumers_lost), (expected.iter().map(|line| line.to_string()).collect(), 1));
@@ -111,6 +111,6 @@ fn a_stream_gets_its_entries_state_groups_and_what_is_pending() {
 #[test]
 fn an_empty_stream_comes_into_being() {
     let state = [Element::StreamState { length: 0, last: id(9), counters: None }];
-    let expected = ["DEL k", "XGROUP CREATE k duet 0 MKSTREAM", "XGROUP DESTROY k duet", "XSETID k 9-1"];
+    let expected = ["del k", "XGROUP CREATE k duet 0 MKSTREAM", "XGROUP DESTROY k duet", "XSETID k 9-1"];
     assert_eq!(lines(&state, true, NEW).0, expected);
 }

@@ -1,0 +1,642 @@
+//! What the two links of a pair tell each other about concurrent writes: all that they share.
+//!
+//! Each region's window belongs to the link that reads the region. What it finds to be executed there goes to the link
+//! that writes there ([`Mail`]); what is stable at one region follows from what was read at the other.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+
+use super::log::{Met, Redo};
+use super::order::Order;
+use super::policy::Policies;
+use super::record::Record;
+use super::stamp::Stamp;
+use super::window::by_value;
+use super::writes::{Write, Writes};
+use crate::engine::position::{Position, ReplicationId};
+
+/// How long the value of a key is let alone after it was taken for the `n`th time in a row, milliseconds: doubling.
+const FIRST_PAUSE_MS: i64 = 20;
+/// The longest such pause.
+const LONGEST_PAUSE_MS: i64 = 2_000;
+/// Transactions whose stamps are remembered until they are stable.
+const MOST_STAMPS: usize = 1 << 16;
+/// Keys that are held at a region at the same time; beyond that the later write wins.
+pub const MOST_HELD: usize = 1_000;
+/// Keys whose values are being taken at the same time.
+pub const MOST_VALUES: usize = 64;
+
+/// A key: database and name.
+pub type Name = (u32, Vec<u8>);
+
+/// Held for moments only.
+pub type SharedExchange = Arc<Mutex<Exchange>>;
+
+/// What one link posts for the other to execute.
+#[derive(Debug)]
+pub enum Mail {
+    /// Writes of one key, to be executed again in this order.
+    Again(Vec<Redo>),
+    /// The value of a key.
+    Value(Value),
+}
+
+/// A value that was taken at the other region.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Value {
+    /// Its key.
+    pub name: Name,
+    /// As DUMP gives it; nothing where there is no such key.
+    pub payload: Option<Bytes>,
+    /// When it expires, Unix milliseconds.
+    pub expires_at_ms: Option<i64>,
+    /// Where in that region's stream it was taken.
+    pub at: u64,
+    /// Up to where that region had executed this one's writes then.
+    pub covered: u64,
+    /// It is later than anything before this.
+    pub floor: Option<Order>,
+}
+
+/// A key whose value is to be made equal.
+#[derive(Debug)]
+struct Settle {
+    /// Which regions can't repair it by themselves, with the latest write that they know.
+    doubted: [Option<Latest>; 2],
+    not_before_ms: Option<i64>,
+    rounds: u32,
+    taking: Option<Taking>,
+    /// What met, where that is to be put on record once the value has arrived.
+    met: Option<Met>,
+}
+
+/// The latest write that a region knows.
+type Latest = (Order, Stamp);
+
+/// A value on its way.
+#[derive(Debug)]
+struct Taking {
+    id: u64,
+    from: usize,
+    read: Option<(Option<Bytes>, Option<i64>)>,
+    placed: Option<Placed>,
+    posted: bool,
+}
+
+/// Where a value was taken.
+#[derive(Debug, Clone, Copy)]
+pub struct Placed {
+    /// In the stream of its region.
+    pub at: u64,
+    /// Up to where that region had executed the other one's writes then.
+    pub covered: u64,
+    /// It is later than anything before this.
+    pub floor: Option<Order>,
+}
+
+/// A value that somebody has to read at a region.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Its name: to be written into the region's nonce in the same transaction.
+    pub id: u64,
+    /// The key.
+    pub name: Name,
+}
+
+/// What is known of one region.
+#[derive(Debug, Default)]
+struct Side {
+    /// Where the link that reads the region began, and what is stable: up to where in this region's stream, and where in the
+    /// other's that was seen.
+    stable: Option<Position>,
+    seen: Option<Position>,
+    /// What the other region has executed of this one's writes: up to where, and where in its stream that stands.
+    executed: VecDeque<(Position, Position)>,
+    /// Up to where the other region's writes were seen here.
+    sees: u64,
+    /// When this region's writes were made, by the end of their transactions, with where these begin.
+    stamps: BTreeMap<u64, (u64, Made)>,
+    /// To be executed at this region.
+    mail: VecDeque<Mail>,
+    /// Transactions with such mail that were not answered yet.
+    unanswered: usize,
+    /// Everything that was on its way when the last session began has been read.
+    ready: bool,
+    /// It has been judged, too, up to this place. Until it is in both regions, nothing is stable.
+    judged: Option<u64>,
+    /// What earlier sessions of the link that reads the region have pinned.
+    left: Vec<u64>,
+    /// What clients wrote that is not stable.
+    writes: Writes,
+    /// Under which ids the history is known whose offsets these are.
+    histories: Vec<ReplicationId>,
+    refused: Vec<Name>,
+    /// Keys that are held here, each with the latest write that was executed.
+    held: BTreeMap<Name, Order>,
+    taken: Vec<(Name, u64)>,
+    /// Whether the region holds these keys is to be looked at.
+    looks: Vec<Name>,
+    /// Mail that was sent, by its transaction, until that is seen in this region's stream.
+    on_its_way: BTreeMap<u64, Vec<Mail>>,
+}
+
+/// When the writes of a transaction were made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Made {
+    /// By the clock of their region.
+    pub stamp: Stamp,
+    /// Up to where that had executed the other region's writes, in that one's stream.
+    pub seen: u64,
+}
+
+/// What both links know.
+#[derive(Debug, Default)]
+pub struct Exchange {
+    policies: Arc<Policies>,
+    sides: [Side; 2],
+    epoch: u64,
+    settles: BTreeMap<Name, Settle>,
+    /// Regions with keys on which writes are to be executed again: values are taken behind that.
+    repairs: BTreeSet<(usize, Name)>,
+    pins: BTreeMap<u64, (usize, [Option<Position>; 2])>,
+    next: u64,
+    /// No write that any region has executed has a later stamp, microseconds.
+    latest_us: i64,
+}
+
+impl Exchange {
+    /// Nothing is known yet, but what holds for which keys.
+    pub fn new(policies: Policies) -> Self {
+        Self { policies: Arc::new(policies), ..Self::default() }
+    }
+
+    /// What holds for which keys.
+    pub fn policies(&self) -> &Arc<Policies> {
+        &self.policies
+    }
+
+    /// A session of the link that reads region `region` begins at `position`; what was sent up to `high` is not sent again.
+    /// What was on its way is given up: both links look again at everything that waits. `known_as` is the id under which an
+    /// earlier session knew the history; without one the session does not go on from any.
+    pub fn begin(&mut self, region: usize, position: Position, high: u64, known_as: Option<ReplicationId>) {
+        let fresh = known_as.is_none();
+        self.epoch += 1;
+        for (name, settle) in std::mem::take(&mut self.settles) {
+            for (side, _) in self.sides.iter_mut().zip(settle.doubted).filter(|(_, doubted)| doubted.is_some()) {
+                side.refused.push(name.clone());
+            }
+        }
+        self.repairs.clear();
+        for side in &mut self.sides {
+            side.mail.clear();
+            side.taken.clear();
+            side.looks.clear();
+            side.ready = false;
+            side.judged = None;
+            side.sees = 0;
+        }
+        // Until the region is judged again, what was unfinished is.
+        let pinned = self.pins.iter().filter(|(_, (of, _))| *of == region).map(|(pin, _)| *pin);
+        self.sides[region].left = pinned.collect();
+        let side = &mut self.sides[region];
+        if fresh {
+            side.histories.clear();
+            side.writes = Writes::default();
+        }
+        side.writes.begin(position.offset);
+        for id in [Some(position.replication_id), known_as].into_iter().flatten() {
+            if !side.histories.contains(&id) {
+                side.histories.push(id);
+            }
+        }
+        if fresh {
+            side.stable = Some(position);
+            side.seen = None;
+            side.executed.clear();
+            side.stamps.clear();
+            self.sides[1 - region].seen = Some(position);
+            self.sides[1 - region].executed.clear();
+        } else if side.stable.is_none_or(|stable| stable.offset < position.offset) {
+            side.stable = Some(position);
+        }
+        let side = &mut self.sides[region];
+        let _later = side.stamps.split_off(&(high + 1));
+        // What this link had sent and was not answered is decided: its connection is gone.
+        self.sides[1 - region].unanswered = 0;
+        for region in [0, 1] {
+            if self.sides[region].seen.is_none() {
+                self.sides[region].seen = self.sides[1 - region].stable;
+            }
+        }
+    }
+
+    /// A write with this stamp may have been executed at any region, microseconds.
+    pub fn has_stamp(&mut self, time_us: i64) {
+        self.latest_us = self.latest_us.max(time_us);
+    }
+
+    /// No write that any region has executed has a later stamp, microseconds.
+    pub fn latest_us(&self) -> i64 {
+        self.latest_us
+    }
+
+    /// Changes whenever a session begins.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Whether all mail for `region` that was sent has been answered.
+    pub fn is_answered(&self, region: usize) -> bool {
+        self.sides[region].unanswered == 0
+    }
+
+    /// The stream of `region` was read up to where it stood when the session began, and beyond.
+    pub fn set_ready(&mut self, region: usize) {
+        self.sides[region].ready = true;
+    }
+
+    /// Whether both streams were.
+    pub fn is_ready(&self) -> bool {
+        self.sides.iter().all(|side| side.ready)
+    }
+
+    /// Up to where the stream of `region` has been judged, bytes; nothing while something may be on its way that an earlier
+    /// session sent.
+    pub fn judged(&self, region: usize) -> Option<u64> {
+        self.sides[region].judged
+    }
+
+    /// Keys that `region` does not hold as they will be: what they are to be there has been sent for, or is not seen there yet.
+    pub fn unresolved(&self, region: usize) -> usize {
+        self.pins.values().filter(|(of, _)| *of == region).count() + self.sides[region].refused.len()
+    }
+
+    /// Whether no value is being taken.
+    pub fn is_calm(&self) -> bool {
+        self.settles.is_empty()
+    }
+
+    /// A transaction with these writes of `region`, made then, was sent.
+    pub fn sent(&mut self, region: usize, writes: Range<u64>, made: Made) {
+        self.has_stamp(made.stamp.time_us);
+        let stamps = &mut self.sides[region].stamps;
+        stamps.insert(writes.end, (writes.start, made));
+        if stamps.len() > MOST_STAMPS {
+            stamps.pop_first();
+        }
+    }
+
+    /// The other region has executed the writes of `region` up to `high`, those from `since` on made then; that stands
+    /// before `place` in its stream.
+    pub fn executed(&mut self, region: usize, (since, high): (u64, Position), place: Position, made: Made) {
+        self.has_stamp(made.stamp.time_us);
+        let side = &mut self.sides[region];
+        side.stamps.entry(high.offset).or_insert((since, made));
+        if side.executed.back().is_none_or(|(last, _)| last.offset < high.offset) {
+            side.executed.push_back((high, place));
+        }
+    }
+
+    /// `region` has executed the other region's writes up to `high`.
+    pub fn has_seen(&mut self, region: usize, high: u64) {
+        let side = &mut self.sides[region];
+        side.sees = side.sees.max(high);
+    }
+
+    /// What was read of `region` is judged up to `judged`, and what follows from it pinned: what had been executed at the other
+    /// region before what was seen is stable.
+    pub fn advance(&mut self, region: usize, judged: u64) {
+        self.sides[region].judged = Some(judged);
+        for pin in std::mem::take(&mut self.sides[region].left) {
+            self.unpin(pin);
+        }
+        let Some(judged_there) = self.sides[1 - region].judged else { return };
+        let side = &mut self.sides[region];
+        let until = side.sees.min(judged_there);
+        while side.executed.front().is_some_and(|(_, place)| place.offset <= until) {
+            if let Some((stable, place)) = side.executed.pop_front()
+                && side.stable.is_none_or(|before| before.offset < stable.offset)
+            {
+                side.stable = Some(stable);
+                side.seen = Some(place);
+            }
+        }
+        // A session that begins again reads from where something is unfinished.
+        let unfinished = self.pins.values().filter_map(|(_, places)| places[region]).map(|place| place.offset);
+        if let Some(low) = unfinished.chain(self.settled(region).map(|place| place.offset)).min() {
+            let side = &mut self.sides[region];
+            side.stamps = side.stamps.split_off(&(low + 1));
+        }
+    }
+
+    /// Clients of `region` wrote this; everything before `read` was read.
+    pub fn wrote(&mut self, region: usize, writes: impl Iterator<Item = Write>, read: u64) {
+        self.sides[region].writes.extend(writes, read);
+    }
+
+    /// What clients of `region` wrote that is not stable.
+    pub fn writes(&self, region: usize) -> &Writes {
+        &self.sides[region].writes
+    }
+
+    /// Whether `place` may be one of the history of `region` that is read.
+    pub fn is_of(&self, region: usize, place: Position) -> bool {
+        let histories = &self.sides[region].histories;
+        histories.is_empty() || histories.contains(&place.replication_id)
+    }
+
+    /// Whether the stream of `region` is to be read up to `place` still.
+    pub fn is_unread(&self, region: usize, place: Position) -> bool {
+        let Side { writes, histories, .. } = &self.sides[region];
+        self.is_of(region, place) && (histories.is_empty() || !writes.is_read(place.offset))
+    }
+
+    /// Whether the stream of `region` was read up to `high`, and what of it behind `since` went to the other region: nothing
+    /// where that is of another history.
+    pub fn sent_part(&self, region: usize, since: u64, high: Position) -> (bool, impl Iterator<Item = &Write>) {
+        let Side { writes, histories, .. } = &self.sides[region];
+        let known = histories.contains(&high.replication_id).then(|| writes.part(since, high.offset)).flatten();
+        let is_read = !histories.is_empty() && !self.is_unread(region, high);
+        (is_read, known.into_iter().flatten().filter(|write| !write.silent))
+    }
+
+    /// Drops what is stable of it. Tells how many writes were dropped besides, for want of memory.
+    pub fn forget(&mut self, region: usize) -> usize {
+        // A session that begins again reads from where something is unfinished, and needs what stands there.
+        let unfinished = self.pins.values().filter_map(|(_, places)| places[region]).map(|place| place.offset).min();
+        let stable = self.stable(region);
+        self.sides[region].writes.forget(unfinished.map_or(stable, |place| stable.min(place)))
+    }
+
+    /// Up to where the writes of `region` are stable.
+    pub fn stable(&self, region: usize) -> u64 {
+        self.sides[region].stable.map_or(0, |stable| stable.offset)
+    }
+
+    /// From where a restart has to read `region`, whose writes before `high` were sent.
+    pub fn low(&self, region: usize, high: Position) -> Position {
+        let pinned = self.pins.values().filter_map(|(_, places)| places[region]);
+        let low = pinned.chain(self.settled(region)).chain([high]).min_by_key(|place| place.offset);
+        Position { replication_id: high.replication_id, ..low.unwrap_or(high) }
+    }
+
+    /// When the write was made that ends at `at` in the stream of `region`; nothing for one that was stable when the stream of
+    /// the other region began to be read.
+    pub fn made(&self, region: usize, at: u64) -> Option<Made> {
+        let (_, (since, made)) = self.sides[region].stamps.range(at..).next()?;
+        (*since < at).then_some(*made)
+    }
+
+    /// Holds the checkpoints back at what is stable now, on account of `region`.
+    pub fn pin(&mut self, region: usize) -> u64 {
+        self.next += 1;
+        // What an earlier session left unfinished is found again with the pins of that session still in force.
+        let left: Vec<[Option<Position>; 2]> =
+            self.sides.iter().flat_map(|side| &side.left).filter_map(|pin| Some(self.pins.get(pin)?.1)).collect();
+        let places = [0, 1].map(|of| {
+            let places = left.iter().filter_map(|places| places[of]).chain(self.settled(of));
+            places.min_by_key(|place| place.offset)
+        });
+        self.pins.insert(self.next, (region, places));
+        self.next
+    }
+
+    /// From where `region` would have to be read if nothing were unfinished.
+    fn settled(&self, region: usize) -> Option<Position> {
+        let bounds = [self.sides[region].stable, self.sides[1 - region].seen];
+        bounds.into_iter().flatten().min_by_key(|place| place.offset)
+    }
+
+    /// Lets go of it.
+    pub fn unpin(&mut self, pin: u64) {
+        self.pins.remove(&pin);
+    }
+
+    /// Something is to be executed at `region`.
+    pub fn post(&mut self, region: usize, mail: Mail) {
+        self.sides[region].mail.push_back(mail);
+    }
+
+    /// Whether something is to be executed at `region`.
+    pub fn has_mail(&self, region: usize) -> bool {
+        !self.sides[region].mail.is_empty()
+    }
+
+    /// The next that fits behind what was taken already: values go alone, writes up to `room`.
+    pub fn take(&mut self, region: usize, room: usize, first: bool) -> Option<Mail> {
+        let mail = &mut self.sides[region].mail;
+        let fits = match mail.front()? {
+            Mail::Again(redos) => first || redos.len() <= room,
+            Mail::Value(_) => first,
+        };
+        if fits { mail.pop_front() } else { None }
+    }
+
+    /// The transaction `id` with this mail for `region` was sent.
+    pub fn mailed(&mut self, region: usize, id: u64, mail: Vec<Mail>) {
+        let side = &mut self.sides[region];
+        side.unanswered += 1;
+        side.on_its_way.insert(id, mail);
+    }
+
+    /// The transaction `id` was seen in the stream of `region`: what it carried, if this daemon sent it.
+    pub fn came(&mut self, region: usize, id: u64) -> Option<Vec<Mail>> {
+        let later = self.sides[region].on_its_way.split_off(&(id + 1));
+        std::mem::replace(&mut self.sides[region].on_its_way, later).remove(&id)
+    }
+
+    /// It was answered.
+    pub fn answered(&mut self, region: usize) {
+        self.sides[region].unanswered = self.sides[region].unanswered.saturating_sub(1);
+    }
+
+    /// `region` refused a write to this key inside of a transaction that it executed.
+    pub fn refused(&mut self, region: usize, name: Name) {
+        self.sides[region].refused.push(name);
+    }
+
+    /// A key is held at `region`, its latest write being this; or it no longer is.
+    pub fn set_held(&mut self, region: usize, name: Name, latest: Option<Order>) {
+        match latest {
+            Some(latest) => drop(self.sides[region].held.insert(name, latest)),
+            None => drop(self.sides[region].held.remove(&name)),
+        }
+    }
+
+    /// The keys that are held at `region`, each with the latest write that was executed.
+    pub fn held(&self, region: usize) -> &BTreeMap<Name, Order> {
+        &self.sides[region].held
+    }
+
+    /// These keys have expired at the other region, and nobody in `region` had prolonged them: so it is to be looked at
+    /// whether they are about to expire there, too.
+    pub fn look(&mut self, region: usize, names: Vec<Name>) {
+        self.sides[region].looks.extend(names);
+    }
+
+    /// What is to be looked at in `region`, up to `most` keys.
+    pub fn take_looks(&mut self, region: usize, most: usize) -> Vec<Name> {
+        let looks = &mut self.sides[region].looks;
+        looks.drain(..most.min(looks.len())).collect()
+    }
+
+    /// A look at a key of `region` has shown that it lives for so long still, milliseconds, as PTTL tells it. It is made equal
+    /// by its value if that is longer than the clocks can be apart; gives whether it is.
+    pub fn remains(&mut self, region: usize, name: &Name, remaining_ms: i64, linger_ms: i64) -> bool {
+        let lives_on = remaining_ms == -1 || remaining_ms > linger_ms;
+        let stays = lives_on && !self.settles.contains_key(name);
+        if stays {
+            self.refused(region, name.clone());
+        }
+        stays
+    }
+
+    /// What [`Self::refused`] was told.
+    pub fn take_refused(&mut self, region: usize) -> Vec<Name> {
+        std::mem::take(&mut self.sides[region].refused)
+    }
+
+    /// `region` can't repair this key by itself.
+    pub fn ask(&mut self, region: usize, name: Name, latest: Latest, (rounds, met): (u32, Option<Met>)) {
+        let fresh = || Settle { doubted: [None; 2], not_before_ms: None, rounds, taking: None, met: None };
+        let settle = self.settles.entry(name).or_insert_with(fresh);
+        settle.doubted[region] = Some(latest);
+        settle.rounds = settle.rounds.max(rounds);
+        settle.met = settle.met.or(met);
+    }
+
+    /// Keys whose values are being taken.
+    pub fn settling(&self) -> impl Iterator<Item = (u32, &[u8])> {
+        self.settles.keys().map(|(database, name)| (*database, name.as_slice()))
+    }
+
+    /// Whether the value of this key is being taken: until it has arrived, neither region repairs it.
+    pub fn is_settling(&self, database: u32, name: &[u8]) -> bool {
+        !self.settles.is_empty() && self.settles.contains_key(&(database, name.to_vec()))
+    }
+
+    /// Whether it is on its way already: then it is too late to repair the region that gives it.
+    pub fn is_taking(&self, database: u32, name: &[u8]) -> bool {
+        !self.settles.is_empty()
+            && self.settles.get(&(database, name.to_vec())).is_some_and(|settle| settle.taking.is_some())
+    }
+
+    /// Writes to this key are executed again at `region`; or they have been.
+    pub fn repairs(&mut self, region: usize, name: Name, repairs: bool) {
+        if repairs {
+            self.repairs.insert((region, name));
+        } else if !self.repairs.is_empty() {
+            self.repairs.remove(&(region, name));
+        }
+    }
+
+    /// Values that are to be read at `region` now; `now_ms` counts from anywhere, and never back. And whether more are to be
+    /// read later.
+    pub fn wanted(&mut self, region: usize, now_ms: i64) -> (Vec<Wanted>, bool) {
+        let busy = self.settles.values().filter(|settle| settle.taking.is_some()).count();
+        let mut wanted = Vec::new();
+        let mut later = false;
+        for (name, settle) in &mut self.settles {
+            if settle.taking.is_some() {
+                continue;
+            }
+            let rounds = settle.rounds;
+            let pause = || if rounds > 1 { FIRST_PAUSE_MS << (rounds - 1).min(10) } else { 0 };
+            let not_before_ms = *settle.not_before_ms.get_or_insert_with(|| now_ms + pause().min(LONGEST_PAUSE_MS));
+            if not_before_ms > now_ms || busy + wanted.len() >= MOST_VALUES {
+                later = true;
+                continue;
+            }
+            // A region that is in order; of two that are not, the one with the later write.
+            let from = match settle.doubted {
+                [Some(ours), Some(theirs)] => usize::from(theirs > ours),
+                [Some(_), None] => 1,
+                [None, _] => 0,
+            };
+            if from != region {
+                continue;
+            }
+            if self.repairs.contains(&(region, name.clone())) {
+                later = true;
+                continue;
+            }
+            self.next += 1;
+            let id = self.next;
+            settle.taking = Some(Taking { id, from, read: None, placed: None, posted: false });
+            wanted.push(Wanted { id, name: name.clone() });
+        }
+        (wanted, later)
+    }
+
+    /// The value `id` could not be read: it is to be tried again later.
+    pub fn not_read(&mut self, id: u64, now_ms: i64) {
+        if let Some((_, settle)) = self.by_id(id) {
+            settle.taking = None;
+            settle.not_before_ms = Some(now_ms + LONGEST_PAUSE_MS);
+        }
+    }
+
+    /// The value `id` was read: as DUMP gives it, and when it expires. Tells the region that it is posted for.
+    pub fn read(&mut self, id: u64, payload: Option<Bytes>, expires_at_ms: Option<i64>) -> Option<usize> {
+        let (_, settle) = self.by_id(id)?;
+        settle.taking.as_mut()?.read = Some((payload, expires_at_ms));
+        self.post_value(id)
+    }
+
+    /// The nonce `id` was found. Tells the region that the value is posted for.
+    pub fn placed(&mut self, id: u64, placed: Placed) -> Option<usize> {
+        let (_, settle) = self.by_id(id)?;
+        settle.taking.as_mut()?.placed = Some(placed);
+        self.post_value(id)
+    }
+
+    /// The value of a key arrived at `region`. Gives the record of it, if there is to be one.
+    pub fn arrived(&mut self, region: usize, name: &Name, at: u64) -> Option<Record> {
+        let of_it = |settle: &Settle| {
+            settle
+                .taking
+                .as_ref()
+                .is_some_and(|taking| taking.posted && taking.placed.is_some_and(|placed| placed.at == at))
+        };
+        if !self.settles.get(name).is_some_and(of_it) {
+            return None;
+        }
+        let settle = self.settles.remove(name)?;
+        self.sides[1 - region].taken.push((name.clone(), at));
+        Some(by_value(region, name.0, &name.1, settle.met?))
+    }
+
+    /// Keys whose value as it was at some place of the stream of `region` has arrived at the other one.
+    pub fn take_taken(&mut self, region: usize) -> Vec<(Name, u64)> {
+        std::mem::take(&mut self.sides[region].taken)
+    }
+
+    /// The key whose value is taken under this number.
+    pub fn name_of(&mut self, id: u64) -> Option<Name> {
+        self.by_id(id).map(|(name, _)| name.clone())
+    }
+
+    fn by_id(&mut self, id: u64) -> Option<(&Name, &mut Settle)> {
+        self.settles.iter_mut().find(|(_, settle)| settle.taking.as_ref().is_some_and(|taking| taking.id == id))
+    }
+
+    fn post_value(&mut self, id: u64) -> Option<usize> {
+        let (name, settle) = self.by_id(id)?;
+        let name = name.clone();
+        let taking = settle.taking.as_mut()?;
+        let Placed { at, covered, floor } = taking.placed?;
+        let (payload, expires_at_ms) = taking.read.take()?;
+        taking.posted = true;
+        let region = 1 - taking.from;
+        self.post(region, Mail::Value(Value { name, payload, expires_at_ms, at, covered, floor }));
+        Some(region)
+    }
+}
+
+/// What both links know, also after a panic of who held it: it is whole at any moment.
+pub fn hold(exchange: &SharedExchange) -> MutexGuard<'_, Exchange> {
+    exchange.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,594 @@
+//! What was executed of late on one key of one region.
+
+use bytes::Bytes;
+
+use super::claim::{Claim, Claimed, Part, claim, lifetime_of, narrow};
+use super::exchange::{Made, Name};
+use super::judge::{Judgement, Step, Verdict, judge};
+use super::order::{Author, Order, Ranking};
+use super::record::{Done, MOST_KEPT, Record, Side, Unit};
+use super::stamp::Stamp;
+use crate::command::{Access, KeyUse, Spec};
+use crate::wire::resp::{Command, FrameReader};
+
+/// One execution of one write, as it concerns one key.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// When it was written; not known yet for what was sent in an earlier session.
+    pub stamp: Option<Stamp>,
+    /// Where it stands in the stream of the region whose client wrote it: its name.
+    pub id: u64,
+    /// Where this execution stands in this region's stream.
+    pub at: u64,
+    /// Where it was first executed there.
+    pub first: u64,
+    /// Whether it is another execution than the first.
+    pub again: bool,
+    /// Whether a client of this region wrote it.
+    pub local: bool,
+    /// For a write of the other region: up to where that one had seen this region's writes.
+    pub saw: u64,
+    /// Up to where its region had executed the other one's writes when it was written, in that one's stream.
+    pub seen: u64,
+    /// The database that was in force.
+    pub database: u32,
+    /// What it is.
+    pub spec: &'static Spec,
+    /// The request; more than one where `requests` says so.
+    pub bytes: Bytes,
+    /// How many requests these are.
+    pub requests: u32,
+    /// The key was replaced since by a value that was made without it.
+    pub wiped: bool,
+    /// A deletion by the server itself that the other region is not told.
+    pub silent: bool,
+    /// A deletion by the server itself, or what may be one: any update that is concurrent with it beats it.
+    pub weak: bool,
+    /// For such a one: the latest of the writes that made what it removed. It counts right behind that.
+    pub behind: Order,
+    /// For such a one of this region: it was not compared yet with what it has met.
+    pub doubtful: bool,
+    /// A record was made of it, or none is to be made.
+    pub recorded: bool,
+    /// It was told that this left other keys in doubt.
+    pub told: bool,
+    /// It sets or removes the whole value.
+    pub replaces: bool,
+    /// What it does to one key depends on another one.
+    pub of_several: bool,
+}
+
+/// A write that is to be executed again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redo {
+    /// When it was written.
+    pub stamp: Stamp,
+    /// Where it stands in the stream of the region whose client wrote it.
+    pub id: u64,
+    /// Up to where that region had executed the other one's writes then, in that one's stream.
+    pub seen: u64,
+    /// For a deletion by the server itself: behind what it counts.
+    pub behind: Option<Order>,
+    /// Its database.
+    pub database: u32,
+    /// One request.
+    pub request: Bytes,
+}
+
+/// What a key waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Waits {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Writes that are executed again.
+    Again,
+    /// The other region's value.
+    Value,
+}
+
+/// The executions on one key.
+#[derive(Debug, Default)]
+pub struct KeyLog {
+    /// It is held, and this is the latest write that was executed: only one of the whole key that is later lets it go.
+    pub held: Option<Order>,
+    /// How its writes are ordered.
+    pub ranking: Ranking,
+    /// In the order in which they were executed.
+    pub entries: Vec<Entry>,
+    /// How many of them are local ones that are not stable yet.
+    pub unstable: usize,
+    /// What it waits for.
+    pub waits: Waits,
+    /// Holds the checkpoints back while it waits.
+    pub pin: Option<u64>,
+    /// The other region has taken its value, so that it must not be made another one by executing writes before that again.
+    pub based: bool,
+    /// How often its value was taken from the other region in one go.
+    pub rounds: u32,
+    /// Local entries that became stable since entries were last dropped.
+    pub stable: usize,
+    /// Records of what lost that were not told yet.
+    pub lost: Vec<Record>,
+}
+
+/// Two writes of several keys that met: each region's, its stamp and its place in the stream of its region.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Met {
+    /// By region.
+    pub sides: [(Stamp, u64); 2],
+}
+
+/// What is to be done about one key.
+#[derive(Debug)]
+pub enum Remedy {
+    /// Nothing.
+    None,
+    /// These writes are executed again, in this order.
+    Again(Vec<Redo>),
+    /// The value is taken from the other region.
+    Value,
+}
+
+/// Where a key is.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// The region: 0 or 1.
+    pub region: usize,
+    /// The database.
+    pub database: u32,
+    /// The key.
+    pub key: &'a [u8],
+}
+
+impl KeyLog {
+    /// Appends an execution. One that replaces the value makes those before it forgotten that are not later, and of which
+    /// nothing is left to record. Gives behind what it counts, for a deletion by the server itself.
+    pub fn append(&mut self, mut entry: Entry) -> Order {
+        entry.behind = entry.behind.max(self.removed_by(&entry));
+        if let Some(latest) = self.held
+            && entry.stamp.is_some()
+        {
+            let order = order(self.ranking, &entry);
+            if !entry.replaces || order <= latest {
+                self.held = Some(latest.max(order));
+                return entry.behind;
+            }
+            self.held = None;
+        }
+        // What a write of several keys took from this one may have been something that only those before it tell; and
+        // behind what a server's deletion counts.
+        let tells = |before: &Entry| before.of_several || before.weak;
+        if entry.replaces && entry.stamp.is_some() && !entry.weak && !self.entries.iter().any(tells) {
+            let ranking = self.ranking;
+            // What of the other region is not judged yet may have lost against one before it.
+            let unjudged = self.entries.iter().rposition(|before| !before.recorded).map_or(0, |last| last + 1);
+            let judged = self.entries.split_off(unjudged);
+            self.entries.extend(judged.into_iter().filter(|before| !covers(ranking, &entry, before)));
+        }
+        let behind = entry.behind;
+        self.entries.push(entry);
+        behind
+    }
+
+    /// The latest of what made the value that a deletion finds when it is executed now. Of the other region's deletion it is
+    /// known here what that one had sent before, and what it had seen of this region's writes.
+    fn removed_by(&self, entry: &Entry) -> Order {
+        if !entry.weak {
+            return Order::WEAKEST;
+        }
+        let order = |entry: &Entry| order(self.ranking, entry);
+        if !entry.local {
+            let had_seen = |before: &&Entry| before.id <= if before.local { entry.saw } else { entry.id };
+            return self.entries.iter().filter(had_seen).map(order).max().unwrap_or(Order::WEAKEST);
+        }
+        let (mut latest, mut made) = (Order::WEAKEST, false);
+        for before in self.entries.iter().rev().filter(|before| !before.wiped) {
+            // What is sent is executed behind all that its region sent before.
+            if !made || (before.local && !entry.silent) {
+                latest = latest.max(order(before));
+            }
+            made |= before.replaces;
+        }
+        latest
+    }
+
+    /// Stamps that were not known when the executions were read are known now.
+    pub fn date(&mut self, made: impl Fn(&Entry) -> Option<Made>) {
+        let entries = std::mem::take(&mut self.entries);
+        for mut entry in entries {
+            if entry.stamp.is_none()
+                && let Some(Made { stamp, seen }) = made(&entry)
+            {
+                (entry.stamp, entry.seen) = (Some(stamp), seen);
+            }
+            if entry.stamp.is_some() {
+                // What it covers was forgotten when it was read. What was executed again stands behind more than it removed.
+                if !entry.again {
+                    entry.behind = entry.behind.max(self.removed_by(&entry));
+                }
+                self.entries.push(entry);
+            }
+        }
+    }
+
+    /// A write was executed again, whole or in part: it counts from here on.
+    pub fn redone(&mut self, again: Entry) {
+        if self.held.is_some() {
+            return;
+        }
+        let of_same = |before: &Entry| before.id == again.id && before.local == again.local;
+        let Some(index) = self.entries.iter().position(of_same) else {
+            return self.entries.push(Entry { recorded: true, ..again });
+        };
+        let Entry { saw, first, spec, stamp, weak, behind, doubtful, .. } = self.entries[index];
+        // What was executed again before it was sent may be sent later, and is stamped then.
+        let stamp = stamp.or(again.stamp);
+        // A part stands beside the rest of it, unless the rest adds to numbers: these have one element each.
+        let is_all =
+            self.entries[index].bytes == again.bytes || matches!(spec.unit, crate::command::Unit::ElementCounter(_));
+        if is_all {
+            self.entries.remove(index);
+        }
+        self.entries.push(Entry { saw, first, stamp, weak, behind, doubtful, recorded: true, ..again });
+    }
+
+    /// The key was replaced by the other region's value, which holds that region's writes before `at` and ours before
+    /// `covered`, and is later than anything before `floor`.
+    pub fn replaced(&mut self, place: Place<'_>, at: u64, covered: u64, floor: Option<Order>) {
+        self.lose(place, Done::Reconciled);
+        let ranking = self.ranking;
+        let above = |entry: &Entry| entry.stamp.is_none() || floor.is_none_or(|floor| order(ranking, entry) > floor);
+        // What the other region still holds was not told that it is gone here.
+        let sent = |entry: &Entry| !entry.silent && entry.id > if entry.local { covered } else { at };
+        self.entries.retain(|entry| above(entry) && sent(entry));
+        self.based = false;
+        self.entries.iter_mut().for_each(|entry| entry.wiped = true);
+    }
+
+    /// The other region has taken our value as it was at `at`.
+    /// Tells whether it is not the same any more: whether something was executed again here since, which the other region did
+    /// not see.
+    pub fn taken(&mut self, place: Place<'_>, at: u64) -> bool {
+        self.lose(place, Done::Reconciled);
+        let (floor, ranking) = (self.floor(at), self.ranking);
+        let above = |entry: &Entry| entry.stamp.is_some() && Some(order(ranking, entry)) >= floor;
+        self.entries.retain(|entry| entry.at > at || above(entry));
+        self.based = true;
+        self.entries.iter().any(|entry| entry.at > at && entry.again)
+    }
+
+    /// The place of the latest execution before `at` that set or removed the whole value: what is earlier and comes later
+    /// changes nothing of it.
+    pub fn floor(&self, at: u64) -> Option<Order> {
+        let replaces = |entry: &&Entry| entry.at <= at && entry.replaces && entry.stamp.is_some();
+        self.entries.iter().filter(replaces).map(|entry| order(self.ranking, entry)).max()
+    }
+
+    /// Drops the oldest executions, up to `stable` of this region's stream, that stand in order before all others.
+    pub fn forget(&mut self, stable: u64) {
+        let settled = |entry: &Entry| !entry.local || entry.at <= stable;
+        let prefix = self.entries.iter().take_while(|entry| settled(entry)).count();
+        let (before, after) = self.entries.split_at(prefix);
+        let latest = before.iter().map(|entry| order(self.ranking, entry)).max();
+        let earliest = after.iter().map(|entry| order(self.ranking, entry)).min();
+        if latest.zip(earliest).is_none_or(|(latest, earliest)| latest < earliest) {
+            self.entries.drain(..prefix);
+            self.stable = 0;
+        }
+    }
+
+    /// Whether what the server removed has met a write of the other region: told once. Both regions may take it for another
+    /// thing, after a restart or where events were lost, so the value decides, which is the same for both.
+    fn take_doubt(&mut self) -> bool {
+        let concurrent = |local: &Entry, other: &Entry| other.saw < local.id && other.first > local.first;
+        let meets = |doubtful: &Entry| {
+            let mut others = self.entries.iter().filter(|other| other.local != doubtful.local);
+            others.any(|other| if doubtful.local { concurrent(doubtful, other) } else { concurrent(other, doubtful) })
+        };
+        let met = self.entries.iter().filter(|entry| entry.doubtful).any(meets);
+        if met {
+            self.entries.iter_mut().for_each(|entry| entry.doubtful = false);
+        }
+        met
+    }
+
+    /// Whether the server has removed what was about to be mended: then the other region, which was told of it, has removed
+    /// the right value. Told once.
+    pub fn take_overtaken(&mut self) -> bool {
+        let ranking = self.ranking;
+        let is_overtaken = |removed: &Entry| {
+            let later = |other: &Entry| other.again && other.at > removed.at;
+            let counts = |other: &Entry| order(ranking, other) > order(ranking, removed);
+            self.entries.iter().any(|other| later(other) && counts(other))
+        };
+        let of_server = |entry: &Entry| entry.weak && entry.local && !entry.again && !entry.told;
+        let Some(index) = self.entries.iter().position(|entry| of_server(entry) && is_overtaken(entry)) else {
+            return false;
+        };
+        self.entries[index].told = true;
+        true
+    }
+
+    /// Judges what was executed; tells what to do, which other keys are in doubt, and which writes lost.
+    pub fn judge(&mut self, place: Place<'_>, mut found: impl FnMut(Finding)) -> Remedy {
+        // A value may have replaced since what these met.
+        self.lost.drain(..).for_each(|record| found(Finding::Lost(record)));
+        // A region's own writes alone are in order, unless some were executed again.
+        if !self.entries.iter().any(|entry| !entry.local || entry.silent || entry.wiped || entry.again) {
+            return Remedy::None;
+        }
+        if self.take_doubt() {
+            return Remedy::Value;
+        }
+        let (remedy, entangled, doubts) = self.with_steps(place, |entries, commands, steps| {
+            let Judgement { verdict, mut entangled } = judge(steps);
+            entangled.retain(|index| !entries[*index].told);
+            let written = |index: &usize| {
+                let used = entries[*index].spec.keys(&commands[*index]).filter(|used| used.access != Access::Read);
+                used.map(|used| (used.database.unwrap_or(place.database), used.key.to_vec())).collect::<Vec<Name>>()
+            };
+            let doubts: Vec<Name> = entangled.iter().flat_map(written).collect();
+            let remedy = match verdict {
+                Verdict::Right => Remedy::None,
+                Verdict::Again(_) if self.based => Remedy::Value,
+                Verdict::Value => Remedy::Value,
+                Verdict::Again(parts) => redos(entries, commands, &parts, place),
+            };
+            (remedy, entangled, doubts)
+        });
+        doubts.into_iter().for_each(|name| found(Finding::Doubt(name)));
+        entangled.into_iter().for_each(|index| self.entries[index].told = true);
+        self.lose(place, if matches!(remedy, Remedy::Value) { Done::Reconciled } else { Done::Replayed });
+        self.lost.drain(..).for_each(|record| found(Finding::Lost(record)));
+        remedy
+    }
+
+    /// Makes the records of what lost and has none yet.
+    fn lose(&mut self, place: Place<'_>, done: Done) {
+        if self.entries.iter().all(|entry| entry.recorded) {
+            return;
+        }
+        let records = self.with_steps(place, |entries, _, steps| losers(entries, steps, place));
+        for (index, record) in records {
+            self.entries[index].recorded = true;
+            self.lost.extend(record.map(|record| Record { done, ..record }));
+        }
+    }
+
+    /// Whether a write of each region met the other one, so that one of them is on record, here or at the other region.
+    pub fn has_met(&self, place: Place<'_>) -> bool {
+        self.with_steps(place, |_, _, steps| {
+            let ours = || steps.iter().filter(|step| step.local);
+            let meets = |step: &Step<'_>| {
+                let concurrent = ours().filter(|local| step.is_concurrent_with(local));
+                concurrent.into_iter().any(|local| crossing(&step.claimed.claim, &local.claimed.claim).is_some())
+            };
+            steps.iter().any(|step| !step.local && meets(step))
+        })
+    }
+
+    /// The last writes of both regions, where there are any of both.
+    pub fn met(&self, region: usize) -> Option<Met> {
+        let last = |local: bool| {
+            let of_region = self.entries.iter().filter(|entry| entry.local == local);
+            of_region.filter_map(|entry| Some((entry.stamp?, entry.id))).max()
+        };
+        let (ours, theirs) = (last(true)?, last(false)?);
+        Some(Met { sides: if region == 0 { [ours, theirs] } else { [theirs, ours] } })
+    }
+
+    fn with_steps<T>(&self, place: Place<'_>, look: impl FnOnce(&[Entry], &[Command<'_>], &[Step<'_>]) -> T) -> T {
+        let mut readers: Vec<FrameReader> = Vec::with_capacity(self.entries.len());
+        for entry in &self.entries {
+            let mut reader = FrameReader::new();
+            // What was read from a stream, or made by us, is a request.
+            let _whole = reader.next(&entry.bytes);
+            readers.push(reader);
+        }
+        let read = self.entries.iter().zip(&readers);
+        let commands: Vec<Command<'_>> =
+            read.map(|(entry, reader)| Command::new(&entry.bytes, reader.arguments())).collect();
+        let steps: Vec<Step<'_>> =
+            self.entries.iter().zip(&commands).map(|(entry, command)| self.step(entry, command, place)).collect();
+        look(&self.entries, &commands, &steps)
+    }
+
+    /// Neither region's writes are given up: what was executed is forgotten, but for the place of the latest.
+    pub fn hold(&mut self) {
+        self.held = Some(self.latest());
+        self.entries.clear();
+        self.waits = Waits::Nothing;
+    }
+
+    /// What was read of a held key before it was known when it was made.
+    pub fn sort_held(&mut self) {
+        if self.held.is_some() {
+            for entry in std::mem::take(&mut self.entries) {
+                self.append(entry);
+            }
+        }
+    }
+
+    /// The place of the latest of its writes.
+    pub fn latest(&self) -> Order {
+        let known = self.entries.iter().filter(|entry| entry.stamp.is_some());
+        known.map(|entry| order(self.ranking, entry)).max().unwrap_or(Order::WEAKEST)
+    }
+
+    fn step<'a>(&self, entry: &Entry, command: &Command<'a>, place: Place<'_>) -> Step<'a> {
+        let claimed = match used(entry.spec, command, place) {
+            Some(used) if entry.requests == 1 => claim(command, entry.spec, &used),
+            Some(used) if used.access == Access::Write => Claimed { claim: Claim::Whole, alone: false, family: 0 },
+            _ => Claimed { claim: Claim::Sequence, alone: false, family: 0 },
+        };
+        let Entry { id, first: at, local, wiped, silent, .. } = *entry;
+        // Where one region always wins, its lives do too: there is no longer one of two concurrent ones then.
+        let saw = if self.ranking == Ranking::Time { entry.saw } else { u64::MAX };
+        Step { order: order(self.ranking, entry), id, claimed, local, at, saw, wiped, silent }
+    }
+}
+
+/// What a judgement found besides.
+#[derive(Debug)]
+pub enum Finding {
+    /// A key that a write to several keys left in doubt.
+    Doubt(Name),
+    /// A write lost.
+    Lost(Record),
+}
+
+fn order(ranking: Ranking, entry: &Entry) -> Order {
+    if entry.weak {
+        return Order(entry.behind.0, entry.behind.1, entry.behind.2.saturating_add(1));
+    }
+    let Entry { local, stamp, id, seen, .. } = *entry;
+    ranking.order(Author { local, stamp: stamp.unwrap_or(Stamp::WEAKEST), id, seen })
+}
+
+fn covers(ranking: Ranking, entry: &Entry, before: &Entry) -> bool {
+    before.stamp.is_some() && order(ranking, before) <= order(ranking, entry)
+}
+
+/// How the command uses the key: as the last of its places that name it and write.
+fn used<'a>(spec: &Spec, command: &Command<'a>, place: Place<'_>) -> Option<KeyUse<'a>> {
+    let mut of_key = spec
+        .keys(command)
+        .filter(|used| used.key == place.key && used.database.is_none_or(|database| database == place.database));
+    let first = of_key.next()?;
+    Some(of_key.filter(|used| used.access != Access::Read).last().unwrap_or(first))
+}
+
+fn redos(entries: &[Entry], commands: &[Command<'_>], parts: &[(usize, Part)], place: Place<'_>) -> Remedy {
+    let redo = |(index, part): &(usize, Part)| {
+        let (entry, command) = (&entries[*index], &commands[*index]);
+        let request = narrow(command, entry.spec, place.key, part)?;
+        let (stamp, id, seen) = (entry.stamp?, entry.id, entry.seen);
+        let behind = entry.weak.then_some(entry.behind);
+        Some(Redo { stamp, id, seen, behind, database: place.database, request: request.into() })
+    };
+    // A time to live may be over when it is set again, although it was made longer before that.
+    let lives = |(index, _): &(usize, Part)| lifetime_of(entries[*index].spec, &commands[*index]);
+    let first = parts.iter().position(|part| lives(part) == Some(true));
+    let prolonged = first.is_some_and(|first| parts.iter().skip(first + 1).any(|part| lives(part).is_some()));
+    match parts.iter().map(redo).collect::<Option<Vec<Redo>>>() {
+        Some(redos) if !prolonged => Remedy::Again(redos),
+        Some(_) | None => Remedy::Value,
+    }
+}
+
+/// The writes of the other region that lost against a local one, with the record of each; each of them once.
+fn losers(entries: &[Entry], steps: &[Step<'_>], place: Place<'_>) -> Vec<(usize, Option<Record>)> {
+    let is_new = |index: &usize| !entries[*index].local && !entries[*index].recorded;
+    // A write that names a key twice is there twice.
+    let before = |index: usize| index.checked_sub(1).and_then(|before| entries.get(before));
+    let is_other = |index| before(index).is_none_or(|before| before.local || before.id != entries[index].id);
+    let record = |index| (index, is_other(index).then(|| loser(entries, steps, index, place)).flatten());
+    (0..entries.len()).filter(is_new).map(record).collect()
+}
+
+fn loser(entries: &[Entry], steps: &[Step<'_>], index: usize, place: Place<'_>) -> Option<Record> {
+    let (entry, step) = (&entries[index], &steps[index]);
+    let rivals = steps.iter().enumerate().filter(|(_, rival)| rival.local && rival.at < step.at && loses(step, rival));
+    let (unit, rival) = rivals
+        .filter_map(|(rival, of)| Some((crossing(&step.claimed.claim, &of.claimed.claim)?, of.order, &entries[rival])))
+        .max_by_key(|(_, order, _)| *order)
+        .map(|(unit, _, rival)| (unit, rival))?;
+    let (loser, winner) = (entry.stamp?, rival.stamp?);
+    Some(Record {
+        id: name(1 - place.region, entry.id, place),
+        found_at: place.region,
+        database: place.database,
+        key: place.key.to_vec(),
+        unit,
+        winner: Side { region: place.region, stamp: winner },
+        loser: Side { region: 1 - place.region, stamp: loser },
+        write: entry.bytes.get(..entry.bytes.len().min(MOST_KEPT)).unwrap_or_default().to_vec(),
+        length: entry.bytes.len(),
+        against: rival.bytes.get(..rival.bytes.len().min(MOST_KEPT)).unwrap_or_default().to_vec(),
+        against_length: rival.bytes.len(),
+        done: Done::Replayed,
+    })
+}
+
+/// What two claims both decide, so that one of them loses.
+fn crossing(ours: &Claim<'_>, theirs: &Claim<'_>) -> Option<Unit> {
+    use Claim::{Counter, ElementCounters, Elements, Lifetime, Read, Registers, Sequence, Whole};
+    match (ours, theirs) {
+        (Read, _) | (_, Read) | (Counter, Counter) | (Registers, Registers) => None,
+        (ElementCounters(_), ElementCounters(_)) => None,
+        (Whole, _) | (_, Whole) => Some(Unit::Whole),
+        (Lifetime(_), Lifetime(_)) => Some(Unit::Lifetime),
+        (Lifetime(_), _) | (_, Lifetime(_)) => None,
+        (Elements { names, .. } | ElementCounters(names), Elements { names: others, .. } | ElementCounters(others)) => {
+            names.iter().find(|name| others.contains(name)).map(|name| Unit::Element(name.to_vec()))
+        }
+        (Sequence | Counter | Registers | Elements { .. } | ElementCounters(_), _) => Some(Unit::Sequence),
+    }
+}
+
+/// Whether a write of the other region is the one of the two that does not stay: of concurrent changes of the time to live
+/// the longer one does, of others the later one.
+fn loses(step: &Step<'_>, rival: &Step<'_>) -> bool {
+    match (&step.claimed.claim, &rival.claimed.claim) {
+        (Claim::Lifetime(until), Claim::Lifetime(longer)) if step.is_concurrent_with(rival) => until < longer,
+        _ => rival.order > step.order,
+    }
+}
+
+/// The same number for the same write to the same key, however often it is found: its region, and its place there.
+fn name(region: usize, id: u64, place: Place<'_>) -> u64 {
+    hash(&[region as u64, id], place.database, place.key)
+}
+
+/// FNV-1a.
+pub fn hash(numbers: &[u64], database: u32, key: &[u8]) -> u64 {
+    let numbers = numbers.iter().copied().chain([u64::from(database)]);
+    let bytes = numbers.flat_map(u64::to_le_bytes).chain(key.iter().copied());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::lookup;
+
+    fn entry(time_us: i64, replaces: bool) -> Entry {
+        Entry {
+            stamp: Some(Stamp { time_us, rank: 0 }),
+            id: 1,
+            at: 1,
+            first: 1,
+            again: false,
+            local: true,
+            saw: 0,
+            seen: 0,
+            database: 0,
+            spec: lookup(b"DEL").expect("it is known"),
+            bytes: Bytes::new(),
+            requests: 1,
+            behind: Order::WEAKEST,
+            weak: false,
+            doubtful: false,
+            wiped: false,
+            silent: false,
+            recorded: true,
+            told: false,
+            of_several: false,
+            replaces,
+        }
+    }
+
+    #[test]
+    fn a_held_key_keeps_no_writes_and_is_let_go_by_a_later_one_of_the_whole_key() {
+        let mut log = KeyLog::default();
+        log.append(entry(10, false));
+        log.hold();
+        for (time_us, replaces) in [(11, false), (9, true), (15, false), (12, true)] {
+            log.append(entry(time_us, replaces));
+            assert!(log.held.is_some() && log.entries.is_empty(), "{time_us}");
+        }
+        log.append(entry(16, true));
+        assert!(log.held.is_none() && log.entries.len() == 1);
+    }
+}

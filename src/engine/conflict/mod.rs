@@ -1,0 +1,32 @@
+//! Concurrent writes: found from the order of the streams, resolved by the later update.
+//!
+//! Every client's write is sent to the other region at once. The link that reads a region keeps what was executed there
+//! of late in a [`Window`]. An echo with an earlier [`Stamp`] on top of a client's write with a later one was written
+//! without having seen it: the two are concurrent, and the region executed them in the wrong order. `judge` says what is to be
+//! executed again there so that the region has what the order of the stamps gives; or, where order can't be had that way
+//! (two pushes to one list), that the value is to be taken from the other region. [`Exchange`] carries this to the link
+//! that writes the region.
+
+mod claim;
+pub mod departed;
+mod exchange;
+mod judge;
+mod log;
+mod note;
+mod order;
+mod policy;
+mod record;
+mod stamp;
+mod window;
+mod writes;
+
+pub use claim::replaces;
+pub use exchange::{Exchange, MOST_HELD, MOST_VALUES, Made, Mail, Name, Placed, SharedExchange, Value, Wanted, hold};
+pub use log::Redo;
+pub use note::Note;
+pub use order::Order;
+pub use policy::{Policies, Policy};
+pub use record::{Done, MOST_KEPT, Record, Side, Unit};
+pub use stamp::{Stamp, StampClock};
+pub use window::{Executed, Found, Held, Ours, Part, What, Window, shown, spec_of};
+pub use writes::Write;

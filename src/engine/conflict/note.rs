@@ -1,0 +1,93 @@
+//! What a marker says besides, for transactions that hold no new writes.
+//!
+//! `again:STAMP.RANK.ID.SEEN,STAMP.RANK.ID.SEEN,...`: the requests of the transaction are executed again; each was written
+//! at STAMP (microseconds) in the region with this RANK, stands at ID of that region's stream (bytes), and was written when
+//! that region had executed the other one's writes up to SEEN.
+//! `value:AT.COVERED[.ORDER.ORDER.ORDER]`: the transaction puts a value there that was taken at AT of the other region's
+//! stream, when that region had executed this one's writes up to COVERED; it is later than anything up to the place in the
+//! order of the key's writes (`order.rs`).
+
+use std::fmt;
+
+use super::order::Order;
+use super::stamp::Stamp;
+
+/// The form of a transaction.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Note {
+    /// New writes.
+    #[default]
+    Writes,
+    /// Writes that are executed again: of each the stamp, its place in the stream of its region, and what that had seen.
+    Again(Vec<(Stamp, u64, u64)>),
+    /// A value.
+    Value {
+        /// Where it was taken.
+        at: u64,
+        /// What of this region's writes it contains.
+        covered: u64,
+        /// It is later than anything before this.
+        floor: Option<Order>,
+    },
+}
+
+impl Note {
+    /// The note in `word`, or `None` where that is not a valid one.
+    pub fn parse(word: &str) -> Option<Self> {
+        if let Some(list) = word.strip_prefix("again:") {
+            let one = |item: &str| {
+                let mut numbers = item.split('.');
+                let stamp = Stamp { time_us: numbers.next()?.parse().ok()?, rank: numbers.next()?.parse().ok()? };
+                let (id, seen) = (numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?);
+                numbers.next().is_none().then_some((stamp, id, seen))
+            };
+            return list.split(',').map(one).collect::<Option<Vec<_>>>().map(Self::Again);
+        }
+        let mut numbers = word.strip_prefix("value:")?.split('.');
+        let (at, covered) = (numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?);
+        let floor = match numbers.next() {
+            None => None,
+            Some(first) => {
+                Some(Order(first.parse().ok()?, numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+            }
+        };
+        numbers.next().is_none().then_some(Self::Value { at, covered, floor })
+    }
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Writes => Ok(()),
+            Self::Again(items) => {
+                f.write_str("again:")?;
+                for (index, (Stamp { time_us, rank }, id, seen)) in items.iter().enumerate() {
+                    let comma = if index == 0 { "" } else { "," };
+                    write!(f, "{comma}{time_us}.{rank}.{id}.{seen}")?;
+                }
+                Ok(())
+            }
+            Self::Value { at, covered, floor: None } => write!(f, "value:{at}.{covered}"),
+            Self::Value { at, covered, floor: Some(Order(first, second, third)) } => {
+                write!(f, "value:{at}.{covered}.{first}.{second}.{third}")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_was_written_is_read(items in prop::collection::vec((any::<i64>(), any::<u8>(), any::<u64>(), any::<u64>()), 1..5), at: u64, covered: u64, floor: Option<(i64, u8, u64)>) {
+            let items = items.into_iter().map(|(time_us, rank, id, seen)| (Stamp { time_us, rank }, id, seen)).collect();
+            let floor = floor.map(|(first, second, third)| Order(first, second, third));
+            for note in [Note::Again(items), Note::Value { at, covered, floor }] {
+                prop_assert_eq!(Note::parse(&note.to_string()), Some(note));
+            }
+        }
+    }
+}

@@ -1,0 +1,399 @@
+//! Concurrent writes in one link: what it tells the window of its source, and what it executes at its target on the
+//! other link's account.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{Beginning, Now, Rules};
+use crate::command::{Access, Spec};
+use crate::engine::conflict::{
+    Executed, Found, Held, Made, Mail, Name, Note, Ours, Part, Placed, Redo, SharedExchange, Stamp, StampClock, Value,
+    What, Window, Write, hold, shown,
+};
+use crate::engine::origin::{Marker, Phase};
+use crate::engine::position::Position;
+use crate::wire::resp::{Command, FrameReader};
+
+/// How far it is known that everything on its way when the session began was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fence {
+    /// The other link's transactions are not all answered.
+    Waiting,
+    /// A heartbeat that was written after this moment must be read, Unix milliseconds of the source's clock.
+    Armed(i64),
+    /// It was.
+    Passed,
+}
+
+/// A transaction of the other link that is being read.
+#[derive(Debug)]
+struct Echo {
+    marker: Marker,
+    note: Note,
+    /// What of it changed something: the first argument of each, by its hash.
+    shown: Vec<u64>,
+    /// Its requests with their databases, where it holds no new writes.
+    requests: Vec<(u32, Bytes)>,
+}
+
+/// What a link knows of concurrent writes.
+#[derive(Debug)]
+pub(super) struct Crossing {
+    exchange: SharedExchange,
+    /// The region that is read: 0 or 1.
+    region: usize,
+    ranks: [u8; 2],
+    window: Window,
+    /// The order of some keys' writes depends on what the source had seen when it wrote.
+    follows: bool,
+    /// The last place outside of any transaction, bytes.
+    at: u64,
+    clock: StampClock,
+    /// When the writes of the open batch were made; none where it has none.
+    stamp: Option<Stamp>,
+    /// Up to where the source had executed the target's writes when the open batch began, and has now.
+    saw: u64,
+    sees: Position,
+    /// Up to where the writes of the source were sent.
+    since: u64,
+    /// The open batch has to go before more is read.
+    pub(super) must_close: bool,
+    echo: Option<Echo>,
+    placing: Option<u64>,
+    /// Nonces that were found, where they stand, and what had been seen there.
+    unplaced: Vec<(u64, u64, u64)>,
+    /// The server has deleted this key in the midst of the echo that is being read.
+    expired: Option<Name>,
+    fence: Fence,
+    epoch: u64,
+    /// Transactions with mail that were not answered.
+    mailed: VecDeque<u64>,
+    pub(super) found: Vec<Found>,
+}
+
+impl Crossing {
+    /// For a link that begins to read at `position`, having sent everything before `high` already.
+    pub(super) fn new(rules: &Rules, from: u64) -> Self {
+        let (exchange, region) = (Arc::clone(&rules.exchange), rules.region);
+        let policies = Arc::clone(hold(&exchange).policies());
+        let follows = policies.follow_the_other(region);
+        let first_is_larger = u8::from(rules.origin > rules.peer);
+        let ranks =
+            if region == 0 { [first_is_larger, 1 - first_is_larger] } else { [1 - first_is_larger, first_is_larger] };
+        Self {
+            exchange,
+            region,
+            ranks,
+            window: Window::new(region, from, rules.seed, policies),
+            follows,
+            at: from,
+            clock: StampClock::new(ranks[region], rules.causal),
+            stamp: None,
+            saw: 0,
+            sees: Position::NONE,
+            since: 0,
+            must_close: false,
+            echo: None,
+            placing: None,
+            unplaced: Vec::new(),
+            expired: None,
+            fence: Fence::Waiting,
+            epoch: 0,
+            mailed: VecDeque::new(),
+            found: Vec::new(),
+        }
+    }
+
+    /// The session begins.
+    pub(super) fn begin(&mut self, beginning: Beginning) {
+        self.since = beginning.high.offset;
+        let mut exchange = hold(&self.exchange);
+        exchange.begin(self.region, beginning.from, beginning.high.offset, beginning.known_as);
+        self.epoch = exchange.epoch();
+        self.window.hold(exchange.held(self.region));
+        // What a dump holds, or an earlier session sent, may be later than the clock is now.
+        self.clock.has_seen(Stamp { time_us: exchange.latest_us(), rank: 0 });
+    }
+
+    /// Whether the open batch does not say all that its region had seen by now. Where that decides which of two writes
+    /// stays, the batch has to go before such a write is read: longer and shorter times to live.
+    pub(super) fn is_behind(&self) -> bool {
+        self.stamp.is_some() && self.saw != self.sees.offset
+    }
+
+    /// A client's write was read; `sent` tells whether it goes into the open batch, or went with an earlier session.
+    pub(super) fn wrote(&mut self, sent: bool, at: u64, database: u32, written: Written, written_ms: i64) {
+        let stamp = sent.then(|| {
+            let fresh = || self.clock.stamp(written_ms);
+            if self.stamp.is_none() {
+                self.saw = self.sees.offset;
+            }
+            *self.stamp.get_or_insert_with(fresh)
+        });
+        let Written { spec, held, requests, silent, weak } = written;
+        let (seen, sees) = (self.saw, self.sees.offset);
+        self.window.push(Executed { at, database, spec, held, requests, stamp, seen, silent, weak, sees });
+    }
+
+    /// The marker of the other link was read: an echo begins, or is all there.
+    pub(super) fn echo_begins(&mut self, marker: Marker, note: Note) {
+        if marker.phase != Phase::Streaming {
+            return;
+        }
+        let seen = Stamp { time_us: marker.stamp_us, rank: self.ranks[1 - self.region] };
+        if note == Note::Writes {
+            self.clock.has_seen(seen);
+            // What is written from now on had seen more than what is in the batch.
+            self.must_close |= self.stamp.is_some_and(|stamp| stamp <= seen || self.follows);
+        }
+        self.echo = Some(Echo { marker, note, shown: Vec::new(), requests: Vec::new() });
+    }
+
+    /// The marker again, at the end of a long transaction.
+    pub(super) fn echo_goes_on(&mut self, marker: Marker) {
+        if let Some(echo) = &mut self.echo {
+            echo.marker = marker;
+        }
+    }
+
+    /// A request in the midst of an echo is read. A key whose time was over has been deleted by the server when our write came
+    /// to it, so that this met nothing: where it does not replace the value, the other region decides what the key is.
+    pub(super) fn echo_meets(&mut self, command: &Command<'_>, spec: &Spec, database: u32, by_the_server: bool) {
+        if let Some(name) = self.expired.take() {
+            let replaced = spec.keys(command).any(|used| used.key == name.1 && used.access == Access::Write);
+            if !replaced {
+                hold(&self.exchange).refused(self.region, name);
+            }
+        }
+        // While a value or a whole copy is put there, our own deletions look like that.
+        if by_the_server && self.echo.is_some() {
+            self.expired = Some((database, command.arg(1).to_vec()));
+        }
+    }
+
+    /// A request of the other link was read.
+    pub(super) fn echoed(&mut self, command: &Command<'_>, place: Range<usize>, buffer: &[u8], database: u32) {
+        let Some(echo) = &mut self.echo else { return };
+        if echo.note == Note::Writes {
+            echo.shown.push(shown(database, command));
+        } else {
+            echo.requests.push((database, Bytes::copy_from_slice(buffer.get(place).unwrap_or_default())));
+        }
+    }
+
+    /// A place outside of any transaction was reached.
+    pub(super) fn boundary(&mut self, place: Position) {
+        if let Some(name) = self.expired.take() {
+            hold(&self.exchange).refused(self.region, name);
+        }
+        self.at = place.offset;
+        if let Some(mut echo) = self.echo.take() {
+            let Marker { high, stamp_us, since, saw, .. } = echo.marker;
+            let stamp = Stamp { time_us: stamp_us, rank: self.ranks[1 - self.region] };
+            if echo.note == Note::Writes {
+                let part = Part { since, high, saw, stamp, shown: Some(std::mem::take(&mut echo.shown)) };
+                self.window.push_writes(place.offset, part, &hold(&self.exchange));
+            } else {
+                self.mail_came(&echo, place.offset);
+            }
+            let mut exchange = hold(&self.exchange);
+            // What was executed of a history that has ended says nothing of the one that is read now.
+            if exchange.is_of(1 - self.region, high) {
+                self.sees = if exchange.is_of(1 - self.region, self.sees) && self.sees.offset > high.offset {
+                    self.sees
+                } else {
+                    high
+                };
+                exchange.executed(1 - self.region, (since, high), place, Made { stamp, seen: saw });
+                exchange.has_seen(self.region, high.offset);
+            }
+        }
+        if let Some(id) = self.placing.take() {
+            self.must_close |= self.stamp.is_some();
+            self.unplaced.push((id, place.offset, self.sees.offset));
+        }
+    }
+
+    /// A transaction with mail was executed. All of its requests were, also those that changed nothing and are not in the
+    /// stream for that; which they are is known, unless an earlier daemon sent it.
+    fn mail_came(&mut self, echo: &Echo, at: u64) {
+        let exchange = Arc::clone(&self.exchange);
+        let mut exchange = hold(&exchange);
+        let Some(mail) = exchange.came(self.region, echo.marker.id) else {
+            return self.mail_of_an_earlier_daemon(echo, at);
+        };
+        for mail in mail {
+            match mail {
+                Mail::Again(redos) => redos.into_iter().for_each(|redo| self.redone(redo, at)),
+                Mail::Value(value) => {
+                    let Value { name, at: taken_at, covered, floor, .. } = value;
+                    let what = What::Value { name, at: taken_at, covered, floor, ours: true };
+                    self.window.push_ours(Ours { at, what });
+                }
+            }
+        }
+    }
+
+    fn mail_of_an_earlier_daemon(&mut self, echo: &Echo, place: u64) {
+        match &echo.note {
+            Note::Value { at, covered, floor } => {
+                let Some((database, request)) = echo.requests.first() else { return };
+                let name = (*database, key_of(request));
+                let what = What::Value { name, at: *at, covered: *covered, floor: *floor, ours: false };
+                self.window.push_ours(Ours { at: place, what });
+            }
+            Note::Again(items) if items.len() == echo.requests.len() => {
+                for (&(stamp, id, seen), (database, request)) in items.iter().zip(&echo.requests) {
+                    self.redone(
+                        Redo { stamp, id, seen, behind: None, database: *database, request: request.clone() },
+                        place,
+                    );
+                }
+            }
+            // Which of them changed nothing can't be told: the values decide.
+            Note::Again(items) => {
+                let is_local = |stamp: &Stamp| stamp.rank == self.ranks[self.region];
+                let what = What::Unknown(items.iter().map(|(stamp, id, _)| (*id, is_local(stamp))).collect());
+                self.window.push_ours(Ours { at: place, what });
+            }
+            Note::Writes => {}
+        }
+    }
+
+    fn redone(&mut self, redo: Redo, at: u64) {
+        let local = redo.stamp.rank == self.ranks[self.region];
+        self.window.push_ours(Ours { at, what: What::Again { redo, local } });
+    }
+
+    /// The nonce of a value that is being read was found.
+    pub(super) fn nonce(&mut self, value: &[u8]) {
+        self.placing = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+    }
+
+    /// A heartbeat was read.
+    pub(super) fn heartbeat(&mut self, written_ms: i64) {
+        if matches!(self.fence, Fence::Armed(since) if written_ms > since) {
+            let mut exchange = hold(&self.exchange);
+            if exchange.epoch() == self.epoch {
+                self.fence = Fence::Passed;
+                exchange.set_ready(self.region);
+            }
+        }
+    }
+
+    /// What was read so far is judged. `whole` tells whether it ends outside of any transaction.
+    pub(super) fn settle(&mut self, chunk: &Bytes, whole: bool, now: Now) {
+        self.window.seal(chunk);
+        if !whole {
+            return;
+        }
+        let mut exchange = hold(&self.exchange);
+        self.window.hand_over(self.at, &mut exchange);
+        if exchange.epoch() != self.epoch {
+            self.epoch = exchange.epoch();
+            self.fence = Fence::Waiting;
+            self.window.suspend();
+        }
+        if self.fence == Fence::Waiting && exchange.is_answered(self.region) {
+            self.fence = Fence::Armed(now.source_ms);
+        }
+        if self.window.is_suspended() && self.fence == Fence::Passed && exchange.is_ready() {
+            self.window.resume(&mut exchange);
+        }
+        for (id, at, covered) in self.unplaced.drain(..) {
+            let Some((database, name)) = exchange.name_of(id) else { continue };
+            let floor = self.window.floor(&exchange, (database, &name), at);
+            let posted = exchange.placed(id, Placed { at, covered, floor });
+            self.found.extend(posted.map(|_| Found::Posted));
+        }
+        let found = &mut self.found;
+        self.window.settle(self.at, &mut exchange, &mut |what| found.push(what));
+    }
+
+    /// From where a restart has to read, everything before `high` having been sent.
+    pub(super) fn low(&self, high: Position) -> Position {
+        hold(&self.exchange).low(self.region, high)
+    }
+
+    /// When the writes of the open batch were made, behind which place, and what their region had seen then.
+    pub(super) fn stamp(&mut self, now_ms: i64) -> (Stamp, u64, u64) {
+        match self.stamp {
+            Some(stamp) => (stamp, self.since, self.saw),
+            None => (self.clock.stamp(now_ms), self.since, self.sees.offset),
+        }
+    }
+
+    /// The open batch was sent as the transaction `id`; it holds everything before `high`.
+    pub(super) fn closed(&mut self, high: Position) {
+        if let Some(stamp) = self.stamp.take() {
+            let made = Made { stamp, seen: self.saw };
+            hold(&self.exchange).sent(self.region, self.since..high.offset, made);
+        }
+        self.since = high.offset;
+        self.must_close = false;
+    }
+
+    /// The exchange with the other link.
+    pub(super) fn exchange(&self) -> &SharedExchange {
+        &self.exchange
+    }
+
+    /// The region that is written.
+    pub(super) fn target(&self) -> usize {
+        1 - self.region
+    }
+
+    /// Something that was sent from this part of the stream failed at the target, and it is not known what.
+    pub(super) fn some_refused(&mut self, part: Range<u64>) {
+        let exchange = Arc::clone(&self.exchange);
+        let mut exchange = hold(&exchange);
+        let names =
+            exchange.writes(self.region).part(part.start, part.end).into_iter().flatten().flat_map(Write::written);
+        for name in names.collect::<Vec<_>>() {
+            exchange.refused(1 - self.region, name);
+        }
+    }
+
+    /// The transaction `id` carries this mail.
+    pub(super) fn mailed(&mut self, id: u64, mail: Vec<Mail>) {
+        self.mailed.push_back(id);
+        hold(&self.exchange).mailed(self.target(), id, mail);
+    }
+
+    /// The target has executed the transaction `id`, and all before.
+    pub(super) fn answered(&mut self, id: u64) {
+        while self.mailed.front().is_some_and(|sent| *sent <= id) {
+            self.mailed.pop_front();
+            hold(&self.exchange).answered(self.target());
+        }
+    }
+
+    /// How many executions are kept.
+    pub(super) fn kept(&self) -> usize {
+        self.window.kept()
+    }
+}
+
+/// A client's write as the window keeps it.
+#[derive(Debug)]
+pub(super) struct Written {
+    pub(super) spec: &'static Spec,
+    pub(super) held: Held,
+    pub(super) requests: u32,
+    /// A deletion by the server itself that the other region is not told.
+    pub(super) silent: bool,
+    /// What any concurrent update beats: a deletion by the server itself, or what may be one.
+    pub(super) weak: bool,
+}
+
+/// The first argument of a request.
+fn key_of(bytes: &[u8]) -> Vec<u8> {
+    let mut reader = FrameReader::new();
+    match reader.next(bytes) {
+        Ok(Some(_)) => Command::new(bytes, reader.arguments()).arg(1).to_vec(),
+        Ok(None) | Err(_) => Vec::new(),
+    }
+}

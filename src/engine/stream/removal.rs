@@ -1,0 +1,126 @@
+//! Removals that a server may have made by itself: who made one is asked before it is read, and what it was decides what
+//! becomes of it. See [`crate::engine::conflict::departed`].
+
+use std::sync::PoisonError;
+
+use bytes::Bytes;
+
+use super::Event;
+use super::flow::{Flow, Reading, Scope};
+use super::local::{in_small_letters, is_deletion};
+use crate::command::{Class, Spec, lookup};
+use crate::engine::conflict::departed::{Departed, Removal, Removed, Verdict};
+use crate::engine::conflict::{self, Held, spec_of};
+use crate::engine::position::Position;
+use crate::wire::resp::{Command, command as request};
+
+impl Flow {
+    /// Whether the command can't be read yet: it removes something, and nobody knows who made it. What it is stays noted
+    /// for the reading of it.
+    pub(super) fn must_wait(&mut self, command: &Command<'_>, length: usize) -> bool {
+        self.removal = Removal::Full;
+        self.pending = None;
+        let of_a_client = self.scope != Scope::Echo && self.seeking.is_none();
+        let asked = |removed: &Removed| of_a_client && (*removed == Removed::Key || self.rules.fields_expire);
+        let Some(removed) = removed(command).filter(asked) else { return false };
+        if command.arg(1).starts_with(self.rules.reserved.prefix()) {
+            return false;
+        }
+        let offset = self.offset + length as u64;
+        let at = Position { replication_id: self.replication_id, offset, database: self.database };
+        let verdict = if offset <= self.high.offset || !self.rules.deletes.wants_events() {
+            // Of what an earlier session sent, the events are claimed.
+            Verdict::Unknown
+        } else {
+            self.departed().take(at, command.arg(1), removed)
+        };
+        self.removal = match (verdict, removed) {
+            (Verdict::Pending, _) => {
+                self.pending = Some(offset);
+                if self.departed().ask(offset) {
+                    self.events.push(Event::FenceWanted);
+                }
+                return true;
+            }
+            // Fields expire at few servers, and only they tell it.
+            (Verdict::Unknown, Removed::Fields) => Removal::Full,
+            (verdict, _) => self.rules.deletes.claim(verdict),
+        };
+        false
+    }
+
+    /// Whether it is known by now who made the removal that is read next.
+    pub(super) fn is_decided(&self) -> bool {
+        self.pending.is_none_or(|offset| self.departed().is_decided(offset))
+    }
+
+    /// Nobody asks any more about what was read.
+    pub(super) fn forget_departed(&self) {
+        if self.rules.deletes.wants_events() {
+            self.departed().passed(self.offset);
+        }
+    }
+
+    /// What the server has removed by itself, and the other region removes by itself, too.
+    pub(super) fn silently(&mut self, command: &Command<'_>, reading: &Reading<'_>) {
+        let arguments: Vec<&[u8]> = command.args().collect();
+        let bytes: Bytes = in_small_letters(request(&arguments).into());
+        let written_ms = self.clock.at(self.offset, reading.now.source_ms, reading.now.beating);
+        let Some(spec) = spec_of(&bytes) else { return };
+        let name = (self.database, command.arg(1).to_vec());
+        let until_ms = written_ms.saturating_add(self.rules.linger_ms);
+        self.lingering.departed(name, bytes.clone(), is_deletion(spec), self.offset, until_ms);
+        self.keep(spec, Held::Own(bytes), 1, written_ms, self.offset);
+    }
+
+    /// Before a client's write that builds on what a key held: what the server has removed of it by itself may be there
+    /// still in the other region, whose clock may be behind. So it is removed there now.
+    pub(super) fn remove_first(&mut self, command: &Command<'_>, spec: &Spec, written_ms: i64) {
+        if self.lingering.is_empty() {
+            return;
+        }
+        if spec.class == Class::Database {
+            return self.lingering.clear();
+        }
+        let removal = std::mem::replace(&mut self.removal, Removal::Weak);
+        for (index, bytes) in self.lingering.met(command, spec, self.database, written_ms).into_iter().enumerate() {
+            let Some(of) = spec_of(&bytes) else { continue };
+            // Each write has a place of its own; this one has none in the stream.
+            let at = self.offset.saturating_sub(1 + index as u64);
+            self.keep(of, Held::Own(bytes.clone()), 1, written_ms, at);
+            if !self.is_past() {
+                self.push_own(self.database_there(), &bytes, 1);
+            }
+        }
+        self.removal = removal;
+    }
+
+    /// Has it looked at in the other region whether it still holds what expired here, now that this can be told.
+    pub(super) fn look_for_departed(&mut self) {
+        let exchange = self.crossing.exchange().clone();
+        let mut exchange = conflict::hold(&exchange);
+        let stable = exchange.stable(self.rules.region);
+        let names = self.lingering.stable(stable);
+        let names: Vec<_> = names.into_iter().filter(|(database, key)| !exchange.is_settling(*database, key)).collect();
+        if !names.is_empty() {
+            exchange.look(1 - self.rules.region, names);
+            self.events.push(Event::ValueWanted);
+        }
+    }
+
+    fn departed(&self) -> std::sync::MutexGuard<'_, Departed> {
+        self.rules.departed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a command removes, if it stands in the stream as a server writes what it removes by itself.
+fn removed(command: &Command<'_>) -> Option<Removed> {
+    let (name, count) = (command.name(), command.len());
+    match name {
+        b"HDEL" if count > 2 => Some(Removed::Fields),
+        _ if count == 2 && name.iter().all(u8::is_ascii_uppercase) && lookup(name).is_some_and(is_deletion) => {
+            Some(Removed::Key)
+        }
+        _ => None,
+    }
+}

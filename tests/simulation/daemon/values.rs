@@ -1,0 +1,123 @@
+//! Values that are made equal, read as `runtime::values` reads them.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use duet::engine::conflict::{Name, Wanted, hold};
+use duet::error::{Fault, Kind};
+use redis_protocol::resp2::types::BytesFrame;
+
+use super::client::{Client, elements, integer, sleep};
+use super::{LINGER_MS, Pair, REGIONS};
+use crate::server::Flavour;
+
+/// Reads values at region `index` for ever.
+pub async fn run(pair: Rc<Pair>, index: usize) {
+    if pair.settings.flaws.unresolved.settling {
+        return;
+    }
+    let mut client = None;
+    loop {
+        let now_ms = pair.world.borrow().now_ms;
+        let (wanted, _) = hold(&pair.exchange).wanted(index, now_ms);
+        pair.world.borrow_mut().oracle.taken.extend(wanted.iter().map(|one| one.name.clone()));
+        for (id, fault) in read(&pair, index, &wanted, &mut client).await {
+            crate::trace(|| format!("value {id} could not be read at {index}: {fault}"));
+            hold(&pair.exchange).not_read(id, now_ms);
+        }
+        let names = hold(&pair.exchange).take_looks(index, usize::MAX);
+        for name in names {
+            if look(&pair, index, &name, &mut client).await.is_err() {
+                client = None;
+                hold(&pair.exchange).look(index, vec![name]);
+            }
+        }
+        sleep(&pair.world, 3).await;
+    }
+}
+
+async fn look(pair: &Pair, index: usize, name: &Name, client: &mut Option<Client>) -> Result<(), Fault> {
+    if client.is_none() {
+        *client = Some(Client::connect(&pair.world, index).await?);
+    }
+    let Some(client) = client else { return Ok(()) };
+    client.call(&["SELECT", &name.0.to_string()]).await?;
+    let remaining = integer(&client.call(&[b"PTTL".as_slice(), &name.1]).await?);
+    let lives_on = hold(&pair.exchange).remains(index, name, remaining, LINGER_MS);
+    crate::trace(|| format!("look at {name:?} at {index}: {remaining} {lives_on}"));
+    Ok(())
+}
+
+/// Reads values in one round trip. Gives those that could not be read.
+async fn read(pair: &Pair, index: usize, wanted: &[Wanted], client: &mut Option<Client>) -> Vec<(u64, Fault)> {
+    if wanted.is_empty() {
+        return Vec::new();
+    }
+    let opened = match client.take() {
+        Some(open) => Ok(open),
+        None => Client::connect(&pair.world, index).await,
+    };
+    let answered = match opened {
+        Ok(mut open) => ask(pair, index, wanted, &mut open).await.map(|replies| (open, replies)),
+        Err(fault) => Err(fault),
+    };
+    let (open, replies) = match answered {
+        Ok(answered) => answered,
+        Err(fault) => return wanted.iter().map(|one| (one.id, fault.clone())).collect(),
+    };
+    *client = Some(open);
+    let absolute = pair.world.borrow().servers[index].flavour == Flavour::Redis70;
+    let taken = wanted.iter().zip(replies.chunks(REQUESTS)).map(|(one, replies)| {
+        let reply = replies.last().ok_or_else(|| Fault::new(Kind::Waiting, "the value was not told"))?;
+        let (payload, expires_at_ms) = value(reply, absolute)?;
+        hold(&pair.exchange).read(one.id, payload, expires_at_ms);
+        Ok(())
+    });
+    let faults: Vec<Result<(), Fault>> = taken.collect();
+    wanted.iter().zip(faults).filter_map(|(one, fault)| Some((one.id, fault.err()?))).collect()
+}
+
+/// Requests for one value.
+const REQUESTS: usize = 7;
+
+async fn ask(pair: &Pair, index: usize, wanted: &[Wanted], client: &mut Client) -> Result<Vec<BytesFrame>, Fault> {
+    let nonce = pair.settings.reserved.nonce(REGIONS[index]);
+    let absolute = pair.world.borrow().servers[index].flavour == Flavour::Redis70;
+    for one in wanted {
+        let (id, database, key) = (one.id.to_string(), one.name.0.to_string(), one.name.1.as_slice());
+        let requests: [&[&[u8]]; REQUESTS] = [
+            &[b"MULTI"],
+            &[b"PUBLISH", &nonce, id.as_bytes()],
+            &[b"SELECT", database.as_bytes()],
+            &[b"DUMP", key],
+            &[if absolute { b"PEXPIRETIME".as_slice() } else { b"PTTL" }, key],
+            &[b"TIME"],
+            &[b"EXEC"],
+        ];
+        for request in requests {
+            client.send(request).await?;
+        }
+    }
+    let mut replies = Vec::with_capacity(wanted.len() * REQUESTS);
+    while replies.len() < wanted.len() * REQUESTS {
+        replies.push(client.reply().await?);
+    }
+    Ok(replies)
+}
+
+/// What the reply to EXEC says: a value as DUMP gives it, and when it expires.
+fn value(reply: &BytesFrame, absolute: bool) -> Result<(Option<Bytes>, Option<i64>), Fault> {
+    let bad = || Fault::new(Kind::Waiting, "the value was not told");
+    let [_, _, dump, expiry, time] = elements(reply) else { return Err(bad()) };
+    let payload = match dump {
+        BytesFrame::BulkString(bytes) => Some(Bytes::copy_from_slice(bytes)),
+        BytesFrame::Null => None,
+        _ => return Err(bad()),
+    };
+    let now_ms = match elements(time) {
+        [seconds, micros] => integer(seconds) * 1000 + integer(micros) / 1000,
+        _ => return Err(bad()),
+    };
+    let expiry = integer(expiry);
+    Ok((payload, (expiry >= 0).then(|| if absolute { expiry } else { now_ms + expiry })))
+}

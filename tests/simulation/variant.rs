@@ -1,0 +1,90 @@
+//! Which run it is, in numbers and words that a person can type.
+
+use crate::crossing::CLASSES;
+use crate::faults::FAULTS;
+
+/// What clients write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mix {
+    /// Other keys in each region, or what commutes.
+    Apart,
+    /// The same few keys in both regions: the later update wins.
+    Crossing,
+    /// The same, but one region wins, whenever it writes.
+    Region,
+}
+
+/// One run.
+#[derive(Debug, Clone)]
+pub struct Variant {
+    pub mix: Mix,
+    pub seed: u64,
+    /// With another salt the same run is played with other dice: the same servers, clients and misfortunes.
+    pub salt: u64,
+    /// Clients write no more often than this: up to there, the run is the same.
+    pub writes: Option<u64>,
+    /// Faults and kinds of keys that are left out.
+    pub without: Vec<String>,
+}
+
+impl Mix {
+    /// The mix of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Apart, Self::Crossing, Self::Region].into_iter().find(|mix| mix.name() == name)
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Apart => "apart",
+            Self::Crossing => "crossing",
+            Self::Region => "region",
+        }
+    }
+}
+
+impl Variant {
+    /// The whole run of a seed.
+    pub fn new(mix: Mix, seed: u64) -> Self {
+        Self { mix, seed, salt: 0, writes: None, without: Vec::new() }
+    }
+
+    /// The run that the environment names; `mix` where it names none.
+    pub fn of_environment(mix: Mix) -> Option<Self> {
+        let text = |name: &str| std::env::var(name).ok();
+        let number = |name: &str| text(name).map(|text| text.parse::<u64>().expect("a number"));
+        Some(Self {
+            mix: text("DUET_MIX").map_or(mix, |name| Mix::named(&name).expect("apart, crossing or region")),
+            seed: number("DUET_SEED")?,
+            salt: number("DUET_SALT").unwrap_or(0),
+            writes: number("DUET_WRITES"),
+            without: text("DUET_WITHOUT").map_or(Vec::new(), |names| names.split(',').map(str::to_owned).collect()),
+        })
+    }
+
+    /// Whether something is left out.
+    pub fn is_without(&self, name: &str) -> bool {
+        self.without.iter().any(|without| without == name)
+    }
+
+    /// What can be left out.
+    pub fn parts() -> impl Iterator<Item = &'static str> {
+        let classes = CLASSES.into_iter().map(|(name, _)| name);
+        FAULTS.into_iter().chain(["clocks", "transactions", "flush", "haste"]).chain(classes)
+    }
+
+    /// The command that runs it again.
+    pub fn command(&self) -> String {
+        let Self { seed, salt, .. } = self;
+        let mut line = format!("DUET_MIX={} DUET_SEED={seed}", self.mix.name());
+        if *salt > 0 {
+            line += &format!(" DUET_SALT={salt}");
+        }
+        if let Some(writes) = self.writes {
+            line += &format!(" DUET_WRITES={writes}");
+        }
+        if !self.without.is_empty() {
+            line += &format!(" DUET_WITHOUT={}", self.without.join(","));
+        }
+        line + " cargo test --test simulation -- replay"
+    }
+}
