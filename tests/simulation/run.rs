@@ -135,9 +135,7 @@ impl Run {
             reserved,
             deletes: match variant.mix {
                 Mix::Apart => DeletePolicy { expiry: Deletes::Propagate, eviction: Deletes::Propagate },
-                Mix::Crossing | Mix::Region => {
-                    DeletePolicy { expiry: Deletes::Propagate, eviction: Deletes::Propagate }
-                }
+                Mix::Crossing | Mix::Region => DeletePolicy { expiry: Deletes::Events, eviction: Deletes::Events },
             },
             clashes: variant.mix != Mix::Apart,
             winner: (variant.mix == Mix::Region).then_some(usize::from(!variant.seed.is_multiple_of(2))),
