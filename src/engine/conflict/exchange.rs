@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
+use super::lives::{Decided, Life, Lives};
 use super::log::{Met, Redo};
 use super::order::Order;
 use super::policy::Policies;
@@ -59,6 +60,24 @@ pub struct Value {
     pub covered: u64,
     /// It is later than anything before this.
     pub floor: Option<Order>,
+}
+
+/// A key that is to be looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Look {
+    /// It has expired in the other region.
+    Departed(Name),
+    /// Its lives in both regions are compared.
+    Life(Name),
+}
+
+impl Look {
+    /// The key.
+    pub fn name(&self) -> &Name {
+        match self {
+            Self::Departed(name) | Self::Life(name) => name,
+        }
+    }
 }
 
 /// A key whose value is to be made equal.
@@ -159,6 +178,7 @@ pub struct Exchange {
     sides: [Side; 2],
     epoch: u64,
     settles: BTreeMap<Name, Settle>,
+    lives: Lives,
     /// Regions with keys on which writes are to be executed again: values are taken behind that.
     repairs: BTreeSet<(usize, Name)>,
     pins: BTreeMap<u64, (usize, [Option<Position>; 2])>,
@@ -190,6 +210,7 @@ impl Exchange {
             }
         }
         self.repairs.clear();
+        self.lives.begin(region);
         for side in &mut self.sides {
             side.mail.clear();
             side.taken.clear();
@@ -477,21 +498,62 @@ impl Exchange {
         self.sides[region].looks.extend(names);
     }
 
-    /// What is to be looked at in `region`, up to `most` keys.
-    pub fn take_looks(&mut self, region: usize, most: usize) -> Vec<Name> {
-        let looks = &mut self.sides[region].looks;
-        looks.drain(..most.min(looks.len())).collect()
+    /// The time to live of a key is to be compared, on account of `region`, whose `pin` holds the checkpoints back until then.
+    pub fn compare_lives(&mut self, name: Name, region: usize, pin: u64) {
+        if let Some(pin) = self.lives.compare(name, region, pin) {
+            self.unpin(pin);
+        }
     }
 
-    /// A look at a key of `region` has shown that it lives for so long still, milliseconds, as PTTL tells it. It is made equal
-    /// by its value if that is longer than the clocks can be apart; gives whether it is.
-    pub fn remains(&mut self, region: usize, name: &Name, remaining_ms: i64, linger_ms: i64) -> bool {
-        let lives_on = remaining_ms == -1 || remaining_ms > linger_ms;
-        let stays = lives_on && !self.settles.contains_key(name);
-        if stays {
-            self.refused(region, name.clone());
+    /// What is to be looked at in `region` now, up to `most` keys; `now_ms` counts from anywhere, and never back. And whether
+    /// there is more later.
+    pub fn take_looks(&mut self, region: usize, now_ms: i64, most: usize) -> (Vec<Look>, bool) {
+        let looks = &mut self.sides[region].looks;
+        let departed: Vec<Name> = looks.drain(..most.min(looks.len())).collect();
+        let more = !looks.is_empty();
+        let (lives, later) = self.lives.wanted(region, now_ms, most - departed.len());
+        let looks = departed.into_iter().map(Look::Departed).chain(lives.into_iter().map(Look::Life));
+        (looks.collect(), more || later)
+    }
+
+    /// A look at a key of `region` could not be made.
+    pub fn not_looked(&mut self, region: usize, look: Look) {
+        match look {
+            Look::Departed(name) => self.sides[region].looks.push(name),
+            Look::Life(name) => self.lives.not_found(region, &name),
         }
-        stays
+    }
+
+    /// What a look at a key of `region` has shown, whose clock says `now_ms`. A key that has expired in the other region is made
+    /// equal by its value if it lives longer than clocks can be apart, `linger_ms`; one whose lives were to be compared if
+    /// they differ. Gives whether it is.
+    pub fn looked(&mut self, region: usize, look: Look, life: Life, (now_ms, linger_ms): (i64, i64)) -> bool {
+        match look {
+            Look::Departed(name) => {
+                let lives_on = match life {
+                    Life::None => false,
+                    Life::Endless => true,
+                    Life::Until(at) => at - now_ms > linger_ms,
+                };
+                let stays = lives_on && !self.settles.contains_key(&name);
+                if stays {
+                    self.refused(region, name);
+                }
+                stays
+            }
+            Look::Life(name) => {
+                let Some(Decided { pins, differs }) = self.lives.found(region, &name, life) else { return false };
+                match differs {
+                    // Held back until the key waits for the value.
+                    Some(shorter) => {
+                        self.refused(shorter, name);
+                        self.sides[shorter].left.extend(pins);
+                    }
+                    None => pins.into_iter().for_each(|pin| self.unpin(pin)),
+                }
+                differs.is_some()
+            }
+        }
     }
 
     /// What [`Self::refused`] was told.

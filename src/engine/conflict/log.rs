@@ -8,7 +8,7 @@ use super::judge::{Judgement, Step, Verdict, judge};
 use super::order::{Author, Order, Ranking};
 use super::record::{Done, MOST_KEPT, Record, Side, Unit};
 use super::stamp::Stamp;
-use crate::command::{Access, KeyUse, Spec};
+use crate::command::{Access, KeyUse, Spec, Unit as CommandUnit};
 use crate::wire::resp::{Command, FrameReader};
 
 /// One execution of one write, as it concerns one key.
@@ -110,6 +110,8 @@ pub struct KeyLog {
     pub stable: usize,
     /// Records of what lost that were not told yet.
     pub lost: Vec<Record>,
+    /// Its time to live may have got lost with its last element: it is to be compared once the elements are right.
+    pub vanished: bool,
 }
 
 /// Two writes of several keys that met: each region's, its stamp and its place in the stream of its region.
@@ -226,10 +228,12 @@ impl KeyLog {
         let stamp = stamp.or(again.stamp);
         // A part stands beside the rest of it, unless the rest adds to numbers: these have one element each.
         let is_all =
-            self.entries[index].bytes == again.bytes || matches!(spec.unit, crate::command::Unit::ElementCounter(_));
+            self.entries[index].bytes == again.bytes || matches!(spec.unit, CommandUnit::ElementCounter(_));
         if is_all {
             self.entries.remove(index);
         }
+        // What changed places before is in order now, and nobody sees it any more.
+        self.vanished |= has_elements(again.spec) && self.entries.iter().any(|entry| has_elements(entry.spec));
         self.entries.push(Entry { saw, first, stamp, weak, behind, doubtful, recorded: true, ..again });
     }
 
@@ -321,8 +325,8 @@ impl KeyLog {
         if self.take_doubt() {
             return Remedy::Value;
         }
-        let (remedy, entangled, doubts) = self.with_steps(place, |entries, commands, steps| {
-            let Judgement { verdict, mut entangled } = judge(steps);
+        let (remedy, entangled, doubts, vanished) = self.with_steps(place, |entries, commands, steps| {
+            let Judgement { verdict, mut entangled, vanished } = judge(steps);
             entangled.retain(|index| !entries[*index].told);
             let written = |index: &usize| {
                 let used = entries[*index].spec.keys(&commands[*index]).filter(|used| used.access != Access::Read);
@@ -335,8 +339,9 @@ impl KeyLog {
                 Verdict::Value => Remedy::Value,
                 Verdict::Again(parts) => redos(entries, commands, &parts, place),
             };
-            (remedy, entangled, doubts)
+            (remedy, entangled, doubts, vanished)
         });
+        self.vanished |= vanished;
         doubts.into_iter().for_each(|name| found(Finding::Doubt(name)));
         entangled.into_iter().for_each(|index| self.entries[index].told = true);
         self.lose(place, if matches!(remedy, Remedy::Value) { Done::Reconciled } else { Done::Replayed });
@@ -448,6 +453,11 @@ fn order(ranking: Ranking, entry: &Entry) -> Order {
 
 fn covers(ranking: Ranking, entry: &Entry, before: &Entry) -> bool {
     before.stamp.is_some() && order(ranking, before) <= order(ranking, entry)
+}
+
+/// Whether it sets or removes elements of a key, which goes with the last of them.
+fn has_elements(spec: &Spec) -> bool {
+    matches!(spec.unit, CommandUnit::Element(_) | CommandUnit::ElementCounter(_))
 }
 
 /// How the command uses the key: as the last of its places that name it and write.

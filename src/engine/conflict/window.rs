@@ -657,6 +657,11 @@ impl Window {
             }
             match remedy {
                 Remedy::None => {
+                    if std::mem::take(&mut log.vanished) {
+                        let pin = log.pin.take().unwrap_or_else(|| exchange.pin(region));
+                        exchange.compare_lives((database, name.to_vec()), region, pin);
+                        found(Found::Wanted);
+                    }
                     log.pin.take().into_iter().for_each(|pin| exchange.unpin(pin));
                     if log.unstable == 0 {
                         self.logs.remove(&key);
