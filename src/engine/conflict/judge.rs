@@ -289,21 +289,22 @@ fn one_element(steps: &[Step<'_>], of_name: &[usize]) -> Vec<usize> {
     later
 }
 
-/// Whether removals and additions of elements have changed places: in one order the key may have lost its last element,
-/// and with it its time to live, and not in the other one.
+/// Whether what may remove the last element and what sets elements or the time to live have changed places: in one order the
+/// key may have been gone for a moment, and its time to live with it, and not in the other one.
 fn may_have_vanished(steps: &[Step<'_>]) -> bool {
     let (mut latest_set, mut latest_removed): (Option<Order>, Option<Order>) = (None, None);
     for step in steps {
-        let removed = match &step.claimed.claim {
+        let removes = match &step.claimed.claim {
             Claim::Elements { removes, .. } => *removes,
-            Claim::ElementCounters(_) => false,
-            _ => continue,
+            Claim::Sequence => true,
+            Claim::ElementCounters(_) | Claim::Lifetime(_) => false,
+            Claim::Whole | Claim::Counter | Claim::Registers | Claim::Read => continue,
         };
         let order = Some(step.order);
-        if if removed { latest_set > order } else { latest_removed > order } {
+        if if removes { latest_set > order } else { latest_removed > order } {
             return true;
         }
-        let latest = if removed { &mut latest_removed } else { &mut latest_set };
+        let latest = if removes { &mut latest_removed } else { &mut latest_set };
         *latest = (*latest).max(order);
     }
     false

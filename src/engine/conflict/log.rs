@@ -455,9 +455,10 @@ fn covers(ranking: Ranking, entry: &Entry, before: &Entry) -> bool {
     before.stamp.is_some() && order(ranking, before) <= order(ranking, entry)
 }
 
-/// Whether it sets or removes elements of a key, which goes with the last of them.
+/// Whether it sets or removes elements of a key, which goes with the last of them, or its time to live.
 fn has_elements(spec: &Spec) -> bool {
-    matches!(spec.unit, CommandUnit::Element(_) | CommandUnit::ElementCounter(_))
+    use CommandUnit::{Element, ElementCounter, Lifetime, Sequence};
+    matches!(spec.unit, Element(_) | ElementCounter(_) | Lifetime | Sequence)
 }
 
 /// How the command uses the key: as the last of its places that name it and write.
