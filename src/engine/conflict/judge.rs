@@ -63,7 +63,7 @@ pub struct Judgement {
 pub fn judge(steps: &[Step<'_>]) -> Judgement {
     let entangled = entangled(steps);
     let verdict = match if deleted_in_silence(steps) { Verdict::Value } else { verdict(steps) } {
-        Verdict::Value => missing(steps),
+        Verdict::Value => before_a_value(steps),
         verdict => verdict,
     };
     let alone = |verdict: &Verdict| match verdict {
@@ -77,7 +77,7 @@ pub fn judge(steps: &[Step<'_>]) -> Judgement {
 
 /// What is to be done where no execution of single writes helps. What the value that was put there lacks is executed first:
 /// the other region may take it from here.
-fn missing(steps: &[Step<'_>]) -> Verdict {
+pub fn before_a_value(steps: &[Step<'_>]) -> Verdict {
     let mut missing: Vec<usize> = (0..steps.len())
         .filter(|index| {
             let Claimed { claim, alone, .. } = &steps[*index].claimed;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::claim::{Claim, Claimed, Part, claim, lifetime_of, narrow};
 use super::exchange::{Made, Name};
-use super::judge::{Judgement, Step, Verdict, judge};
+use super::judge::{Judgement, Step, Verdict, before_a_value, judge};
 use super::order::{Author, Order, Ranking};
 use super::record::{Done, MOST_KEPT, Record, Side, Unit};
 use super::stamp::Stamp;
@@ -110,6 +110,8 @@ pub struct KeyLog {
     pub stable: usize,
     /// Records of what lost that were not told yet.
     pub lost: Vec<Record>,
+    /// It takes the other region's value once what it lacks was executed again; what met, where that is to be on record.
+    pub doubted: Option<Option<Met>>,
     /// Its time to live may have got lost with its last element: it is to be compared once the elements are right.
     pub vanished: bool,
 }
@@ -226,11 +228,10 @@ impl KeyLog {
         let Entry { saw, first, spec, stamp, weak, behind, doubtful, .. } = self.entries[index];
         // What was executed again before it was sent may be sent later, and is stamped then.
         let stamp = stamp.or(again.stamp);
-        // A part stands beside the rest of it, unless the rest adds to numbers: these have one element each.
-        let is_all =
-            self.entries[index].bytes == again.bytes || matches!(spec.unit, CommandUnit::ElementCounter(_));
+        // Some of its elements stand beside the rest of it.
+        let is_all = self.entries[index].bytes == again.bytes || !matches!(spec.unit, CommandUnit::Element(_));
         if is_all {
-            self.entries.remove(index);
+            self.entries.retain(|before| !of_same(before));
         }
         // What changed places before is in order now, and nobody sees it any more.
         self.vanished |= has_elements(again.spec) && self.entries.iter().any(|entry| has_elements(entry.spec));
@@ -347,6 +348,18 @@ impl KeyLog {
         self.lose(place, if matches!(remedy, Remedy::Value) { Done::Reconciled } else { Done::Replayed });
         self.lost.drain(..).for_each(|record| found(Finding::Lost(record)));
         remedy
+    }
+
+    /// What is to be done where the value must be taken, whatever the log says: first what a value that was put there lacks is
+    /// executed again, for the other region may take it from here.
+    pub fn before_a_value(&self, place: Place<'_>) -> Remedy {
+        if !self.entries.iter().any(|entry| entry.wiped) || self.based {
+            return Remedy::Value;
+        }
+        self.with_steps(place, |entries, commands, steps| match before_a_value(steps) {
+            Verdict::Again(parts) => redos(entries, commands, &parts, place),
+            Verdict::Right | Verdict::Value => Remedy::Value,
+        })
     }
 
     /// Makes the records of what lost and has none yet.

@@ -574,9 +574,13 @@ impl Window {
                 keep(log, exchange, self.region, (database, name.to_vec()), found);
             }
         } else if log.waits != Waits::Value {
-            let unrecorded = met.filter(|_| !log.has_met(Place { region: self.region, database, key: name }));
-            ask(log, self.region, (database, name), unrecorded, exchange);
-            found(Found::Wanted);
+            let place = Place { region: self.region, database, key: name };
+            let unrecorded = met.filter(|_| !log.has_met(place));
+            log.doubted = Some(log.doubted.flatten().or(unrecorded));
+            if log.waits == Waits::Nothing && !exchange.is_taking(database, name) {
+                let remedy = log.before_a_value(place);
+                perform(log, place, remedy, exchange, found);
+            }
         }
         for name in self.tied(key) {
             self.doubt(&name, met, exchange, found);
@@ -655,29 +659,19 @@ impl Window {
             if log.waits != Waits::Nothing || exchange.is_taking(database, &name) {
                 continue;
             }
-            match remedy {
-                Remedy::None => {
-                    if std::mem::take(&mut log.vanished) {
-                        let pin = log.pin.take().unwrap_or_else(|| exchange.pin(region));
-                        exchange.compare_lives((database, name.to_vec()), region, pin);
-                        found(Found::Wanted);
-                    }
-                    log.pin.take().into_iter().for_each(|pin| exchange.unpin(pin));
-                    if log.unstable == 0 {
-                        self.logs.remove(&key);
-                    }
-                }
-                Remedy::Again(redos) => {
-                    log.pin.get_or_insert_with(|| exchange.pin(region));
-                    log.waits = Waits::Again;
-                    exchange.repairs(region, (database, name.to_vec()), true);
-                    exchange.post(region, Mail::Again(redos));
-                    found(Found::Posted);
-                }
-                Remedy::Value => {
-                    ask(log, region, (database, &name), None, exchange);
+            let remedy = if log.doubted.is_some() { log.before_a_value(place) } else { remedy };
+            if matches!(remedy, Remedy::None) {
+                if std::mem::take(&mut log.vanished) {
+                    let pin = log.pin.take().unwrap_or_else(|| exchange.pin(region));
+                    exchange.compare_lives((database, name.to_vec()), region, pin);
                     found(Found::Wanted);
                 }
+                log.pin.take().into_iter().for_each(|pin| exchange.unpin(pin));
+                if log.unstable == 0 {
+                    self.logs.remove(&key);
+                }
+            } else {
+                perform(log, place, remedy, exchange, found);
             }
         }
         for (key, met) in tied {
@@ -723,16 +717,38 @@ fn undecided(met: Option<Met>, log: &KeyLog, region: usize, (database, key): (u3
     by_value(region, database, key, met.unwrap_or(Met { sides: [last; 2] })).undecided()
 }
 
-/// Asks for the other region's value; that is on record by what met, if it is not by a write that lost.
-fn ask(log: &mut KeyLog, region: usize, (database, name): (u32, &[u8]), met: Option<Met>, exchange: &mut Exchange) {
+/// Has done about a key what its log asks for: writes are executed again, or the other region's value is asked for. That is
+/// on record by what met, if it is not by a write that lost.
+fn perform(
+    log: &mut KeyLog,
+    place: Place<'_>,
+    remedy: Remedy,
+    exchange: &mut Exchange,
+    found: &mut impl FnMut(Found),
+) {
+    let Place { region, database, key } = place;
+    let name = (database, key.to_vec());
     log.pin.get_or_insert_with(|| exchange.pin(region));
-    log.waits = Waits::Value;
-    log.rounds += 1;
-    let stamp = log.entries.iter().filter_map(|entry| entry.stamp).max().unwrap_or(Stamp::WEAKEST);
-    // An update beats what the server removed: the region that has not removed the key gives its value.
-    let removed = log.entries.iter().any(|entry| entry.local && entry.weak);
-    let latest = if removed { Order::WEAKEST } else { log.latest() };
-    exchange.ask(region, (database, name.to_vec()), (latest, stamp), (log.rounds, met));
+    match remedy {
+        Remedy::None => {}
+        Remedy::Again(redos) => {
+            log.waits = Waits::Again;
+            exchange.repairs(region, name, true);
+            exchange.post(region, Mail::Again(redos));
+            found(Found::Posted);
+        }
+        Remedy::Value => {
+            log.waits = Waits::Value;
+            log.rounds += 1;
+            let met = log.doubted.take().flatten();
+            let stamp = log.entries.iter().filter_map(|entry| entry.stamp).max().unwrap_or(Stamp::WEAKEST);
+            // An update beats what the server removed: the region that has not removed the key gives its value.
+            let removed = log.entries.iter().any(|entry| entry.local && entry.weak);
+            let latest = if removed { Order::WEAKEST } else { log.latest() };
+            exchange.ask(region, name, (latest, stamp), (log.rounds, met));
+            found(Found::Wanted);
+        }
+    }
 }
 
 /// The record of a key that was made equal by its value, since these met.
