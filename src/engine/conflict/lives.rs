@@ -124,24 +124,23 @@ impl Lives {
     /// A session of the link that reads `region` begins: it finds again what it had asked for.
     pub fn begin(&mut self, region: usize) {
         self.keys.retain(|_, compared| {
-            let rest: Vec<_> = [Some(compared.pin), compared.next].into_iter().flatten().filter(|pin| pin.0 != region).collect();
+            let rest: Vec<_> =
+                [Some(compared.pin), compared.next].into_iter().flatten().filter(|pin| pin.0 != region).collect();
             let Some(first) = rest.first() else { return false };
             *compared = Compared { next: rest.get(1).copied(), ..Compared::new(*first) };
             true
         });
     }
 
-    /// Keys that are to be looked at in `region` now, up to `most`; and whether there are others later.
+    /// Keys that are to be looked at in `region` now, up to `most`; and whether there may be others later.
     pub fn wanted(&mut self, region: usize, now_ms: i64, most: usize) -> (Vec<Name>, bool) {
         let (mut names, mut later) = (Vec::new(), false);
         for (name, compared) in &mut self.keys {
             let pause = FIRST_PAUSE_MS << compared.looks.min(MOST_LOOKS);
             let not_before_ms = *compared.not_before_ms.get_or_insert(now_ms + pause);
-            if compared.asked[region] {
-                continue;
-            }
-            if not_before_ms > now_ms || names.len() >= most {
-                later = true;
+            // Until the other region has answered it is not known whether another look is needed.
+            later = true;
+            if compared.asked[region] || not_before_ms > now_ms || names.len() >= most {
                 continue;
             }
             compared.asked[region] = true;

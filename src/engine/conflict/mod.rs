@@ -22,7 +22,9 @@ mod window;
 mod writes;
 
 pub use claim::replaces;
-pub use exchange::{Exchange, Look, MOST_HELD, MOST_VALUES, Made, Mail, Name, Placed, SharedExchange, Value, Wanted, hold};
+pub use exchange::{
+    Exchange, Look, MOST_HELD, MOST_VALUES, Made, Mail, Name, Placed, SharedExchange, Value, Wanted, hold,
+};
 pub use lives::Life;
 pub use log::Redo;
 pub use note::Note;

@@ -719,13 +719,7 @@ fn undecided(met: Option<Met>, log: &KeyLog, region: usize, (database, key): (u3
 
 /// Has done about a key what its log asks for: writes are executed again, or the other region's value is asked for. That is
 /// on record by what met, if it is not by a write that lost.
-fn perform(
-    log: &mut KeyLog,
-    place: Place<'_>,
-    remedy: Remedy,
-    exchange: &mut Exchange,
-    found: &mut impl FnMut(Found),
-) {
+fn perform(log: &mut KeyLog, place: Place<'_>, remedy: Remedy, exchange: &mut Exchange, found: &mut impl FnMut(Found)) {
     let Place { region, database, key } = place;
     let name = (database, key.to_vec());
     log.pin.get_or_insert_with(|| exchange.pin(region));
