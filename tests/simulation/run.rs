@@ -134,8 +134,10 @@ impl Run {
             value_bytes: if rng.bool() { rng.usize(8..200) } else { 64 * 1024 },
             reserved,
             deletes: match variant.mix {
-                Mix::Apart => DeletePolicy { expiry: Deletes::Propagate, eviction: Deletes::Propagate },
-                Mix::Crossing | Mix::Region => DeletePolicy { expiry: Deletes::Events, eviction: Deletes::Events },
+                Mix::Apart | Mix::Crossing | Mix::Region => {
+                    DeletePolicy { expiry: Deletes::Propagate, eviction: Deletes::Propagate }
+                }
+                Mix::Events => DeletePolicy { expiry: Deletes::Events, eviction: Deletes::Events },
             },
             clashes: variant.mix != Mix::Apart,
             winner: (variant.mix == Mix::Region).then_some(usize::from(!variant.seed.is_multiple_of(2))),
@@ -143,7 +145,7 @@ impl Run {
         };
         let mut plan = match variant.mix {
             Mix::Apart => Plan::new(&mut rng),
-            Mix::Crossing | Mix::Region => Plan::crossing(&mut rng),
+            Mix::Crossing | Mix::Events | Mix::Region => Plan::crossing(&mut rng),
         };
         plan = plan.with_holds(variant.seed);
         plan.leave_out(|name| variant.is_without(name));

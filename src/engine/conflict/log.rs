@@ -160,15 +160,15 @@ impl KeyLog {
             }
             self.held = None;
         }
+        // What of the other region is not judged yet may have lost against one before it.
+        let judged = self.entries.iter().rposition(|before| !before.recorded).map_or(0, |last| last + 1);
         // What a write of several keys took from this one may have been something that only those before it tell; and
         // behind what a server's deletion counts.
         let tells = |before: &Entry| before.of_several || before.weak;
-        if entry.replaces && entry.stamp.is_some() && !entry.weak && !self.entries.iter().any(tells) {
-            let ranking = self.ranking;
-            // What of the other region is not judged yet may have lost against one before it.
-            let unjudged = self.entries.iter().rposition(|before| !before.recorded).map_or(0, |last| last + 1);
-            let judged = self.entries.split_off(unjudged);
-            self.entries.extend(judged.into_iter().filter(|before| !covers(ranking, &entry, before)));
+        let covers_all = entry.replaces && entry.stamp.is_some() && !entry.weak && judged < self.entries.len();
+        if covers_all && !self.entries.iter().any(tells) {
+            let (ranking, mut at) = (self.ranking, 0..);
+            self.entries.retain(|before| at.next() < Some(judged) || !covers(ranking, &entry, before));
         }
         let behind = entry.behind;
         self.entries.push(entry);
@@ -279,8 +279,9 @@ impl KeyLog {
         let earliest = after.iter().map(|entry| order(self.ranking, entry)).min();
         if latest.zip(earliest).is_none_or(|(latest, earliest)| latest < earliest) {
             self.entries.drain(..prefix);
-            self.stable = 0;
         }
+        // Also where nothing could be dropped: looking costs as much as there are entries.
+        self.stable = 0;
     }
 
     /// Whether what the server removed has met a write of the other region: told once. Both regions may take it for another
@@ -507,17 +508,22 @@ fn losers(entries: &[Entry], steps: &[Step<'_>], place: Place<'_>) -> Vec<(usize
     // A write that names a key twice is there twice.
     let before = |index: usize| index.checked_sub(1).and_then(|before| entries.get(before));
     let is_other = |index| before(index).is_none_or(|before| before.local || before.id != entries[index].id);
-    let record = |index| (index, is_other(index).then(|| loser(entries, steps, index, place)).flatten());
+    // The latest first: against it most have lost.
+    let mut rivals: Vec<usize> = (0..steps.len()).filter(|index| steps[*index].local).collect();
+    rivals.sort_by_key(|index| std::cmp::Reverse(steps[*index].order));
+    let record = |index| (index, is_other(index).then(|| loser(entries, steps, index, &rivals, place)).flatten());
     (0..entries.len()).filter(is_new).map(record).collect()
 }
 
-fn loser(entries: &[Entry], steps: &[Step<'_>], index: usize, place: Place<'_>) -> Option<Record> {
+fn loser(entries: &[Entry], steps: &[Step<'_>], index: usize, rivals: &[usize], place: Place<'_>) -> Option<Record> {
     let (entry, step) = (&entries[index], &steps[index]);
-    let rivals = steps.iter().enumerate().filter(|(_, rival)| rival.local && rival.at < step.at && loses(step, rival));
+    let is_lifetime = matches!(step.claimed.claim, Claim::Lifetime(_));
     let (unit, rival) = rivals
-        .filter_map(|(rival, of)| Some((crossing(&step.claimed.claim, &of.claimed.claim)?, of.order, &entries[rival])))
-        .max_by_key(|(_, order, _)| *order)
-        .map(|(unit, _, rival)| (unit, rival))?;
+        .iter()
+        // Only a longer life may win although it is earlier.
+        .take_while(|rival| is_lifetime || steps[**rival].order > step.order)
+        .filter(|rival| steps[**rival].at < step.at && loses(step, &steps[**rival]))
+        .find_map(|rival| Some((crossing(&step.claimed.claim, &steps[*rival].claimed.claim)?, &entries[*rival])))?;
     let (loser, winner) = (entry.stamp?, rival.stamp?);
     Some(Record {
         id: name(1 - place.region, entry.id, place),
