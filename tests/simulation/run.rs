@@ -234,11 +234,15 @@ impl Run {
             }
         }
         let until = self.world.borrow().now_ms + REST_MS;
-        let mut written = None;
+        // What is judged may have something executed, and that is judged in turn.
+        let (mut written, mut times) = (None, 0);
         while self.world.borrow().now_ms < until {
             if self.is_silent() && self.are_equal() {
                 let offsets = [0, 1].map(|index| self.world.borrow().servers[index].history.offset);
                 if self.is_judged(*written.get_or_insert(offsets)) {
+                    (written, times) = (None, times + 1);
+                }
+                if times == 2 {
                     break;
                 }
             }
@@ -249,9 +253,12 @@ impl Run {
         Ok(())
     }
 
-    /// Whether the daemon has judged what both servers had executed by then.
+    /// Whether the daemon has judged what both servers had executed by then, and nothing is to follow from it.
     fn is_judged(&self, offsets: [u64; 2]) -> bool {
-        let judged = |exchange: &Exchange| (0..2).all(|region| exchange.judged(region) >= Some(offsets[region]));
+        let judged = |exchange: &Exchange| {
+            let judged = |region| exchange.judged(region) >= Some(offsets[region]) && exchange.unresolved(region) == 0;
+            exchange.is_calm() && (0..2).all(judged)
+        };
         self.daemons.iter().all(|daemon| judged(&hold(&daemon.pair.exchange)))
     }
 
