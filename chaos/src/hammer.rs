@@ -45,6 +45,17 @@ const EXPECTED: [&str; 21] = [
     "One or more scores can't be converted",
 ];
 
+/// What is done to whole databases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whole {
+    /// Nothing.
+    Left,
+    /// They are emptied.
+    Emptied,
+    /// They are emptied, and change places.
+    Swapped,
+}
+
 /// What a hammer strikes, and how.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
@@ -56,8 +67,8 @@ pub struct Plan {
     pub peer: Flavor,
     /// Whether keys get lives that end soon.
     pub expiring: bool,
-    /// Whether whole databases are emptied and swapped now and then.
-    pub whole: bool,
+    /// What is done to whole databases now and then.
+    pub whole: Whole,
 }
 
 /// Draws lines, and puts something for the words in them.
@@ -82,7 +93,7 @@ impl Hammer {
             classes: writes::CLASSES.iter().map(|class| (class.name, class.keys, lines(class))).collect(),
             any_type: writes::any_type(origin),
             expiring: if plan.expiring { writes::expiring() } else { Vec::new() },
-            whole: if plan.whole { writes::whole() } else { Vec::new() },
+            whole: writes::whole(plan.whole),
             ids: VecDeque::new(),
         }
     }

@@ -4,6 +4,7 @@
 //! number, `%s` seconds and `%ms` milliseconds to live that nobody outlives here, `%t` and `%T` the same as a moment, `%p`
 //! milliseconds that are soon over, `%id` the id of an entry that was added of late, `%dump` a list as a payload.
 
+use super::Whole;
 use crate::flavor::Flavor;
 
 /// Keys of one type, and the writes that fit it.
@@ -132,7 +133,7 @@ const ANY_TYPE_SINCE_SEVEN: &str = "EXPIRE @ %s NX\nEXPIRE @ %s GT\nPEXPIRE @ %m
 /// Lives that end while the hammer strikes.
 const EXPIRING: &str = "PEXPIRE @ %p\nPEXPIRE @ %p\nPSETEX @ %p %v\nMULTI\\PERSIST @\\PEXPIRE @2 %p\\EXEC";
 /// Every key at once. Rarely: after each of them there is little left to disagree about.
-const WHOLE: &str = "FLUSHDB\nFLUSHALL\nSWAPDB 0 1\nMOVE @ 1";
+const WHOLE: &str = "FLUSHDB\nFLUSHALL\nMOVE @ 1\nSWAPDB 0 1";
 
 /// The lines of a class that may be typed at `origin` and that `peer` can hold.
 pub(super) fn fitting(class: &Class, origin: Flavor, peer: Flavor) -> Vec<&'static str> {
@@ -161,6 +162,11 @@ pub(super) fn expiring() -> Vec<&'static str> {
 }
 
 /// The lines that touch whole databases.
-pub(super) fn whole() -> Vec<&'static str> {
-    WHOLE.lines().collect()
+pub(super) fn whole(whole: Whole) -> Vec<&'static str> {
+    let is_wanted = |line: &&str| match whole {
+        Whole::Left => false,
+        Whole::Emptied => !line.starts_with("SWAPDB"),
+        Whole::Swapped => true,
+    };
+    WHOLE.lines().filter(is_wanted).collect()
 }
