@@ -134,6 +134,8 @@ struct Side {
     writes: Writes,
     /// Under which ids the history is known whose offsets these are.
     histories: Vec<ReplicationId>,
+    /// Under which it was known before, and up to where (exclusive, counted from 1).
+    second: Option<(ReplicationId, u64)>,
     refused: Vec<Name>,
     /// A copy onto the region took something from these keys: it can't give their values before it has taken the other one's.
     damaged: BTreeSet<Name>,
@@ -153,6 +155,14 @@ struct Side {
     looks: Vec<Name>,
     /// Mail that was sent, by its transaction, until that is seen in this region's stream.
     on_its_way: BTreeMap<u64, Vec<Mail>>,
+}
+
+impl Side {
+    /// Whether this is a place of the history that is read: also by the name that it had before a failover.
+    fn knows(&self, place: Position) -> bool {
+        let before = |(id, to)| id == place.replication_id && place.offset < to;
+        self.histories.contains(&place.replication_id) || self.second.is_some_and(before)
+    }
 }
 
 /// The dump of a region that is copied.
@@ -357,6 +367,7 @@ impl Exchange {
         let Side { writes, histories, .. } = &self.sides[region];
         let goes_on = |(id, to): (ReplicationId, u64)| histories.contains(&id) && !writes.is_read(to);
         if histories.is_empty() || histories.contains(&history.id) || history.second.is_some_and(goes_on) {
+            self.sides[region].second = history.second;
             return false;
         }
         *self = Self {
@@ -367,6 +378,7 @@ impl Exchange {
             latest_us: self.latest_us,
             ..Self::default()
         };
+        self.sides[region].second = history.second;
         true
     }
 
@@ -466,8 +478,7 @@ impl Exchange {
 
     /// Whether `place` may be one of the history of `region` that is read.
     pub fn is_of(&self, region: usize, place: Position) -> bool {
-        let histories = &self.sides[region].histories;
-        histories.is_empty() || histories.contains(&place.replication_id)
+        self.sides[region].histories.is_empty() || self.sides[region].knows(place)
     }
 
     /// Whether the stream of `region` is to be read up to `place` still.
@@ -480,7 +491,7 @@ impl Exchange {
     /// where that is of another history.
     pub fn sent_part(&self, region: usize, since: u64, high: Position) -> (bool, impl Iterator<Item = &Write>) {
         let Side { writes, histories, .. } = &self.sides[region];
-        let known = histories.contains(&high.replication_id).then(|| writes.part(since, high.offset)).flatten();
+        let known = self.sides[region].knows(high).then(|| writes.part(since, high.offset)).flatten();
         let is_read = !histories.is_empty() && !self.is_unread(region, high);
         (is_read, known.into_iter().flatten().filter(|write| !write.silent))
     }
