@@ -249,9 +249,12 @@ impl Run {
         Ok(())
     }
 
-    /// Whether the daemon has judged what both servers had executed by then.
+    /// Whether the daemon has judged what both servers had executed by then, and nothing is to follow from it.
     fn is_judged(&self, offsets: [u64; 2]) -> bool {
-        let judged = |exchange: &Exchange| (0..2).all(|region| exchange.judged(region) >= Some(offsets[region]));
+        let judged = |exchange: &Exchange| {
+            let judged = |region| exchange.judged(region) >= Some(offsets[region]) && exchange.unresolved(region) == 0;
+            exchange.is_calm() && (0..2).all(judged)
+        };
         self.daemons.iter().all(|daemon| judged(&hold(&daemon.pair.exchange)))
     }
 
@@ -334,13 +337,14 @@ impl Run {
         self.outcome.writes += 1;
     }
 
-    /// A client writes what the other region's clients may write too, once both links have a position.
+    /// A client writes what the other region's clients may write too: at once in the region that is copied first, in the
+    /// other one as soon as its link has a position, for what was there before is not that link's to copy.
     fn crossing_client(&mut self) {
         let Some(crossing) = &mut self.crossing else { return };
         let mut world = self.world.borrow_mut();
         let Some(index) = crossing.next(&mut world) else { return };
-        if self.begun != [true; 2] {
-            self.begun = [0, 1].map(|source| world.oracle.high(source, &world.servers).is_some());
+        self.begun[1] |= world.oracle.high(1, &world.servers).is_some();
+        if index == 1 && !self.begun[1] {
             return;
         }
         crossing.write(&mut world, index);

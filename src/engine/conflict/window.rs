@@ -170,6 +170,8 @@ pub struct Window {
     ties: VecDeque<Tie>,
     /// Clients' FLUSHDB, FLUSHALL and SWAPDB with the database that they concern: they concern every key of it.
     flushes: VecDeque<(Option<u32>, Entry)>,
+    /// What was executed before it is of no interest: a copy of the other region has decided what came of it.
+    cut: u64,
     /// Nothing is judged: the streams are not read up to where they ended when a session began.
     suspended: bool,
 }
@@ -195,6 +197,7 @@ impl Window {
             arrived: Vec::new(),
             ties: VecDeque::new(),
             flushes: VecDeque::new(),
+            cut: 0,
             suspended: true,
         }
     }
@@ -206,6 +209,33 @@ impl Window {
             log.held = Some(*latest);
             self.logs.insert(self.key(database, &name), (log, database, name));
         }
+    }
+
+    /// A dump of the other region, which holds this one's writes up to `at`, is copied here: the copy decides what came of all
+    /// that was executed before. Tells whether that is news.
+    pub fn cut(&mut self, at: u64) -> bool {
+        if at <= self.cut {
+            return false;
+        }
+        self.cut = at;
+        self.sorted = self.sorted.max(at);
+        self.ours.retain(|ours| ours.at > at);
+        self.ties.retain(|tie| tie.at > at);
+        self.flushes.retain(|(_, flush)| flush.at > at);
+        self.own.retain(|(of, _)| *of > at);
+        self.arrived.clear();
+        self.repaired.clear();
+        self.doubted.clear();
+        for (log, ..) in self.logs.values_mut() {
+            let entries = std::mem::take(&mut log.entries);
+            let entries = entries.into_iter().filter(|entry| entry.at > at).collect();
+            *log = KeyLog { ranking: log.ranking, entries, ..KeyLog::default() };
+        }
+        for (_, key) in &self.own {
+            self.logs.get_mut(key).into_iter().for_each(|(log, ..)| log.unstable += 1);
+        }
+        self.logs.retain(|_, (log, ..)| log.unstable > 0);
+        true
     }
 
     /// How many executions are kept.
@@ -221,12 +251,17 @@ impl Window {
 
     /// We repaired something.
     pub fn push_ours(&mut self, ours: Ours) {
-        self.ours.push_back(ours);
+        if ours.at > self.cut {
+            self.ours.push_back(ours);
+        }
     }
 
     /// We executed writes of the other region: all before `at` of this region's stream. That is of interest only where there
     /// is something that they could meet, or where not all of them changed something.
     pub fn push_writes(&mut self, at: u64, mut part: Part, exchange: &Exchange) {
+        if at <= self.cut {
+            return;
+        }
         let (read, sent) = exchange.sent_part(1 - self.region, part.since, part.high);
         let requests: usize = sent.map(|write| write.requests as usize).sum();
         if read && part.shown.as_ref().is_none_or(|shown| shown.len() == requests) {
