@@ -388,7 +388,7 @@ impl Copy {
             request.extend_from_slice(&write.request);
             requests += write.requests;
         }
-        let value = Write { database, request: request.into(), requests };
+        let value = Write { database, request: request.into(), requests, expires: false };
         self.on_top(std::slice::from_ref(&value));
         hold(&self.rules.onto).carries(database, name, value);
     }
@@ -398,7 +398,7 @@ impl Copy {
         let building = Key { name: self.rules.building.clone().into(), ..key.clone() };
         let mut out = Vec::new();
         let requests = self.rebuild(&building, elements, first, &mut out);
-        self.on_top(&[Write { database: key.database, request: out.into(), requests }]);
+        self.on_top(&[Write { database: key.database, request: out.into(), requests, expires: false }]);
         self.big = Some((key, false));
     }
 

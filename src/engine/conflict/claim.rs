@@ -68,6 +68,11 @@ pub fn replaces(command: &Command<'_>, spec: &Spec, used: &KeyUse<'_>) -> bool {
     used.access == Access::Write && !keeps_lifetime(command, spec)
 }
 
+/// Whether `command` changes a key that stays, so that it lives until some time.
+pub fn sets_lifetime(spec: &Spec, command: &Command<'_>) -> bool {
+    lifetime_of(spec, command) == Some(true)
+}
+
 /// Whether `command` sets a time to live; nothing where it leaves that as it is. One that replaces the value and sets none
 /// counts as leaving it.
 pub fn lifetime_of(spec: &Spec, command: &Command<'_>) -> Option<bool> {

@@ -43,6 +43,8 @@ pub struct Write {
     pub request: Bytes,
     /// How many they are.
     pub requests: u32,
+    /// Whether it sets a time to live, which may be over when it is executed once more.
+    pub expires: bool,
 }
 
 /// What a write does to its keys.
@@ -214,6 +216,9 @@ impl Onto {
             }
         };
         if let Some(copy) = &mut self.copy {
+            // One time to live behind another one: the first may be over by then, and the key gone.
+            let twice = |key: &&(u32, &[u8])| write.expires && copy.has_expiring(key.0, key.1);
+            self.doubted.extend(keys.iter().filter(twice).map(|(database, name)| (*database, name.to_vec())));
             copy.note(keys, effect, write);
         } else if let Some(before) = &mut self.before {
             before.extend(keys.iter().map(|(database, name)| (*database, name.to_vec())));
@@ -235,7 +240,7 @@ impl Onto {
                 Effect::Flushes | Effect::FlushesAll => {
                     let request = command(&[b"unlink".as_slice(), &key.1]).into();
                     (arriving.value, arriving.replaced) = (None, true);
-                    arriving.met = vec![Write { database: key.0, request, requests: 1 }];
+                    arriving.met = vec![Write { database: key.0, request, requests: 1, expires: false }];
                 }
                 Effect::Replaces => {
                     (arriving.value, arriving.replaced) = (None, true);
@@ -360,6 +365,11 @@ impl Written {
         }
     }
 
+    fn has_expiring(&self, database: u32, name: &[u8]) -> bool {
+        let since = self.keys.get(&(database, name.to_vec()));
+        matches!(since, Some(Since::Changed(writes)) if writes.iter().any(|write| write.expires))
+    }
+
     fn has_flushed(&self, database: u32) -> bool {
         self.all_flushed || self.flushed.contains(&database)
     }
@@ -388,7 +398,7 @@ mod tests {
     use super::*;
 
     fn write(text: &'static str) -> Write {
-        Write { database: 0, request: Bytes::from_static(text.as_bytes()), requests: 1 }
+        Write { database: 0, request: Bytes::from_static(text.as_bytes()), requests: 1, expires: false }
     }
 
     fn region() -> Onto {

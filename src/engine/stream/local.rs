@@ -89,7 +89,8 @@ impl Flow {
         }
         let written = spec.keys(command).filter(|used| used.access != Access::Read);
         let keys: Vec<(u32, &[u8])> = written.map(|used| (used.database.unwrap_or(self.database), used.key)).collect();
-        let write = Write { database: self.database, request: bytes, requests };
+        let expires = conflict::sets_lifetime(spec, command);
+        let write = Write { database: self.database, request: bytes, requests, expires };
         let crossed = if is_deletion(spec) {
             // Key by key, so that none is removed once more on another's account.
             let one =
