@@ -60,8 +60,13 @@ impl Variant {
             seed: number("DUET_SEED")?,
             salt: number("DUET_SALT").unwrap_or(0),
             writes: number("DUET_WRITES"),
-            without: text("DUET_WITHOUT").map_or(Vec::new(), |names| names.split(',').map(str::to_owned).collect()),
+            without: without(),
         })
+    }
+
+    /// All seeds of this kind, without what the environment leaves out.
+    pub fn all(mix: Mix) -> Self {
+        Self { without: without(), ..Self::new(mix, 0) }
     }
 
     /// Whether something is left out.
@@ -90,4 +95,9 @@ impl Variant {
         }
         line + " cargo test --test simulation -- replay"
     }
+}
+
+fn without() -> Vec<String> {
+    let names = std::env::var("DUET_WITHOUT").unwrap_or_default();
+    names.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
