@@ -323,6 +323,7 @@ impl Exchange {
         self.epoch += 1;
         self.settles.clear();
         self.repairs.clear();
+        self.lives = Lives::default();
         self.pins.clear();
         for (side, (stable, seen)) in self
             .sides

@@ -313,6 +313,21 @@ impl Window {
         self.forget(exchange, found);
     }
 
+    /// A copy had put these values here before the session began, up to this place: which of them lack something is known no
+    /// more, so keys that clients had written since the dump take the other region's.
+    pub fn copied(&mut self, names: &mut Vec<(u64, Name)>, exchange: &mut Exchange) {
+        if names.is_empty() {
+            return;
+        }
+        self.sort_in(exchange);
+        for (at, (database, name)) in names.drain(..) {
+            let log = self.logs.get(&self.key(database, &name));
+            if log.is_some_and(|(log, ..)| log.entries.iter().any(|entry| entry.local && entry.at <= at)) {
+                exchange.damaged(self.region, (database, name));
+            }
+        }
+    }
+
     /// Hands what clients wrote over to `exchange`; everything before `read` was read.
     pub fn hand_over(&mut self, read: u64, exchange: &mut Exchange) {
         self.sealed = 0;

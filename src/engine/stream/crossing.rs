@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{Beginning, Now, Rules};
-use crate::command::{Access, Spec, lookup};
+use crate::command::{Access, KeyUse, Spec, lookup};
 use crate::engine::conflict::{
     Executed, Found, Held, Made, Mail, Name, Note, Ours, Part, Placed, Redo, SharedExchange, Stamp, StampClock, Value,
     What, Window, Write, hold, shown,
@@ -69,6 +69,9 @@ pub(super) struct Crossing {
     unplaced: Vec<(u64, u64, u64)>,
     /// The server has deleted this key in the midst of the echo that is being read.
     expired: Option<Name>,
+    /// A copy that an earlier session made is being read; and what it has put there, behind which place.
+    copies: bool,
+    copied: Vec<(u64, Name)>,
     fence: Fence,
     /// Parts of the target's stream whose echoes were read before anything is judged, and the keys that they write.
     read_again: Vec<(Range<u64>, Vec<Name>)>,
@@ -106,6 +109,8 @@ impl Crossing {
             placing: None,
             unplaced: Vec::new(),
             expired: None,
+            copies: false,
+            copied: Vec::new(),
             fence: Fence::Waiting,
             read_again: Vec::new(),
             epoch: 0,
@@ -178,6 +183,7 @@ impl Crossing {
             if self.window.cut(marker.saw) {
                 self.sees = marker.high;
             }
+            self.copies = self.window.is_suspended();
             return;
         }
         let seen = Stamp { time_us: marker.stamp_us, rank: self.ranks[1 - self.region] };
@@ -211,6 +217,16 @@ impl Crossing {
         }
     }
 
+    /// A request that is not only about our own keys was read in the midst of a copy of an earlier session.
+    pub(super) fn copied(&mut self, command: &Command<'_>, spec: &Spec, database: u32, prefix: &[u8]) {
+        if self.copies {
+            let written =
+                spec.keys(command).filter(|used| used.access != Access::Read && !used.key.starts_with(prefix));
+            let name = |used: KeyUse<'_>| (self.at, (used.database.unwrap_or(database), used.key.to_vec()));
+            self.copied.extend(written.map(name));
+        }
+    }
+
     /// A request of the other link was read.
     pub(super) fn echoed(&mut self, command: &Command<'_>, place: Range<usize>, buffer: &[u8], database: u32) {
         let Some(echo) = &mut self.echo else { return };
@@ -233,6 +249,7 @@ impl Crossing {
             hold(&self.exchange).refused(self.region, name);
         }
         self.at = place.offset;
+        self.copies = false;
         if self.is_outdated() {
             self.echo = None;
         }
@@ -344,6 +361,7 @@ impl Crossing {
             return;
         }
         self.window.hand_over(self.at, &mut exchange);
+        self.window.copied(&mut self.copied, &mut exchange);
         if exchange.epoch() != self.epoch {
             self.epoch = exchange.epoch();
             self.fence = Fence::Waiting;
