@@ -255,7 +255,7 @@ pub(super) fn in_small_letters(bytes: Bytes) -> Bytes {
 
 /// What a write does to its keys.
 fn effect(command: &Command<'_>, spec: &Spec) -> Effect {
-    let whole = || spec.keys(command).all(|used| used.access == Access::Write);
+    let whole = || spec.keys(command).all(|used| conflict::replaces(command, spec, &used));
     match spec.unit_of(command) {
         Unit::Database if spec.name == "FLUSHDB" => Effect::Flushes,
         Unit::Database => Effect::FlushesAll,
