@@ -81,6 +81,17 @@ impl Look {
     }
 }
 
+/// What a region executed of the other one's writes before the session began.
+#[derive(Debug)]
+pub struct ReadAgain {
+    /// Which part of that one's stream.
+    pub part: Range<u64>,
+    /// Behind which place of this one's.
+    pub at: u64,
+    /// The keys that were changed.
+    pub names: Vec<Name>,
+}
+
 /// A key whose value is to be made equal.
 #[derive(Debug)]
 struct Settle {
@@ -149,8 +160,9 @@ struct Side {
     judged: Option<u64>,
     /// What earlier sessions of the link that reads the region have pinned.
     left: Vec<u64>,
-    /// What clients wrote that is not stable.
+    /// What clients wrote that is not stable, and from where on it was read in this session.
     writes: Writes,
+    began: u64,
     /// Under which ids the history is known whose offsets these are.
     histories: Vec<ReplicationId>,
     /// Under which it was known before, and up to where (exclusive, counted from 1).
@@ -264,6 +276,7 @@ impl Exchange {
             side.cut = None;
         }
         side.writes.begin(position.offset);
+        side.began = position.offset;
         for id in [Some(position.replication_id), known_as].into_iter().flatten() {
             if !side.histories.contains(&id) {
                 side.histories.push(id);
@@ -301,13 +314,18 @@ impl Exchange {
         side.missing = part;
     }
 
+    /// From where the stream of `region` is read in this session: what clients had written there before is not known.
+    pub fn began(&self, region: usize) -> u64 {
+        self.sides[region].began
+    }
+
     /// These keys were written in parts of the stream of `region` which the other one has executed of late. Where such a part
     /// can't be read any more, they are made equal by their values.
-    pub fn lacks(&mut self, region: usize, parts: &mut Vec<(Range<u64>, Vec<Name>)>) {
+    pub fn lacks(&mut self, region: usize, parts: &mut Vec<ReadAgain>) {
         let side = &mut self.sides[region];
         let missing = &side.missing;
         let met = |part: &Range<u64>| part.start < missing.end && missing.start < part.end;
-        let names = parts.drain(..).filter(|(part, _)| met(part)).flat_map(|(_, names)| names);
+        let names = parts.drain(..).filter(|again| met(&again.part)).flat_map(|again| again.names);
         side.refused.extend(names.collect::<BTreeSet<Name>>());
     }
 

@@ -110,6 +110,8 @@ pub struct KeyLog {
     pub stable: usize,
     /// Records of what lost that were not told yet.
     pub lost: Vec<Record>,
+    /// Some of what was executed is not known any more, so that nothing can be executed again in order.
+    pub lacks: bool,
     /// It takes the other region's value once what it lacks was executed again; what met, where that is to be on record.
     pub doubted: Option<Option<Met>>,
     /// Its time to live may have got lost with its last element: it is to be compared once the elements are right.
@@ -247,7 +249,7 @@ impl KeyLog {
         // What the other region still holds was not told that it is gone here.
         let sent = |entry: &Entry| !entry.silent && entry.id > if entry.local { covered } else { at };
         self.entries.retain(|entry| above(entry) && sent(entry));
-        self.based = false;
+        (self.based, self.lacks) = (false, false);
         self.entries.iter_mut().for_each(|entry| entry.wiped = true);
     }
 
@@ -337,7 +339,7 @@ impl KeyLog {
             let doubts: Vec<Name> = entangled.iter().flat_map(written).collect();
             let remedy = match verdict {
                 Verdict::Right => Remedy::None,
-                Verdict::Again(_) if self.based => Remedy::Value,
+                Verdict::Again(_) if self.based || self.lacks => Remedy::Value,
                 Verdict::Value => Remedy::Value,
                 Verdict::Again(parts) => redos(entries, commands, &parts, place),
             };

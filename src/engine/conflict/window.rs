@@ -12,7 +12,7 @@ use bytes::Bytes;
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
 use super::claim::{is_of_several, replaces};
-use super::exchange::{Exchange, MOST_HELD, Mail, Name};
+use super::exchange::{Exchange, MOST_HELD, Mail, Name, ReadAgain};
 use super::log::{Entry, Finding, KeyLog, Met, Place, Redo, Remedy, Waits, hash};
 use super::order::Order;
 use super::policy::Policies;
@@ -311,6 +311,20 @@ impl Window {
         }
         // Only now: what has become stable meanwhile may have met something in what was read with it.
         self.forget(exchange, found);
+    }
+
+    /// What was executed here before the session began, of writes that are finished and not read again: a log that has
+    /// something from before is not whole.
+    pub fn lacks(&mut self, parts: &[ReadAgain], exchange: &Exchange) {
+        let began = exchange.began(1 - self.region);
+        for again in parts.iter().filter(|again| again.part.end <= began) {
+            for (database, name) in &again.names {
+                let key = self.key(*database, name);
+                if let Some((log, ..)) = self.logs.get_mut(&key) {
+                    log.lacks |= log.entries.iter().any(|entry| entry.local && entry.at < again.at);
+                }
+            }
+        }
     }
 
     /// A copy had put these values here before the session began, up to this place: which of them lack something is known no

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use super::{Beginning, Now, Rules};
 use crate::command::{Access, KeyUse, Spec, lookup};
 use crate::engine::conflict::{
-    Executed, Found, Held, Made, Mail, Name, Note, Ours, Part, Placed, Redo, SharedExchange, Stamp, StampClock, Value,
-    What, Window, Write, hold, shown,
+    Executed, Found, Held, Made, Mail, Name, Note, Ours, Part, Placed, ReadAgain, Redo, SharedExchange, Stamp,
+    StampClock, Value, What, Window, Write, hold, shown,
 };
 use crate::engine::origin::{Marker, Phase};
 use crate::engine::position::Position;
@@ -74,7 +74,7 @@ pub(super) struct Crossing {
     copied: Vec<(u64, Name)>,
     fence: Fence,
     /// Parts of the target's stream whose echoes were read before anything is judged, and the keys that they write.
-    read_again: Vec<(Range<u64>, Vec<Name>)>,
+    read_again: Vec<ReadAgain>,
     epoch: u64,
     /// Which servers it is about.
     generation: u64,
@@ -257,7 +257,8 @@ impl Crossing {
             let Marker { high, stamp_us, since, saw, .. } = echo.marker;
             let stamp = Stamp { time_us: stamp_us, rank: self.ranks[1 - self.region] };
             if !echo.names.is_empty() {
-                self.read_again.push((since..high.offset, std::mem::take(&mut echo.names)));
+                let (part, names) = (since..high.offset, std::mem::take(&mut echo.names));
+                self.read_again.push(ReadAgain { part, at: place.offset, names });
             }
             if echo.note == Note::Writes {
                 let part = Part { since, high, saw, stamp, shown: Some(std::mem::take(&mut echo.shown)) };
@@ -373,6 +374,7 @@ impl Crossing {
         if self.window.is_suspended() && self.fence == Fence::Passed && exchange.is_ready() {
             self.window.resume(&mut exchange);
             if !self.window.is_suspended() {
+                self.window.lacks(&self.read_again, &exchange);
                 exchange.lacks(1 - self.region, &mut self.read_again);
             }
         }
