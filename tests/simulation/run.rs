@@ -134,7 +134,7 @@ impl Run {
             value_bytes: if rng.bool() { rng.usize(8..200) } else { 64 * 1024 },
             reserved,
             deletes: match variant.mix {
-                Mix::Apart | Mix::Crossing | Mix::Region => {
+                Mix::Apart | Mix::Crossing | Mix::Lossy | Mix::Region => {
                     DeletePolicy { expiry: Deletes::Propagate, eviction: Deletes::Propagate }
                 }
                 Mix::Events => DeletePolicy { expiry: Deletes::Events, eviction: Deletes::Events },
@@ -145,10 +145,11 @@ impl Run {
         };
         let mut plan = match variant.mix {
             Mix::Apart => Plan::new(&mut rng),
-            Mix::Crossing | Mix::Events | Mix::Region => Plan::crossing(&mut rng),
+            Mix::Crossing | Mix::Events | Mix::Lossy | Mix::Region => Plan::crossing(&mut rng),
         };
         plan = plan.with_holds(variant.seed);
-        plan.leave_out(|name| variant.is_without(name));
+        let loses = matches!(variant.mix, Mix::Apart | Mix::Lossy);
+        plan.leave_out(|name| variant.is_without(name) || (!loses && ["lose_position", "failover"].contains(&name)));
         let workload = Workload::new(rng.u32(1..5), !plan.loses_positions());
         let writes = rng.u64(20..120);
         let moving = rng.u8(25..60);
