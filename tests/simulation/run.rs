@@ -235,11 +235,15 @@ impl Run {
             }
         }
         let until = self.world.borrow().now_ms + REST_MS;
-        let mut written = None;
+        // What is judged may have something executed, and that is judged in turn.
+        let (mut written, mut times) = (None, 0);
         while self.world.borrow().now_ms < until {
             if self.is_silent() && self.are_equal() {
                 let offsets = [0, 1].map(|index| self.world.borrow().servers[index].history.offset);
                 if self.is_judged(*written.get_or_insert(offsets)) {
+                    (written, times) = (None, times + 1);
+                }
+                if times == 3 {
                     break;
                 }
             }
