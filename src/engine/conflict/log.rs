@@ -162,19 +162,25 @@ impl KeyLog {
             }
             self.held = None;
         }
+        if entry.replaces && entry.stamp.is_some() && !entry.weak {
+            self.drop_covered(&entry);
+        }
+        let behind = entry.behind;
+        self.entries.push(entry);
+        behind
+    }
+
+    /// Drops what is earlier than a write of the whole value that is executed behind it, if nothing has to be told of it.
+    fn drop_covered(&mut self, entry: &Entry) {
         // What of the other region is not judged yet may have lost against one before it.
         let judged = self.entries.iter().rposition(|before| !before.recorded).map_or(0, |last| last + 1);
         // What a write of several keys took from this one may have been something that only those before it tell; and
         // behind what a server's deletion counts.
         let tells = |before: &Entry| before.of_several || before.weak;
-        let covers_all = entry.replaces && entry.stamp.is_some() && !entry.weak && judged < self.entries.len();
-        if covers_all && !self.entries.iter().any(tells) {
+        if judged < self.entries.len() && !self.entries.iter().any(tells) {
             let (ranking, mut at) = (self.ranking, 0..);
-            self.entries.retain(|before| at.next() < Some(judged) || !covers(ranking, &entry, before));
+            self.entries.retain(|before| at.next() < Some(judged) || !covers(ranking, entry, before));
         }
-        let behind = entry.behind;
-        self.entries.push(entry);
-        behind
     }
 
     /// The latest of what made the value that a deletion finds when it is executed now. Of the other region's deletion it is
