@@ -25,6 +25,9 @@ use crate::wire::resp::command;
 /// Values, and their bytes, that may be ahead of what the other link has seen of them.
 const MOST_AHEAD: usize = 16_384;
 const MOST_HELD: usize = 8 * 1024 * 1024;
+/// Writes that a value is put below before it is left to its value in the other region: a key that is written all the time
+/// would be sent again all the time, with more each time.
+const MOST_MET: usize = 16;
 /// The most bytes of writes that are kept.
 const MOST_BYTES: usize = 64 * 1024 * 1024;
 
@@ -231,6 +234,12 @@ impl Onto {
                 self.doubted.insert(key);
                 continue;
             }
+            if effect == Effect::Changes && arriving.met.len() >= MOST_MET {
+                self.held -= arriving.size();
+                self.arriving.remove(&key);
+                self.doubted.insert(key);
+                continue;
+            }
             crossed = true;
             if effect != Effect::Changes {
                 self.held -= arriving.size();
@@ -314,7 +323,8 @@ impl Onto {
 
     /// The next value to be put there again, with what it met on top of it, in the transaction `id`.
     pub fn take_mail(&mut self, id: u64) -> Option<Vec<Write>> {
-        let key = self.mail.pop_front()?;
+        // What is left to its value by now is not sent again.
+        let key = std::iter::from_fn(|| self.mail.pop_front()).find(|key| self.arriving.contains_key(key))?;
         let arriving = self.arriving.get_mut(&key)?;
         arriving.id = id;
         arriving.again = false;
