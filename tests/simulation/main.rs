@@ -142,7 +142,7 @@ fn writes_of_both_regions_that_never_meet_keep_every_promise() {
 #[test]
 fn concurrent_writes_are_many_in_some_runs_and_few_in_others() {
     let unjudged = Broken { only: Some("none"), ..Broken::default() };
-    let shares: Vec<u64> = (0..150)
+    let shares: Vec<u64> = (0..200)
         .map(|seed| run(&Variant::new(Mix::Crossing, seed), unjudged).met)
         .filter_map(|(all, met)| (met * 100).checked_div(all))
         .collect();
