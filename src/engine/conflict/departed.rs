@@ -8,7 +8,7 @@
 //!
 //! Clients' removals of keys are told, too: where one window has both for a key, which is which is not known.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
@@ -76,6 +76,8 @@ pub enum Removal {
     Full,
     /// It is sent, and any concurrent update beats it.
     Weak,
+    /// The same, but it may be a client's: where an update beats it, that is on record.
+    Unknown,
     /// It is not sent: the other region removes the same by itself, unless it has prolonged it.
     Silent,
 }
@@ -112,6 +114,8 @@ pub struct Departed {
     windows: VecDeque<Window>,
     /// Bytes of all notes.
     bytes: usize,
+    /// What was found of removals that may have to be read again, by where they end.
+    told: BTreeMap<u64, Verdict>,
     /// Where the last removal of expired fields stands, and of which key.
     emptied: Option<(Position, Vec<u8>)>,
 }
@@ -238,6 +242,25 @@ impl Departed {
         if follows { Verdict::Server(Why::FieldsExpired) } else { Verdict::Client }
     }
 
+    /// Takes down what the removal that ends at `offset` was found to be: a later session may read it again.
+    pub fn tell(&mut self, offset: u64, verdict: Verdict) {
+        // What stands behind it was read of another history.
+        self.told.split_off(&offset);
+        self.told.insert(offset, verdict);
+    }
+
+    /// What the removal that ends at `offset` was found to be by an earlier session.
+    pub fn told(&self, offset: u64) -> Verdict {
+        self.told.get(&offset).copied().unwrap_or(Verdict::Unknown)
+    }
+
+    /// No session reads again what ends at `low` or before.
+    pub fn forget_told(&mut self, low: u64) {
+        while self.told.first_key_value().is_some_and(|(offset, _)| *offset <= low) {
+            self.told.pop_first();
+        }
+    }
+
     /// The stream is read again from somewhere: of what was answered before nobody can tell any more.
     pub fn read_again(&mut self) {
         self.since = self.since.max(self.answered);
@@ -297,6 +320,11 @@ impl DeletePolicy {
         self.expiry == Deletes::Events || self.eviction == Deletes::Events
     }
 
+    /// Whether any removal counts as another thing than a client's.
+    pub fn tells_apart(self) -> bool {
+        self.expiry != Deletes::Propagate || self.eviction != Deletes::Propagate
+    }
+
     /// What becomes of a removal that stands in a stream as servers write their own, by who made it.
     pub fn claim(self, verdict: Verdict) -> Removal {
         let of = |deletes| if deletes == Deletes::Propagate { Removal::Full } else { Removal::Weak };
@@ -305,8 +333,8 @@ impl DeletePolicy {
             Verdict::Server(Why::Expired | Why::FieldsExpired) if self.expiry == Deletes::Events => Removal::Silent,
             Verdict::Server(Why::Expired | Why::FieldsExpired) => of(self.expiry),
             Verdict::Server(Why::Evicted) => of(self.eviction),
-            Verdict::Unknown if of(self.expiry) == of(self.eviction) => of(self.expiry),
-            Verdict::Unknown => Removal::Weak,
+            Verdict::Unknown if self.tells_apart() => Removal::Unknown,
+            Verdict::Unknown => Removal::Full,
         }
     }
 }

@@ -44,10 +44,8 @@ pub struct Entry {
     pub silent: bool,
     /// A deletion by the server itself, or what may be one: any update that is concurrent with it beats it.
     pub weak: bool,
-    /// For such a one: the latest of the writes that made what it removed. It counts right behind that.
+    /// For such a one: the latest of the writes that its region had seen. It counts right behind that.
     pub behind: Order,
-    /// For such a one of this region: it was not compared yet with what it has met.
-    pub doubtful: bool,
     /// A record was made of it, or none is to be made.
     pub recorded: bool,
     /// It was told that this left other keys in doubt.
@@ -171,44 +169,37 @@ impl KeyLog {
         behind
     }
 
-    /// The latest of what made the value that a deletion finds when it is executed now. Of the other region's deletion it is
-    /// known here what that one had sent before, and what it had seen of this region's writes.
-    fn removed_by(&self, entry: &Entry) -> Order {
-        if !entry.weak {
+    /// The latest of the writes that the region of a server's deletion had seen when it deleted: the same in both regions.
+    fn removed_by(&self, deletion: &Entry) -> Order {
+        if !deletion.weak || deletion.stamp.is_none() {
             return Order::WEAKEST;
         }
-        let order = |entry: &Entry| order(self.ranking, entry);
-        if !entry.local {
-            let had_seen = |before: &&Entry| before.id <= if before.local { entry.saw } else { entry.id };
-            return self.entries.iter().filter(had_seen).map(order).max().unwrap_or(Order::WEAKEST);
-        }
-        let (mut latest, mut made) = (Order::WEAKEST, false);
-        for before in self.entries.iter().rev().filter(|before| !before.wiped) {
-            // What is sent is executed behind all that its region sent before.
-            if !made || (before.local && !entry.silent) {
-                latest = latest.max(order(before));
-            }
-            made |= before.replaces;
-        }
-        latest
+        let had_seen = |before: &&Entry| {
+            before.stamp.is_some()
+                && if before.local == deletion.local { before.id < deletion.id } else { before.id <= deletion.seen }
+        };
+        let seen = self.entries.iter().filter(had_seen);
+        seen.map(|entry| order(self.ranking, entry)).max().unwrap_or(Order::WEAKEST)
     }
 
     /// Stamps that were not known when the executions were read are known now.
     pub fn date(&mut self, made: impl Fn(&Entry) -> Option<Made>) {
-        let entries = std::mem::take(&mut self.entries);
-        for mut entry in entries {
+        for entry in &mut self.entries {
             if entry.stamp.is_none()
-                && let Some(Made { stamp, seen }) = made(&entry)
+                && let Some(Made { stamp, seen }) = made(entry)
             {
                 (entry.stamp, entry.seen) = (Some(stamp), seen);
             }
-            if entry.stamp.is_some() {
-                // What it covers was forgotten when it was read. What was executed again stands behind more than it removed.
-                if !entry.again {
-                    entry.behind = entry.behind.max(self.removed_by(&entry));
-                }
-                self.entries.push(entry);
-            }
+        }
+        // What it covers was forgotten when it was read.
+        self.entries.retain(|entry| entry.stamp.is_some());
+        let mut indices: Vec<usize> = (0..self.entries.len()).collect();
+        // A deletion has seen none of a later stamp.
+        indices.sort_by_key(|index| self.entries[*index].stamp);
+        for index in indices {
+            let behind = self.removed_by(&self.entries[index]);
+            let entry = &mut self.entries[index];
+            entry.behind = entry.behind.max(behind);
         }
     }
 
@@ -221,7 +212,7 @@ impl KeyLog {
         let Some(index) = self.entries.iter().position(of_same) else {
             return self.entries.push(Entry { recorded: true, ..again });
         };
-        let Entry { saw, first, spec, stamp, weak, behind, doubtful, .. } = self.entries[index];
+        let Entry { saw, first, spec, stamp, weak, behind, .. } = self.entries[index];
         // What was executed again before it was sent may be sent later, and is stamped then.
         let stamp = stamp.or(again.stamp);
         // A part stands beside the rest of it, unless the rest adds to numbers: these have one element each.
@@ -230,7 +221,8 @@ impl KeyLog {
         if is_all {
             self.entries.remove(index);
         }
-        self.entries.push(Entry { saw, first, stamp, weak, behind, doubtful, recorded: true, ..again });
+        let behind = behind.max(again.behind);
+        self.entries.push(Entry { saw, first, stamp, weak, behind, recorded: true, ..again });
     }
 
     /// The key was replaced by the other region's value, which holds that region's writes before `at` and ours before
@@ -259,9 +251,9 @@ impl KeyLog {
     }
 
     /// The place of the latest execution before `at` that set or removed the whole value: what is earlier and comes later
-    /// changes nothing of it.
+    /// changes nothing of it. What a server deleted is no such one.
     pub fn floor(&self, at: u64) -> Option<Order> {
-        let replaces = |entry: &&Entry| entry.at <= at && entry.replaces && entry.stamp.is_some();
+        let replaces = |entry: &&Entry| entry.at <= at && entry.replaces && !entry.weak && entry.stamp.is_some();
         self.entries.iter().filter(replaces).map(|entry| order(self.ranking, entry)).max()
     }
 
@@ -278,38 +270,6 @@ impl KeyLog {
         }
     }
 
-    /// Whether what the server removed has met a write of the other region: told once. Both regions may take it for another
-    /// thing, after a restart or where events were lost, so the value decides, which is the same for both.
-    fn take_doubt(&mut self) -> bool {
-        let concurrent = |local: &Entry, other: &Entry| other.saw < local.id && other.first > local.first;
-        let meets = |doubtful: &Entry| {
-            let mut others = self.entries.iter().filter(|other| other.local != doubtful.local);
-            others.any(|other| if doubtful.local { concurrent(doubtful, other) } else { concurrent(other, doubtful) })
-        };
-        let met = self.entries.iter().filter(|entry| entry.doubtful).any(meets);
-        if met {
-            self.entries.iter_mut().for_each(|entry| entry.doubtful = false);
-        }
-        met
-    }
-
-    /// Whether the server has removed what was about to be mended: then the other region, which was told of it, has removed
-    /// the right value. Told once.
-    pub fn take_overtaken(&mut self) -> bool {
-        let ranking = self.ranking;
-        let is_overtaken = |removed: &Entry| {
-            let later = |other: &Entry| other.again && other.at > removed.at;
-            let counts = |other: &Entry| order(ranking, other) > order(ranking, removed);
-            self.entries.iter().any(|other| later(other) && counts(other))
-        };
-        let of_server = |entry: &Entry| entry.weak && entry.local && !entry.again && !entry.told;
-        let Some(index) = self.entries.iter().position(|entry| of_server(entry) && is_overtaken(entry)) else {
-            return false;
-        };
-        self.entries[index].told = true;
-        true
-    }
-
     /// Judges what was executed; tells what to do, which other keys are in doubt, and which writes lost.
     pub fn judge(&mut self, place: Place<'_>, mut found: impl FnMut(Finding)) -> Remedy {
         // A value may have replaced since what these met.
@@ -317,9 +277,6 @@ impl KeyLog {
         // A region's own writes alone are in order, unless some were executed again.
         if !self.entries.iter().any(|entry| !entry.local || entry.silent || entry.wiped || entry.again) {
             return Remedy::None;
-        }
-        if self.take_doubt() {
-            return Remedy::Value;
         }
         let (remedy, entangled, doubts) = self.with_steps(place, |entries, commands, steps| {
             let Judgement { verdict, mut entangled } = judge(steps);
@@ -389,9 +346,37 @@ impl KeyLog {
         let read = self.entries.iter().zip(&readers);
         let commands: Vec<Command<'_>> =
             read.map(|(entry, reader)| Command::new(&entry.bytes, reader.arguments())).collect();
-        let steps: Vec<Step<'_>> =
+        let mut steps: Vec<Step<'_>> =
             self.entries.iter().zip(&commands).map(|(entry, command)| self.step(entry, command, place)).collect();
+        self.raise(&mut steps);
         look(&self.entries, &commands, &steps)
+    }
+
+    /// A server's deletion counts behind all that its region had seen. An update that it had not seen may be earlier than that,
+    /// and stays all the same: it counts right behind the deletion, unless a write of the whole key that the deletion had seen
+    /// replaces it. One that the other region was not told is none of the writes that both order.
+    fn raise(&self, steps: &mut [Step<'_>]) {
+        let sent = |entry: &Entry| entry.weak && !entry.silent;
+        let mut deletions: Vec<usize> = (0..steps.len()).filter(|index| sent(&self.entries[*index])).collect();
+        deletions.sort_by_key(|index| steps[*index].order);
+        for deletion in deletions {
+            let Entry { local, id, seen, .. } = self.entries[deletion];
+            let had_seen = |entry: &Entry| if entry.local == local { entry.id <= id } else { entry.id <= seen };
+            let behind = steps[deletion].order;
+            let replaced = (0..steps.len())
+                .filter(|index| !self.entries[*index].weak && had_seen(&self.entries[*index]))
+                .filter(|index| steps[*index].claimed.claim == Claim::Whole)
+                .map(|index| steps[index].order)
+                .max();
+            let stays = |step: &Step<'_>| step.order < behind && Some(step.order) > replaced;
+            let unseen = |entry: &Entry| !entry.weak && !had_seen(entry);
+            let mut raised: Vec<usize> =
+                (0..steps.len()).filter(|index| unseen(&self.entries[*index]) && stays(&steps[*index])).collect();
+            raised.sort_by_key(|index| steps[*index].order);
+            for (place, index) in (1..).zip(raised) {
+                steps[index].order = Order(behind.0, behind.1, behind.2.saturating_add(place));
+            }
+        }
     }
 
     /// Neither region's writes are given up: what was executed is forgotten, but for the place of the latest.
@@ -569,7 +554,6 @@ mod tests {
             requests: 1,
             behind: Order::WEAKEST,
             weak: false,
-            doubtful: false,
             wiped: false,
             silent: false,
             recorded: true,

@@ -56,8 +56,8 @@ pub struct Executed {
     pub silent: bool,
     /// Whether any update that is concurrent with it beats it: a deletion by the server itself, or what may be one.
     pub weak: bool,
-    /// Up to where the region had seen the other one's writes.
-    pub sees: u64,
+    /// Nobody can tell whether a client made it.
+    pub unknown: bool,
 }
 
 /// A transaction of ours.
@@ -282,10 +282,10 @@ impl Window {
     pub fn hand_over(&mut self, read: u64, exchange: &mut Exchange) {
         self.sealed = 0;
         let writes = self.fresh.drain(..).filter_map(|executed| {
-            let Executed { at, database, spec, held, requests, stamp, seen, silent, weak, sees } = executed;
+            let Executed { at, database, spec, held, requests, stamp, seen, silent, weak, unknown } = executed;
             let Held::Own(bytes) = held else { return None };
             let behind = Cell::default();
-            Some(Write { at, database, spec, bytes, requests, stamp, seen, silent, weak, sees, behind })
+            Some(Write { at, database, spec, bytes, requests, stamp, seen, silent, weak, unknown, behind })
         });
         exchange.wrote(self.region, writes, read);
         self.unstable = exchange.writes(self.region).len();
@@ -364,6 +364,10 @@ impl Window {
             What::Writes(part) => self.part_in(at, &part, exchange),
             What::Again { redo, local } => {
                 let Redo { stamp, id, seen, behind, database, request } = redo;
+                // What an earlier daemon sent does not say what it was.
+                let region = if local { self.region } else { 1 - self.region };
+                let of_server = || exchange.writes(region).get(id).filter(|write| write.weak);
+                let behind = behind.or_else(|| of_server().map(|of| of.behind.get().unwrap_or(Order::WEAKEST)));
                 let Some(spec) = spec_of(&request) else { return };
                 let write = Write {
                     at,
@@ -375,7 +379,7 @@ impl Window {
                     seen,
                     silent: false,
                     weak: behind.is_some(),
-                    sees: 0,
+                    unknown: false,
                     behind: Cell::new(behind),
                 };
                 self.execute(&write, By { at, local, saw: u64::MAX, seen, again: Some(id), stamp: Some(stamp) });
@@ -649,9 +653,6 @@ impl Window {
                     continue;
                 }
             }
-            if log.take_overtaken() {
-                exchange.refused(1 - region, (database, name.to_vec()));
-            }
             if log.waits != Waits::Nothing || exchange.is_taking(database, &name) {
                 continue;
             }
@@ -766,8 +767,6 @@ struct By {
 
 fn entry(write: &Write, by: &By) -> Entry {
     let By { at, local, saw, seen, again, stamp } = *by;
-    // The rest of its transaction may have been written before.
-    let saw = if write.weak && !local { saw.max(write.sees) } else { saw };
     Entry {
         stamp,
         id: again.unwrap_or(write.at),
@@ -785,8 +784,7 @@ fn entry(write: &Write, by: &By) -> Entry {
         silent: write.silent,
         weak: write.weak,
         behind: write.behind.get().unwrap_or(Order::WEAKEST),
-        doubtful: write.weak && write.stamp.is_none() && again.is_none(),
-        recorded: local || write.weak,
+        recorded: local || (write.weak && !write.unknown),
         told: false,
         replaces: false,
         of_several: false,

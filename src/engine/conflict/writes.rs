@@ -42,9 +42,9 @@ pub struct Write {
     pub silent: bool,
     /// Whether any update that is concurrent with it beats it: a deletion by the server itself, or what may be one.
     pub weak: bool,
-    /// For such a one: up to where its region had seen the other one's writes.
-    pub sees: u64,
-    /// For such a one: the latest of the writes that made what it removed, once its own region was looked at.
+    /// Nobody can tell whether a client made it.
+    pub unknown: bool,
+    /// For such a one: the latest of the writes that its region had seen, once that was looked at.
     pub behind: Cell<Option<Order>>,
 }
 
@@ -165,7 +165,7 @@ mod tests {
             seen: 0,
             silent: false,
             weak: false,
-            sees: 0,
+            unknown: false,
             behind: Cell::default(),
         }
     }

@@ -133,9 +133,9 @@ impl Crossing {
             }
             *self.stamp.get_or_insert_with(fresh)
         });
-        let Written { spec, held, requests, silent, weak } = written;
-        let (seen, sees) = (self.saw, self.sees.offset);
-        self.window.push(Executed { at, database, spec, held, requests, stamp, seen, silent, weak, sees });
+        let Written { spec, held, requests, silent, weak, unknown } = written;
+        let seen = self.saw;
+        self.window.push(Executed { at, database, spec, held, requests, stamp, seen, silent, weak, unknown });
     }
 
     /// The marker of the other link was read: an echo begins, or is all there.
@@ -387,6 +387,8 @@ pub(super) struct Written {
     pub(super) silent: bool,
     /// What any concurrent update beats: a deletion by the server itself, or what may be one.
     pub(super) weak: bool,
+    /// Nobody can tell whether a client made it.
+    pub(super) unknown: bool,
 }
 
 /// The first argument of a request.

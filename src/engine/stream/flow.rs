@@ -166,7 +166,8 @@ impl Flow {
     /// Whether `command` may be read now; where not, the open batch has to go first.
     pub(super) fn may_read(&mut self, command: &Command<'_>, now: Now) -> bool {
         let counts = |spec: &Spec| spec.class == Class::Multi || spec.unit == Unit::Lifetime;
-        if self.scope != Scope::Outside || !self.crossing.is_behind() || !lookup(command.name()).is_some_and(counts) {
+        let depends = || self.may_be_the_servers(command) || lookup(command.name()).is_some_and(counts);
+        if self.scope != Scope::Outside || !self.crossing.is_behind() || !depends() {
             return true;
         }
         if self.applier.may_send() {

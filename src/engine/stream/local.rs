@@ -76,7 +76,8 @@ impl Flow {
     pub(super) fn keep(&mut self, spec: &'static Spec, held: Held, requests: u32, written_ms: i64, at: u64) {
         if matches!(spec.class, Class::Write | Class::Database) {
             let (silent, weak) = (self.removal == Removal::Silent, self.removal != Removal::Full);
-            let written = Written { spec, held, requests, silent, weak };
+            let unknown = self.removal == Removal::Unknown;
+            let written = Written { spec, held, requests, silent, weak, unknown };
             let (sent, database) = (!self.is_past(), self.database);
             self.crossing.wrote(sent, at, database, written, written_ms);
         }

@@ -203,7 +203,7 @@ impl Stream {
             let Some(length) = self.reader.next(rest)? else { break };
             let frame = rest.get(..length).unwrap_or_default();
             let command = Command::new(frame, self.reader.arguments());
-            if self.flow.must_wait(&command, length) || !self.flow.may_read(&command, now) {
+            if !self.flow.may_read(&command, now) || self.flow.must_wait(&command, length) {
                 break;
             }
             let mut reading = Reading { buffer: input, now, onto: &mut onto };

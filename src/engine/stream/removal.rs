@@ -28,12 +28,17 @@ impl Flow {
         }
         let offset = self.offset + length as u64;
         let at = Position { replication_id: self.replication_id, offset, database: self.database };
-        let verdict = if offset <= self.high.offset || !self.rules.deletes.wants_events() {
-            // Of what an earlier session sent, the events are claimed.
+        let verdict = if !self.rules.deletes.wants_events() {
             Verdict::Unknown
+        } else if offset <= self.high.offset {
+            // Of what an earlier session sent, the events are claimed.
+            self.departed().told(offset)
         } else {
             self.departed().take(at, command.arg(1), removed)
         };
+        if offset > self.high.offset && verdict != Verdict::Pending && self.rules.deletes.wants_events() {
+            self.departed().tell(offset, verdict);
+        }
         self.removal = match (verdict, removed) {
             (Verdict::Pending, _) => {
                 self.pending = Some(offset);
@@ -49,6 +54,11 @@ impl Flow {
         false
     }
 
+    /// Whether the command may be a removal by the server itself: which writes it beats depends on what its region had seen.
+    pub(super) fn may_be_the_servers(&self, command: &Command<'_>) -> bool {
+        self.rules.deletes.tells_apart() && removed(command).is_some()
+    }
+
     /// Whether it is known by now who made the removal that is read next.
     pub(super) fn is_decided(&self) -> bool {
         self.pending.is_none_or(|offset| self.departed().is_decided(offset))
@@ -57,7 +67,10 @@ impl Flow {
     /// Nobody asks any more about what was read.
     pub(super) fn forget_departed(&self) {
         if self.rules.deletes.wants_events() {
-            self.departed().passed(self.offset);
+            let low = self.crossing.low(self.sent()).offset;
+            let mut departed = self.departed();
+            departed.passed(self.offset);
+            departed.forget_told(low);
         }
     }
 
