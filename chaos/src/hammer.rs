@@ -56,8 +56,19 @@ pub struct Plan {
     pub peer: Flavor,
     /// Whether keys get lives that end soon.
     pub expiring: bool,
-    /// Whether whole databases are emptied and swapped now and then.
-    pub whole: bool,
+    /// What befalls whole databases now and then.
+    pub whole: Whole,
+}
+
+/// What befalls whole databases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whole {
+    /// Nothing.
+    Spared,
+    /// They are emptied.
+    Emptied,
+    /// They are emptied, and two of them change places.
+    Swapped,
 }
 
 /// Draws lines, and puts something for the words in them.
@@ -82,7 +93,7 @@ impl Hammer {
             classes: writes::CLASSES.iter().map(|class| (class.name, class.keys, lines(class))).collect(),
             any_type: writes::any_type(origin),
             expiring: if plan.expiring { writes::expiring() } else { Vec::new() },
-            whole: if plan.whole { writes::whole() } else { Vec::new() },
+            whole: writes::whole(plan.whole),
             ids: VecDeque::new(),
         }
     }

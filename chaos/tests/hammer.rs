@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use duet_chaos::client::{Client, text};
 use duet_chaos::compare::wait_equal;
 use duet_chaos::flavor::Flavor;
-use duet_chaos::hammer::{Hammer, Plan};
+use duet_chaos::hammer::{Hammer, Plan, Whole};
 use duet_chaos::paced::Paced;
 use duet_chaos::redis::Value;
 use duet_chaos::servers::Server;
@@ -19,7 +19,7 @@ const LEFT_OUT: [&str; 4] = ["function", "migrate", "pfdebug", "restore-asking"]
 const LINES: u64 = 15_000;
 
 fn plan(peer: Flavor, seed: u64) -> Plan {
-    Plan { prefix: "h:", seed, peer, expiring: true, whole: true }
+    Plan { prefix: "h:", seed, peer, expiring: true, whole: Whole::Swapped }
 }
 
 /// Names of the commands that write, by what the server says.
@@ -78,7 +78,7 @@ async fn what_is_struck_comes_out_the_same_at_a_replica_of_the_server() {
         let (primary, replica) = (Server::start(flavor, &[]).await.unwrap(), Server::start(flavor, &[]).await.unwrap());
         let reader = replica.client().await.unwrap();
         reader.run(&format!("REPLICAOF 127.0.0.1 {}", primary.port())).await.unwrap();
-        let plan = Plan { expiring: false, whole: false, ..plan(flavor, 2) };
+        let plan = Plan { expiring: false, whole: Whole::Spared, ..plan(flavor, 2) };
         let hammer = Paced::start(&primary, 5_000, Hammer::new(flavor, plan)).await.unwrap();
         let enough = async || Ok((hammer.written() >= LINES || hammer.has_ended()).then_some(()));
         eventually("enough lines", Duration::from_secs(60), enough).await.unwrap();

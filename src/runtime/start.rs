@@ -18,7 +18,7 @@ use crate::engine::conflict;
 use crate::engine::copy::CopyRules;
 use crate::engine::copy::onto::hold;
 use crate::engine::decode::rebuild::TargetFeatures;
-use crate::engine::origin::{Marker, Phase};
+use crate::engine::origin::{Marker, Phase, last_marker};
 use crate::engine::plan::{CopyReason, End, Plan, View, plan, reads_from};
 use crate::engine::position::Position;
 use crate::engine::source::{Info, Server};
@@ -38,6 +38,9 @@ const EVENTS_WITHIN: Duration = Duration::from_secs(1);
 const SHOW_AFTER: Duration = Duration::from_secs(1);
 /// More databases than any server is given.
 const MAX_DATABASES: u32 = 1 << 20;
+
+/// How much of a server's backlog is searched for a marker that is gone, bytes.
+const MOST_SEARCHED: u64 = 64 * 1024 * 1024;
 
 /// What a link remembers from one session to the next; all else is at the servers.
 #[derive(Debug, Default)]
@@ -82,6 +85,8 @@ struct Starting<'a> {
     target_server: Server,
     databases: u32,
     epoch: u64,
+    /// What was found of markers that are gone, by the region that held them.
+    searched: [Option<Option<Marker>>; 2],
 }
 
 /// Starts a session of the link `index`.
@@ -109,6 +114,7 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
         target_server,
         databases,
         epoch,
+        searched: [None; 2],
     };
     loop {
         let view = starting.look().await?;
@@ -201,8 +207,8 @@ impl Starting<'_> {
     /// What both servers say now.
     async fn look(&mut self) -> Result<View, Fault> {
         let (pair, index) = (self.pair, self.index);
-        let source = end(pair, index, &mut self.source_control).await?;
-        let target = end(pair, 1 - index, &mut self.target_control).await?;
+        let source = self.end(index).await?;
+        let target = self.end(1 - index).await?;
         let ordered = pair.links[index].ordered.lock().map_or(None, |ordered| *ordered);
         let marker_broken = target.marker.is_some_and(|marker| pair.links[index].has_broken(marker));
         let other_broken = source.marker.is_some_and(|marker| pair.links[1 - index].has_broken(marker));
@@ -215,6 +221,33 @@ impl Starting<'_> {
             marker_broken,
             other_broken,
         })
+    }
+
+    /// What the server of a region says. Where clients have emptied or swapped databases, the marker is not to be found under
+    /// its name, or an old one is, until it is written anew: then the stream tells.
+    async fn end(&mut self, region: usize) -> Result<End, Fault> {
+        let pair = self.pair;
+        let client = if region == self.index { &mut self.source_control } else { &mut self.target_control };
+        let key = pair.reserved.marker(pair.target(region).name.as_str());
+        let (mut end, databases) = end(pair, region, client).await?;
+        let mut elsewhere = false;
+        for database in databases.into_iter().filter(|database| *database != 0) {
+            client.call(&["SELECT", &database.to_string()]).await?;
+            elsewhere |= integer(&client.call(&[b"EXISTS".as_slice(), &key]).await?) > 0;
+            client.call(&["SELECT", "0"]).await?;
+        }
+        if end.marker.is_none() || elsewhere {
+            let found = match self.searched[region].filter(|_| !elsewhere) {
+                Some(found) => found,
+                None => last_marker(&attach::tail(pair.source(region), client, MOST_SEARCHED).await?, &key),
+            };
+            self.searched[region] = Some(found);
+            if let Some(marker) = found.filter(|_| found != end.marker) {
+                tracing::info!(region = %end.region, high = %marker.high, "the marker was found in the stream");
+            }
+            end.marker = found.map(|marker| pair.links[1 - region].settled(marker)).or(end.marker);
+        }
+        Ok(end)
     }
 
     async fn marker(&mut self) -> Result<Option<Marker>, Fault> {
@@ -395,7 +428,8 @@ fn expires_fields(server: &Server) -> bool {
 }
 
 /// What the server of region `index` says; the marker there is that of the link that writes to it.
-async fn end(pair: &Pair, index: usize, client: &mut Client) -> Result<End, Fault> {
+/// Besides, which databases hold anything.
+async fn end(pair: &Pair, index: usize, client: &mut Client) -> Result<(End, Vec<u32>), Fault> {
     let region = pair.source(index).name.to_string();
     let writer = pair.target(index).name.to_string();
     let info = Info::parse(&text(&client.call(&["INFO"]).await?));
@@ -412,8 +446,9 @@ async fn end(pair: &Pair, index: usize, client: &mut Client) -> Result<End, Faul
     let mut exists = vec![b"EXISTS".to_vec()];
     exists.extend(pair.reserved.all([&region, &writer]));
     let ours = u64::try_from(integer(&client.call(&exists).await?)).unwrap_or(0);
-    let keys: u64 = info.keyspace().iter().map(|(_, keys)| keys).sum();
-    Ok(End { region, replication, keys: keys.saturating_sub(ours), marker })
+    let (databases, keys): (Vec<u32>, Vec<u64>) = info.keyspace().into_iter().unzip();
+    let keys = keys.iter().sum::<u64>().saturating_sub(ours);
+    Ok((End { region, replication, keys, marker }, databases))
 }
 
 /// Shows that the link waits for the other one, once it has done so for a while.

@@ -4,6 +4,7 @@
 //! number, `%s` seconds and `%ms` milliseconds to live that nobody outlives here, `%t` and `%T` the same as a moment, `%p`
 //! milliseconds that are soon over, `%id` the id of an entry that was added of late, `%dump` a list as a payload.
 
+use super::Whole;
 use crate::flavor::Flavor;
 
 /// Keys of one type, and the writes that fit it.
@@ -161,6 +162,11 @@ pub(super) fn expiring() -> Vec<&'static str> {
 }
 
 /// The lines that touch whole databases.
-pub(super) fn whole() -> Vec<&'static str> {
-    WHOLE.lines().collect()
+pub(super) fn whole(whole: Whole) -> Vec<&'static str> {
+    let fits = |line: &&str| match whole {
+        Whole::Spared => false,
+        Whole::Emptied => !line.starts_with("SWAPDB"),
+        Whole::Swapped => true,
+    };
+    WHOLE.lines().filter(fits).collect()
 }

@@ -3,19 +3,19 @@
 use super::{Kills, Pair, number_in};
 use anyhow::{Context, Result};
 use duet_chaos::flavor::Flavor::{self, Redis62, Redis70, Valkey91};
-use duet_chaos::hammer::{Hammer, Plan};
+use duet_chaos::hammer::{Hammer, Plan, Whole};
 
 /// What is struck.
 #[derive(Clone, Copy)]
 struct Case {
     prefixes: [&'static str; 2],
     expiring: bool,
-    whole: bool,
+    whole: Whole,
     kills: Kills,
 }
 
 /// The same keys from both sides, with kills.
-const SAME_KEYS: Case = Case { prefixes: ["h:"; 2], expiring: false, whole: false, kills: Kills::Some };
+const SAME_KEYS: Case = Case { prefixes: ["h:"; 2], expiring: false, whole: Whole::Spared, kills: Kills::Some };
 
 async fn ends_equal(west: Flavor, east: Flavor, case: Case) -> Result<()> {
     let seed = number_in("DUET_HAMMER_SEED", fastrand::u64(..))?;
@@ -71,7 +71,18 @@ async fn hammered_keys_that_expire_meanwhile_end_equal() -> Result<()> {
 
 #[tokio::test]
 async fn hammered_keys_end_equal_while_whole_databases_are_emptied_and_swapped() -> Result<()> {
-    ends_equal(Redis70, Redis70, Case { whole: true, kills: Kills::None, ..SAME_KEYS }).await
+    ends_equal(Redis70, Redis70, Case { whole: Whole::Swapped, kills: Kills::None, ..SAME_KEYS }).await
+}
+
+#[tokio::test]
+async fn hammered_keys_end_equal_while_whole_databases_are_emptied_and_the_daemon_is_killed() -> Result<()> {
+    ends_equal(Redis70, Redis70, Case { whole: Whole::Emptied, ..SAME_KEYS }).await
+}
+
+#[tokio::test]
+async fn hammered_keys_of_different_versions_end_equal_while_whole_databases_are_emptied_and_the_daemon_is_killed()
+-> Result<()> {
+    ends_equal(Redis62, Valkey91, Case { whole: Whole::Emptied, ..SAME_KEYS }).await
 }
 
 #[tokio::test]
