@@ -45,6 +45,8 @@ pub struct CopyRules {
     pub prefix: Vec<u8>,
     /// What is known of the region that is copied onto.
     pub onto: SharedOnto,
+    /// Up to where the dump holds the target's writes: bytes of the target's history.
+    pub covered: u64,
     /// The name under which a big value is built up at the target; it carries the reserved prefix.
     pub building: Vec<u8>,
     /// Names that the target keeps, as `database:name`.
@@ -110,14 +112,16 @@ pub struct Copy {
 
 impl Copy {
     /// A copy of the history up to `position`; `phase` is what the marker says meanwhile.
-    pub fn new(rules: CopyRules, applier: Applier, position: Position, now_ms: i64, phase: Phase) -> Self {
+    pub fn new(rules: CopyRules, mut applier: Applier, position: Position, now_ms: i64, phase: Phase) -> Self {
         let limits = Limits { whole_bytes: rules.value_bytes, piece_bytes: rules.value_bytes };
+        // The other link is to read of the copy in any case, even if there is nothing to copy.
+        applier.batch().wanted = true;
         Self {
             applier,
             dump: DumpReader::new(limits),
             stage: Stage::Announced,
             length: None,
-            checkpoint: Checkpoint::copying(phase, position, now_ms),
+            checkpoint: Checkpoint::copying(phase, position, rules.covered, now_ms),
             now_ms,
             big: None,
             unknown: None,
@@ -172,10 +176,24 @@ impl Copy {
     /// # Errors
     /// A [`Fault`] when the target refused a transaction.
     pub fn on_target(&mut self, input: &mut BytesMut, applied: &mut Vec<Applied>) -> Result<(), Fault> {
+        let before = applied.len();
         self.applier.on_replies(input, applied)?;
+        applied.iter_mut().skip(before).for_each(|transaction| self.refused(transaction));
         self.take_mail();
         self.flush();
         Ok(())
+    }
+
+    /// A client's write that failed on top of its value, which has another type: the value decides.
+    fn refused(&self, applied: &mut Applied) {
+        applied.refusals.retain(|refusal| {
+            let of_value = refusal.command != "RESTORE" && refusal.is_of_the_value() && !refusal.written.is_empty();
+            if of_value {
+                let keys: Vec<_> = refusal.written.iter().map(|key| (refusal.database, key.as_slice())).collect();
+                hold(&self.rules.onto).doubt(&keys);
+            }
+            !of_value
+        });
     }
 
     /// Executes what the other link has posted for the target.
@@ -193,21 +211,14 @@ impl Copy {
         self.dumped.take_if(|_| matches!(self.stage, Stage::Done))
     }
 
-    /// Deletes keys at the target that were not in the dump, but for those that a client has written there since.
+    /// Deletes keys at the target that were not in the dump. What a client has changed of one since is put on top of that; one
+    /// that a client has replaced is left alone.
     pub fn delete(&mut self, database: u32, keys: &[Vec<u8>]) {
-        let mut onto = hold(&self.rules.onto);
-        let id = self.applier.open_id();
-        let mut request: Vec<&[u8]> = vec![b"UNLINK"];
-        let may = |key: &&Vec<u8>| onto.departs(id, database, key);
-        request.extend(keys.iter().filter(may).map(Vec::as_slice));
-        drop(onto);
-        if request.len() == 1 {
-            return;
+        for key in keys {
+            let id = self.applier.open_id();
+            let Arrival::Below(writes) = hold(&self.rules.onto).departs(id, database, key) else { continue };
+            self.put((database, key), command(&[b"UNLINK".as_slice(), key]), 1, &writes);
         }
-        self.applier.batch().push_own(database, |out| {
-            push_command(out, &request);
-            1
-        });
         self.flush();
     }
 
@@ -224,9 +235,19 @@ impl Copy {
         self.applier.has_room() && !ahead && !self.is_asking() && !matches!(self.stage, Stage::Done)
     }
 
-    /// Whether the dump has been read to its end and the target has executed all of it.
-    pub fn is_applied(&self) -> bool {
-        matches!(self.stage, Stage::Done) && self.applier.is_idle()
+    /// Whether the dump has been read to its end and the target has executed all of it; and the other link has seen that, so
+    /// that nothing of it has to be put there again on account of what clients wrote meanwhile.
+    pub fn is_applied(&mut self) -> bool {
+        if !matches!(self.stage, Stage::Done) {
+            return false;
+        }
+        let missing = hold(&self.rules.onto).take_missing();
+        for (database, name) in missing {
+            self.delete(database, &[name]);
+        }
+        self.take_mail();
+        self.flush();
+        self.applier.is_idle() && hold(&self.rules.onto).has_arrived()
     }
 
     /// The writing half.
@@ -300,16 +321,24 @@ impl Copy {
     /// A key of the dump, whatever becomes of its value: also one that is set aside leaves the target what it has.
     fn count(&mut self, key: &Key) {
         self.keys += 1;
+        if self.has_expired(key) {
+            return; // what the target holds under this name is as good as deleted
+        }
+        hold(&self.rules.onto).holds(key.database, &key.name);
         if let Some(dumped) = &mut self.dumped {
             dumped.add(key.database, &key.name);
         }
     }
 
+    /// Whether the key's time was over when the copy began.
+    fn has_expired(&self, key: &Key) -> bool {
+        key.expires_at_ms.is_some_and(|at| at <= self.now_ms)
+    }
+
     /// Whether a key of the dump is to be copied: ours are not, nor what has expired, nor what the target keeps.
     fn is_wanted(&self, key: &Key) -> bool {
-        let expired = key.expires_at_ms.is_some_and(|at| at <= self.now_ms);
         let ours = key.name.starts_with(&self.rules.prefix);
-        !expired
+        !self.has_expired(key)
             && !ours
             && (self.rules.keep.is_empty() || !self.rules.keep.contains(&kept_name(key.database, &key.name)))
     }
@@ -327,13 +356,14 @@ impl Copy {
     fn record(&mut self, record: &Record) -> Result<(), Fault> {
         let key = &record.key;
         let Some(writes) = self.arrival(key) else { return Ok(()) };
+        let place = (key.database, &*key.name);
         if self.rules.set_pxat
             && let Some(text) = record.text()
         {
             let text = text.map_err(|error| unreadable(&error))?;
-            self.put(key, set(key, &text), 1, &writes);
+            self.put(place, set(key, &text), 1, &writes);
         } else if let Some(payload) = record.payload_for(&self.rules.restorable) {
-            self.put(key, restore(key, &payload), 1, &writes);
+            self.put(place, restore(key, &payload), 1, &writes);
         } else {
             let (mut out, mut requests, mut first) = (Vec::new(), 0, true);
             for elements in record.pieces(self.rules.value_bytes) {
@@ -346,21 +376,21 @@ impl Copy {
                 }
             }
             requests += expire(key, &mut out);
-            self.put(key, out, requests, &writes);
+            self.put(place, out, requests, &writes);
         }
         Ok(())
     }
 
     /// Puts a value at the target, and the writes on top of it; should it meet another write on its way, all of this is
     /// sent again.
-    fn put(&mut self, key: &Key, mut request: Vec<u8>, mut requests: u32, writes: &[Write]) {
+    fn put(&mut self, (database, name): (u32, &[u8]), mut request: Vec<u8>, mut requests: u32, writes: &[Write]) {
         for write in writes {
             request.extend_from_slice(&write.request);
             requests += write.requests;
         }
-        let value = Write { database: key.database, request: request.into(), requests };
+        let value = Write { database, request: request.into(), requests };
         self.on_top(std::slice::from_ref(&value));
-        hold(&self.rules.onto).carries(key.database, &key.name, value);
+        hold(&self.rules.onto).carries(database, name, value);
     }
 
     fn piece(&mut self, elements: &[Element]) {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::client::{Client, Reply, elements, integer};
 use super::shared::Pair;
-use crate::engine::conflict::{Name, Wanted, hold};
+use crate::engine::conflict::{Life, Look, Wanted, hold};
 use crate::engine::source::Info;
 use crate::error::{Fault, Kind};
 use crate::runtime::client::text;
@@ -35,7 +35,7 @@ pub async fn run(pair: Arc<Pair>, region: usize) {
                 hold(&pair.exchange).not_read(id, now_ms);
             }
         }
-        let more = look(&pair, region, &mut reader).await;
+        let more = look(&pair, region, now_ms, &mut reader).await;
         tokio::select! {
             () = notified => {}
             () = tokio::time::sleep(LOOK_EVERY), if later || more || !wanted.is_empty() => {}
@@ -45,53 +45,81 @@ pub async fn run(pair: Arc<Pair>, region: usize) {
     }
 }
 
-/// Looks whether keys that have expired in the other region are about to expire here, too, and makes equal those that are
-/// not. Tells whether there is more to look at.
-async fn look(pair: &Pair, region: usize, reader: &mut Option<Reader>) -> bool {
-    let names = hold(&pair.exchange).take_looks(region, MOST_LOOKS);
-    if names.is_empty() {
-        return false;
+/// Looks how long keys live that have expired in the other region, or may have lost their time to live in one of the two, and
+/// makes those equal that differ. Tells whether there is more to look at.
+async fn look(pair: &Pair, region: usize, now_ms: i64, reader: &mut Option<Reader>) -> bool {
+    let (looks, later) = hold(&pair.exchange).take_looks(region, now_ms, MOST_LOOKS);
+    if looks.is_empty() {
+        return later;
     }
-    match remaining(pair, region, &names, reader).await {
-        Ok(remaining) => {
+    match lives(pair, region, &looks, reader).await {
+        Ok(lives) => {
             let mut exchange = hold(&pair.exchange);
-            for (name, remaining) in names.into_iter().zip(remaining) {
-                if exchange.remains(region, &name, remaining, pair.linger_ms()) {
-                    tracing::debug!(region = %pair.source(region).name, "a key that a client let expire is made equal");
-                }
+            let mut wanted = false;
+            for (look, (life, server_ms)) in looks.into_iter().zip(lives) {
+                wanted |= exchange.looked(region, look, life, (server_ms, pair.linger_ms()));
+            }
+            drop(exchange);
+            if wanted {
+                tracing::debug!(region = %pair.source(region).name, "keys that live longer in one region are made equal");
+                pair.links.iter().for_each(|link| link.mail.notify_one());
             }
         }
         Err(fault) => {
-            tracing::debug!(region = %pair.source(region).name, %fault, "could not look at keys that expired in the other region");
+            tracing::debug!(region = %pair.source(region).name, %fault, "could not look how long keys live");
             *reader = None;
-            hold(&pair.exchange).look(region, names);
+            let mut exchange = hold(&pair.exchange);
+            looks.into_iter().for_each(|look| exchange.not_looked(region, look));
         }
     }
     true
 }
 
-/// How long keys live still: as PTTL tells it.
-async fn remaining(pair: &Pair, region: usize, names: &[Name], reader: &mut Option<Reader>) -> Result<Vec<i64>, Fault> {
+/// Until when keys live, each with the time by the server's clock, Unix milliseconds.
+async fn lives(
+    pair: &Pair,
+    region: usize,
+    looks: &[Look],
+    reader: &mut Option<Reader>,
+) -> Result<Vec<(Life, i64)>, Fault> {
     let mut open = match reader.take() {
         Some(open) => open,
         None => Reader::new(pair, region).await?,
     };
-    let databases: Vec<String> = names.iter().map(|(database, _)| database.to_string()).collect();
-    let select = |database: &'_ String| vec![b"SELECT".to_vec(), database.clone().into_bytes()];
-    let requests: Vec<Vec<Vec<u8>>> = names
+    let databases: Vec<String> = looks.iter().map(|look| look.name().0.to_string()).collect();
+    let expiry: &[u8] = if open.absolute { b"PEXPIRETIME" } else { b"PTTL" };
+    let requests: Vec<Vec<&[u8]>> = looks
         .iter()
         .zip(&databases)
-        .flat_map(|((_, key), database)| [select(database), vec![b"PTTL".to_vec(), key.clone()]])
+        .flat_map(|(look, database)| {
+            [vec![b"SELECT".as_slice(), database.as_bytes()], vec![expiry, &look.name().1], vec![b"TIME"]]
+        })
         .collect();
     let replies = open.client.calls(&requests).await?;
-    let remaining = replies.chunks(2).map(|replies| match replies {
-        [_, Reply::Error(error)] => Err(Fault::of_reply(error, "looking at a key")),
-        [_, reply] => Ok(integer(reply)),
-        _ => Err(Fault::new(Kind::Protocol, format!("{} did not answer PTTL", open.client.place()))),
+    let lives = replies.chunks(3).map(|replies| match replies {
+        [_, Reply::Error(error), _] => Err(Fault::of_reply(error, "looking at a key")),
+        [_, expiry, time] => {
+            let server_ms = milliseconds(time).ok_or_else(|| bad(&open))?;
+            let expiry = integer(expiry);
+            Ok((Life::told(if expiry < 0 || open.absolute { expiry } else { server_ms + expiry }), server_ms))
+        }
+        _ => Err(bad(&open)),
     });
-    let remaining = remaining.collect::<Result<Vec<i64>, Fault>>()?;
+    let lives = lives.collect::<Result<Vec<_>, Fault>>()?;
     *reader = Some(open);
-    Ok(remaining)
+    Ok(lives)
+}
+
+/// What `TIME` answered, Unix milliseconds.
+fn milliseconds(time: &Reply) -> Option<i64> {
+    match elements(time) {
+        [seconds, micros] => Some(integer(seconds) * 1000 + integer(micros) / 1000),
+        _ => None,
+    }
+}
+
+fn bad(reader: &Reader) -> Fault {
+    Fault::new(Kind::Protocol, format!("{} did not answer about a key", reader.client.place()))
 }
 
 /// Keys that are looked at in one round trip.
@@ -167,23 +195,19 @@ async fn ask(pair: &Pair, region: usize, wanted: &[Wanted], reader: &mut Reader)
 
 /// What the replies for one value say: as DUMP gives it, and when it expires.
 fn value(replies: &[Reply], reader: &Reader) -> Result<(Option<Bytes>, Option<i64>), Fault> {
-    let bad = || Fault::new(Kind::Protocol, format!("{} did not answer DUMP", reader.client.place()));
     let executed = match replies.last() {
         Some(Reply::Error(error)) => return Err(Fault::of_reply(error, "reading a value")),
         Some(reply) => elements(reply),
-        None => return Err(bad()),
+        None => return Err(bad(reader)),
     };
-    let [_, _, dump, expiry, time] = executed else { return Err(bad()) };
+    let [_, _, dump, expiry, time] = executed else { return Err(bad(reader)) };
     let payload = match dump {
         Reply::BulkString(bytes) => Some(Bytes::copy_from_slice(bytes)),
         Reply::Null => None,
         Reply::Error(error) => return Err(Fault::of_reply(error, "reading a value")),
-        _ => return Err(bad()),
+        _ => return Err(bad(reader)),
     };
     let expiry = integer(expiry);
-    let now_ms = match elements(time) {
-        [seconds, micros] => integer(seconds) * 1000 + integer(micros) / 1000,
-        _ => return Err(bad()),
-    };
+    let now_ms = milliseconds(time).ok_or_else(|| bad(reader))?;
     Ok((payload, (expiry >= 0).then(|| if reader.absolute { expiry } else { now_ms + expiry })))
 }

@@ -134,8 +134,10 @@ impl Run {
             value_bytes: if rng.bool() { rng.usize(8..200) } else { 64 * 1024 },
             reserved,
             deletes: match variant.mix {
-                Mix::Apart => DeletePolicy { expiry: Deletes::Propagate, eviction: Deletes::Propagate },
-                Mix::Crossing | Mix::Region => DeletePolicy { expiry: Deletes::Events, eviction: Deletes::Events },
+                Mix::Apart | Mix::Crossing | Mix::Region => {
+                    DeletePolicy { expiry: Deletes::Propagate, eviction: Deletes::Propagate }
+                }
+                Mix::Events => DeletePolicy { expiry: Deletes::Events, eviction: Deletes::Events },
             },
             clashes: variant.mix != Mix::Apart,
             winner: (variant.mix == Mix::Region).then_some(usize::from(!variant.seed.is_multiple_of(2))),
@@ -143,7 +145,7 @@ impl Run {
         };
         let mut plan = match variant.mix {
             Mix::Apart => Plan::new(&mut rng),
-            Mix::Crossing | Mix::Region => Plan::crossing(&mut rng),
+            Mix::Crossing | Mix::Events | Mix::Region => Plan::crossing(&mut rng),
         };
         plan = plan.with_holds(variant.seed);
         plan.leave_out(|name| variant.is_without(name));
@@ -251,9 +253,12 @@ impl Run {
         Ok(())
     }
 
-    /// Whether the daemon has judged what both servers had executed by then.
+    /// Whether the daemon has judged what both servers had executed by then, and nothing is to follow from it.
     fn is_judged(&self, offsets: [u64; 2]) -> bool {
-        let judged = |exchange: &Exchange| (0..2).all(|region| exchange.judged(region) >= Some(offsets[region]));
+        let judged = |exchange: &Exchange| {
+            let judged = |region| exchange.judged(region) >= Some(offsets[region]) && exchange.unresolved(region) == 0;
+            exchange.is_calm() && (0..2).all(judged)
+        };
         self.daemons.iter().all(|daemon| judged(&hold(&daemon.pair.exchange)))
     }
 
@@ -336,13 +341,14 @@ impl Run {
         self.outcome.writes += 1;
     }
 
-    /// A client writes what the other region's clients may write too, once both links have a position.
+    /// A client writes what the other region's clients may write too: at once in the region that is copied first, in the
+    /// other one as soon as its link has a position, for what was there before is not that link's to copy.
     fn crossing_client(&mut self) {
         let Some(crossing) = &mut self.crossing else { return };
         let mut world = self.world.borrow_mut();
         let Some(index) = crossing.next(&mut world) else { return };
-        if self.begun != [true; 2] {
-            self.begun = [0, 1].map(|source| world.oracle.high(source, &world.servers).is_some());
+        self.begun[1] |= world.oracle.high(1, &world.servers).is_some();
+        if index == 1 && !self.begun[1] {
             return;
         }
         crossing.write(&mut world, index);

@@ -10,7 +10,9 @@ pub enum Mix {
     Apart,
     /// The same few keys in both regions: the later update wins.
     Crossing,
-    /// The same, but one region wins, whenever it writes.
+    /// The same, and deletions by the servers are told from those of clients.
+    Events,
+    /// The same as crossing, but one region wins, whenever it writes.
     Region,
 }
 
@@ -30,13 +32,14 @@ pub struct Variant {
 impl Mix {
     /// The mix of this name.
     pub fn named(name: &str) -> Option<Self> {
-        [Self::Apart, Self::Crossing, Self::Region].into_iter().find(|mix| mix.name() == name)
+        [Self::Apart, Self::Crossing, Self::Events, Self::Region].into_iter().find(|mix| mix.name() == name)
     }
 
     fn name(self) -> &'static str {
         match self {
             Self::Apart => "apart",
             Self::Crossing => "crossing",
+            Self::Events => "events",
             Self::Region => "region",
         }
     }
@@ -53,7 +56,7 @@ impl Variant {
         let text = |name: &str| std::env::var(name).ok();
         let number = |name: &str| text(name).map(|text| text.parse::<u64>().expect("a number"));
         Some(Self {
-            mix: text("DUET_MIX").map_or(mix, |name| Mix::named(&name).expect("apart, crossing or region")),
+            mix: text("DUET_MIX").map_or(mix, |name| Mix::named(&name).expect("apart, crossing, events or region")),
             seed: number("DUET_SEED")?,
             salt: number("DUET_SALT").unwrap_or(0),
             writes: number("DUET_WRITES"),

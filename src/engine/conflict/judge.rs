@@ -55,13 +55,15 @@ pub struct Judgement {
     pub verdict: Verdict,
     /// Steps of writes to several keys that met other values here than at the other region: all their keys are in doubt.
     pub entangled: Vec<usize>,
+    /// The key may have lost its last element, and with it its time to live, in this order and not in the other region's.
+    pub vanished: bool,
 }
 
 /// Judges the executions of writes to one key, in the order in which they were executed.
 pub fn judge(steps: &[Step<'_>]) -> Judgement {
     let entangled = entangled(steps);
     let verdict = match if deleted_in_silence(steps) { Verdict::Value } else { verdict(steps) } {
-        Verdict::Value => missing(steps),
+        Verdict::Value => before_a_value(steps),
         verdict => verdict,
     };
     let alone = |verdict: &Verdict| match verdict {
@@ -70,12 +72,12 @@ pub fn judge(steps: &[Step<'_>]) -> Judgement {
         Verdict::Right | Verdict::Value => true,
     };
     let verdict = if alone(&verdict) { verdict } else { Verdict::Value };
-    Judgement { verdict, entangled }
+    Judgement { verdict, entangled, vanished: may_have_vanished(steps) }
 }
 
 /// What is to be done where no execution of single writes helps. What the value that was put there lacks is executed first:
 /// the other region may take it from here.
-fn missing(steps: &[Step<'_>]) -> Verdict {
+pub fn before_a_value(steps: &[Step<'_>]) -> Verdict {
     let mut missing: Vec<usize> = (0..steps.len())
         .filter(|index| {
             let Claimed { claim, alone, .. } = &steps[*index].claimed;
@@ -239,9 +241,7 @@ fn inverted(steps: &[Step<'_>], values: &[usize]) -> Verdict {
     }
     let family = steps[values[0]].claimed.family;
     let of_elements = |index: &usize| matches!(of(index), Claim::Elements { .. } | Claim::ElementCounters(_));
-    if !values.iter().all(|index| of_elements(index) && steps[*index].claimed.family == family)
-        || may_have_vanished(steps, values)
-    {
+    if !values.iter().all(|index| of_elements(index) && steps[*index].claimed.family == family) {
         return Verdict::Value;
     }
     let mut by_name: HashMap<&[u8], Vec<usize>> = HashMap::new();
@@ -289,16 +289,22 @@ fn one_element(steps: &[Step<'_>], of_name: &[usize]) -> Vec<usize> {
     later
 }
 
-/// Whether the key may have lost its last element, and with it its time to live, in one order and not in the other.
-fn may_have_vanished(steps: &[Step<'_>], values: &[usize]) -> bool {
+/// Whether what may remove the last element and what sets elements or the time to live have changed places: in one order the
+/// key may have been gone for a moment, and its time to live with it, and not in the other one.
+fn may_have_vanished(steps: &[Step<'_>]) -> bool {
     let (mut latest_set, mut latest_removed): (Option<Order>, Option<Order>) = (None, None);
-    for index in values {
-        let order = Some(steps[*index].order);
-        let removed = matches!(steps[*index].claimed.claim, Claim::Elements { removes: true, .. });
-        if if removed { latest_set > order } else { latest_removed > order } {
+    for step in steps {
+        let removes = match &step.claimed.claim {
+            Claim::Elements { removes, .. } => *removes,
+            Claim::Sequence => true,
+            Claim::ElementCounters(_) | Claim::Lifetime(_) => false,
+            Claim::Whole | Claim::Counter | Claim::Registers | Claim::Read => continue,
+        };
+        let order = Some(step.order);
+        if if removes { latest_set > order } else { latest_removed > order } {
             return true;
         }
-        let latest = if removed { &mut latest_removed } else { &mut latest_set };
+        let latest = if removes { &mut latest_removed } else { &mut latest_set };
         *latest = (*latest).max(order);
     }
     false

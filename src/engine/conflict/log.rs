@@ -4,11 +4,11 @@ use bytes::Bytes;
 
 use super::claim::{Claim, Claimed, Part, claim, lifetime_of, narrow};
 use super::exchange::{Made, Name};
-use super::judge::{Judgement, Step, Verdict, judge};
+use super::judge::{Judgement, Step, Verdict, before_a_value, judge};
 use super::order::{Author, Order, Ranking};
 use super::record::{Done, MOST_KEPT, Record, Side, Unit};
 use super::stamp::Stamp;
-use crate::command::{Access, KeyUse, Spec};
+use crate::command::{Access, KeyUse, Spec, Unit as CommandUnit};
 use crate::wire::resp::{Command, FrameReader};
 
 /// One execution of one write, as it concerns one key.
@@ -110,6 +110,10 @@ pub struct KeyLog {
     pub stable: usize,
     /// Records of what lost that were not told yet.
     pub lost: Vec<Record>,
+    /// It takes the other region's value once what it lacks was executed again; what met, where that is to be on record.
+    pub doubted: Option<Option<Met>>,
+    /// Its time to live may have got lost with its last element: it is to be compared once the elements are right.
+    pub vanished: bool,
 }
 
 /// Two writes of several keys that met: each region's, its stamp and its place in the stream of its region.
@@ -156,15 +160,15 @@ impl KeyLog {
             }
             self.held = None;
         }
+        // What of the other region is not judged yet may have lost against one before it.
+        let judged = self.entries.iter().rposition(|before| !before.recorded).map_or(0, |last| last + 1);
         // What a write of several keys took from this one may have been something that only those before it tell; and
         // behind what a server's deletion counts.
         let tells = |before: &Entry| before.of_several || before.weak;
-        if entry.replaces && entry.stamp.is_some() && !entry.weak && !self.entries.iter().any(tells) {
-            let ranking = self.ranking;
-            // What of the other region is not judged yet may have lost against one before it.
-            let unjudged = self.entries.iter().rposition(|before| !before.recorded).map_or(0, |last| last + 1);
-            let judged = self.entries.split_off(unjudged);
-            self.entries.extend(judged.into_iter().filter(|before| !covers(ranking, &entry, before)));
+        let covers_all = entry.replaces && entry.stamp.is_some() && !entry.weak && judged < self.entries.len();
+        if covers_all && !self.entries.iter().any(tells) {
+            let (ranking, mut at) = (self.ranking, 0..);
+            self.entries.retain(|before| at.next() < Some(judged) || !covers(ranking, &entry, before));
         }
         let behind = entry.behind;
         self.entries.push(entry);
@@ -224,12 +228,13 @@ impl KeyLog {
         let Entry { saw, first, spec, stamp, weak, behind, doubtful, .. } = self.entries[index];
         // What was executed again before it was sent may be sent later, and is stamped then.
         let stamp = stamp.or(again.stamp);
-        // A part stands beside the rest of it, unless the rest adds to numbers: these have one element each.
-        let is_all =
-            self.entries[index].bytes == again.bytes || matches!(spec.unit, crate::command::Unit::ElementCounter(_));
+        // Some of its elements stand beside the rest of it.
+        let is_all = self.entries[index].bytes == again.bytes || !matches!(spec.unit, CommandUnit::Element(_));
         if is_all {
-            self.entries.remove(index);
+            self.entries.retain(|before| !of_same(before));
         }
+        // What changed places before is in order now, and nobody sees it any more.
+        self.vanished |= has_elements(again.spec) && self.entries.iter().any(|entry| has_elements(entry.spec));
         self.entries.push(Entry { saw, first, stamp, weak, behind, doubtful, recorded: true, ..again });
     }
 
@@ -274,8 +279,9 @@ impl KeyLog {
         let earliest = after.iter().map(|entry| order(self.ranking, entry)).min();
         if latest.zip(earliest).is_none_or(|(latest, earliest)| latest < earliest) {
             self.entries.drain(..prefix);
-            self.stable = 0;
         }
+        // Also where nothing could be dropped: looking costs as much as there are entries.
+        self.stable = 0;
     }
 
     /// Whether what the server removed has met a write of the other region: told once. Both regions may take it for another
@@ -321,8 +327,8 @@ impl KeyLog {
         if self.take_doubt() {
             return Remedy::Value;
         }
-        let (remedy, entangled, doubts) = self.with_steps(place, |entries, commands, steps| {
-            let Judgement { verdict, mut entangled } = judge(steps);
+        let (remedy, entangled, doubts, vanished) = self.with_steps(place, |entries, commands, steps| {
+            let Judgement { verdict, mut entangled, vanished } = judge(steps);
             entangled.retain(|index| !entries[*index].told);
             let written = |index: &usize| {
                 let used = entries[*index].spec.keys(&commands[*index]).filter(|used| used.access != Access::Read);
@@ -335,13 +341,26 @@ impl KeyLog {
                 Verdict::Value => Remedy::Value,
                 Verdict::Again(parts) => redos(entries, commands, &parts, place),
             };
-            (remedy, entangled, doubts)
+            (remedy, entangled, doubts, vanished)
         });
+        self.vanished |= vanished;
         doubts.into_iter().for_each(|name| found(Finding::Doubt(name)));
         entangled.into_iter().for_each(|index| self.entries[index].told = true);
         self.lose(place, if matches!(remedy, Remedy::Value) { Done::Reconciled } else { Done::Replayed });
         self.lost.drain(..).for_each(|record| found(Finding::Lost(record)));
         remedy
+    }
+
+    /// What is to be done where the value must be taken, whatever the log says: first what a value that was put there lacks is
+    /// executed again, for the other region may take it from here.
+    pub fn before_a_value(&self, place: Place<'_>) -> Remedy {
+        if !self.entries.iter().any(|entry| entry.wiped) || self.based {
+            return Remedy::Value;
+        }
+        self.with_steps(place, |entries, commands, steps| match before_a_value(steps) {
+            Verdict::Again(parts) => redos(entries, commands, &parts, place),
+            Verdict::Right | Verdict::Value => Remedy::Value,
+        })
     }
 
     /// Makes the records of what lost and has none yet.
@@ -450,6 +469,12 @@ fn covers(ranking: Ranking, entry: &Entry, before: &Entry) -> bool {
     before.stamp.is_some() && order(ranking, before) <= order(ranking, entry)
 }
 
+/// Whether it sets or removes elements of a key, which goes with the last of them, or its time to live.
+fn has_elements(spec: &Spec) -> bool {
+    use CommandUnit::{Element, ElementCounter, Lifetime, Sequence};
+    matches!(spec.unit, Element(_) | ElementCounter(_) | Lifetime | Sequence)
+}
+
 /// How the command uses the key: as the last of its places that name it and write.
 fn used<'a>(spec: &Spec, command: &Command<'a>, place: Place<'_>) -> Option<KeyUse<'a>> {
     let mut of_key = spec
@@ -483,17 +508,22 @@ fn losers(entries: &[Entry], steps: &[Step<'_>], place: Place<'_>) -> Vec<(usize
     // A write that names a key twice is there twice.
     let before = |index: usize| index.checked_sub(1).and_then(|before| entries.get(before));
     let is_other = |index| before(index).is_none_or(|before| before.local || before.id != entries[index].id);
-    let record = |index| (index, is_other(index).then(|| loser(entries, steps, index, place)).flatten());
+    // The latest first: against it most have lost.
+    let mut rivals: Vec<usize> = (0..steps.len()).filter(|index| steps[*index].local).collect();
+    rivals.sort_by_key(|index| std::cmp::Reverse(steps[*index].order));
+    let record = |index| (index, is_other(index).then(|| loser(entries, steps, index, &rivals, place)).flatten());
     (0..entries.len()).filter(is_new).map(record).collect()
 }
 
-fn loser(entries: &[Entry], steps: &[Step<'_>], index: usize, place: Place<'_>) -> Option<Record> {
+fn loser(entries: &[Entry], steps: &[Step<'_>], index: usize, rivals: &[usize], place: Place<'_>) -> Option<Record> {
     let (entry, step) = (&entries[index], &steps[index]);
-    let rivals = steps.iter().enumerate().filter(|(_, rival)| rival.local && rival.at < step.at && loses(step, rival));
+    let is_lifetime = matches!(step.claimed.claim, Claim::Lifetime(_));
     let (unit, rival) = rivals
-        .filter_map(|(rival, of)| Some((crossing(&step.claimed.claim, &of.claimed.claim)?, of.order, &entries[rival])))
-        .max_by_key(|(_, order, _)| *order)
-        .map(|(unit, _, rival)| (unit, rival))?;
+        .iter()
+        // Only a longer life may win although it is earlier.
+        .take_while(|rival| is_lifetime || steps[**rival].order > step.order)
+        .filter(|rival| steps[**rival].at < step.at && loses(step, &steps[**rival]))
+        .find_map(|rival| Some((crossing(&step.claimed.claim, &steps[*rival].claimed.claim)?, &entries[*rival])))?;
     let (loser, winner) = (entry.stamp?, rival.stamp?);
     Some(Record {
         id: name(1 - place.region, entry.id, place),

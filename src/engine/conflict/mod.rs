@@ -11,6 +11,7 @@ mod claim;
 pub mod departed;
 mod exchange;
 mod judge;
+mod lives;
 mod log;
 mod note;
 mod order;
@@ -21,7 +22,10 @@ mod window;
 mod writes;
 
 pub use claim::replaces;
-pub use exchange::{Exchange, MOST_HELD, MOST_VALUES, Made, Mail, Name, Placed, SharedExchange, Value, Wanted, hold};
+pub use exchange::{
+    Exchange, Look, MOST_HELD, MOST_VALUES, Made, Mail, Name, Placed, SharedExchange, Value, Wanted, hold,
+};
+pub use lives::Life;
 pub use log::Redo;
 pub use note::Note;
 pub use order::Order;

@@ -170,6 +170,8 @@ pub struct Window {
     ties: VecDeque<Tie>,
     /// Clients' FLUSHDB, FLUSHALL and SWAPDB with the database that they concern: they concern every key of it.
     flushes: VecDeque<(Option<u32>, Entry)>,
+    /// What was executed before it is of no interest: a copy of the other region has decided what came of it.
+    cut: u64,
     /// Nothing is judged: the streams are not read up to where they ended when a session began.
     suspended: bool,
 }
@@ -195,6 +197,7 @@ impl Window {
             arrived: Vec::new(),
             ties: VecDeque::new(),
             flushes: VecDeque::new(),
+            cut: 0,
             suspended: true,
         }
     }
@@ -206,6 +209,33 @@ impl Window {
             log.held = Some(*latest);
             self.logs.insert(self.key(database, &name), (log, database, name));
         }
+    }
+
+    /// A dump of the other region, which holds this one's writes up to `at`, is copied here: the copy decides what came of all
+    /// that was executed before. Tells whether that is news.
+    pub fn cut(&mut self, at: u64) -> bool {
+        if at <= self.cut {
+            return false;
+        }
+        self.cut = at;
+        self.sorted = self.sorted.max(at);
+        self.ours.retain(|ours| ours.at > at);
+        self.ties.retain(|tie| tie.at > at);
+        self.flushes.retain(|(_, flush)| flush.at > at);
+        self.own.retain(|(of, _)| *of > at);
+        self.arrived.clear();
+        self.repaired.clear();
+        self.doubted.clear();
+        for (log, ..) in self.logs.values_mut() {
+            let entries = std::mem::take(&mut log.entries);
+            let entries = entries.into_iter().filter(|entry| entry.at > at).collect();
+            *log = KeyLog { ranking: log.ranking, entries, ..KeyLog::default() };
+        }
+        for (_, key) in &self.own {
+            self.logs.get_mut(key).into_iter().for_each(|(log, ..)| log.unstable += 1);
+        }
+        self.logs.retain(|_, (log, ..)| log.unstable > 0);
+        true
     }
 
     /// How many executions are kept.
@@ -221,12 +251,17 @@ impl Window {
 
     /// We repaired something.
     pub fn push_ours(&mut self, ours: Ours) {
-        self.ours.push_back(ours);
+        if ours.at > self.cut {
+            self.ours.push_back(ours);
+        }
     }
 
     /// We executed writes of the other region: all before `at` of this region's stream. That is of interest only where there
     /// is something that they could meet, or where not all of them changed something.
     pub fn push_writes(&mut self, at: u64, mut part: Part, exchange: &Exchange) {
+        if at <= self.cut {
+            return;
+        }
         let (read, sent) = exchange.sent_part(1 - self.region, part.since, part.high);
         let requests: usize = sent.map(|write| write.requests as usize).sum();
         if read && part.shown.as_ref().is_none_or(|shown| shown.len() == requests) {
@@ -574,9 +609,13 @@ impl Window {
                 keep(log, exchange, self.region, (database, name.to_vec()), found);
             }
         } else if log.waits != Waits::Value {
-            let unrecorded = met.filter(|_| !log.has_met(Place { region: self.region, database, key: name }));
-            ask(log, self.region, (database, name), unrecorded, exchange);
-            found(Found::Wanted);
+            let place = Place { region: self.region, database, key: name };
+            let unrecorded = met.filter(|_| !log.has_met(place));
+            log.doubted = Some(log.doubted.flatten().or(unrecorded));
+            if log.waits == Waits::Nothing && !exchange.is_taking(database, name) {
+                let remedy = log.before_a_value(place);
+                perform(log, place, remedy, exchange, found);
+            }
         }
         for name in self.tied(key) {
             self.doubt(&name, met, exchange, found);
@@ -655,24 +694,19 @@ impl Window {
             if log.waits != Waits::Nothing || exchange.is_taking(database, &name) {
                 continue;
             }
-            match remedy {
-                Remedy::None => {
-                    log.pin.take().into_iter().for_each(|pin| exchange.unpin(pin));
-                    if log.unstable == 0 {
-                        self.logs.remove(&key);
-                    }
-                }
-                Remedy::Again(redos) => {
-                    log.pin.get_or_insert_with(|| exchange.pin(region));
-                    log.waits = Waits::Again;
-                    exchange.repairs(region, (database, name.to_vec()), true);
-                    exchange.post(region, Mail::Again(redos));
-                    found(Found::Posted);
-                }
-                Remedy::Value => {
-                    ask(log, region, (database, &name), None, exchange);
+            let remedy = if log.doubted.is_some() { log.before_a_value(place) } else { remedy };
+            if matches!(remedy, Remedy::None) {
+                if std::mem::take(&mut log.vanished) {
+                    let pin = log.pin.take().unwrap_or_else(|| exchange.pin(region));
+                    exchange.compare_lives((database, name.to_vec()), region, pin);
                     found(Found::Wanted);
                 }
+                log.pin.take().into_iter().for_each(|pin| exchange.unpin(pin));
+                if log.unstable == 0 {
+                    self.logs.remove(&key);
+                }
+            } else {
+                perform(log, place, remedy, exchange, found);
             }
         }
         for (key, met) in tied {
@@ -718,16 +752,32 @@ fn undecided(met: Option<Met>, log: &KeyLog, region: usize, (database, key): (u3
     by_value(region, database, key, met.unwrap_or(Met { sides: [last; 2] })).undecided()
 }
 
-/// Asks for the other region's value; that is on record by what met, if it is not by a write that lost.
-fn ask(log: &mut KeyLog, region: usize, (database, name): (u32, &[u8]), met: Option<Met>, exchange: &mut Exchange) {
+/// Has done about a key what its log asks for: writes are executed again, or the other region's value is asked for. That is
+/// on record by what met, if it is not by a write that lost.
+fn perform(log: &mut KeyLog, place: Place<'_>, remedy: Remedy, exchange: &mut Exchange, found: &mut impl FnMut(Found)) {
+    let Place { region, database, key } = place;
+    let name = (database, key.to_vec());
     log.pin.get_or_insert_with(|| exchange.pin(region));
-    log.waits = Waits::Value;
-    log.rounds += 1;
-    let stamp = log.entries.iter().filter_map(|entry| entry.stamp).max().unwrap_or(Stamp::WEAKEST);
-    // An update beats what the server removed: the region that has not removed the key gives its value.
-    let removed = log.entries.iter().any(|entry| entry.local && entry.weak);
-    let latest = if removed { Order::WEAKEST } else { log.latest() };
-    exchange.ask(region, (database, name.to_vec()), (latest, stamp), (log.rounds, met));
+    match remedy {
+        Remedy::None => {}
+        Remedy::Again(redos) => {
+            log.waits = Waits::Again;
+            exchange.repairs(region, name, true);
+            exchange.post(region, Mail::Again(redos));
+            found(Found::Posted);
+        }
+        Remedy::Value => {
+            log.waits = Waits::Value;
+            log.rounds += 1;
+            let met = log.doubted.take().flatten();
+            let stamp = log.entries.iter().filter_map(|entry| entry.stamp).max().unwrap_or(Stamp::WEAKEST);
+            // An update beats what the server removed: the region that has not removed the key gives its value.
+            let removed = log.entries.iter().any(|entry| entry.local && entry.weak);
+            let latest = if removed { Order::WEAKEST } else { log.latest() };
+            exchange.ask(region, name, (latest, stamp), (log.rounds, met));
+            found(Found::Wanted);
+        }
+    }
 }
 
 /// The record of a key that was made equal by its value, since these met.

@@ -67,7 +67,7 @@ impl Copy {
     fn restore_unknown(&mut self, key: &Key, type_code: u8, payload: &[u8]) {
         if self.dump.dialect() == self.rules.restorable.dialect {
             let Some(writes) = self.arrival(key) else { return };
-            self.put(key, restore(key, payload), 1, &writes);
+            self.put((key.database, &*key.name), restore(key, payload), 1, &writes);
         } else {
             let why = "Duet does not know this type, and the target is of another family than the source";
             self.set_aside(Some(key), format!("value of type {type_code}"), why.to_owned());

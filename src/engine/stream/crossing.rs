@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{Beginning, Now, Rules};
-use crate::command::{Access, Spec};
+use crate::command::{Access, Spec, lookup};
 use crate::engine::conflict::{
     Executed, Found, Held, Made, Mail, Name, Note, Ours, Part, Placed, Redo, SharedExchange, Stamp, StampClock, Value,
     What, Window, Write, hold, shown,
@@ -37,6 +37,8 @@ struct Echo {
     shown: Vec<u64>,
     /// Its requests with their databases, where it holds no new writes.
     requests: Vec<(u32, Bytes)>,
+    /// The keys that it writes, where that may be of interest.
+    names: Vec<Name>,
 }
 
 /// What a link knows of concurrent writes.
@@ -68,7 +70,11 @@ pub(super) struct Crossing {
     /// The server has deleted this key in the midst of the echo that is being read.
     expired: Option<Name>,
     fence: Fence,
+    /// Parts of the target's stream whose echoes were read before anything is judged, and the keys that they write.
+    read_again: Vec<(Range<u64>, Vec<Name>)>,
     epoch: u64,
+    /// Which servers it is about.
+    generation: u64,
     /// Transactions with mail that were not answered.
     mailed: VecDeque<u64>,
     pub(super) found: Vec<Found>,
@@ -101,7 +107,9 @@ impl Crossing {
             unplaced: Vec::new(),
             expired: None,
             fence: Fence::Waiting,
+            read_again: Vec::new(),
             epoch: 0,
+            generation: 0,
             mailed: VecDeque::new(),
             found: Vec::new(),
         }
@@ -111,11 +119,36 @@ impl Crossing {
     pub(super) fn begin(&mut self, beginning: Beginning) {
         self.since = beginning.high.offset;
         let mut exchange = hold(&self.exchange);
+        exchange.misses(self.region, beginning.low..beginning.from.offset);
         exchange.begin(self.region, beginning.from, beginning.high.offset, beginning.known_as);
-        self.epoch = exchange.epoch();
+        (self.epoch, self.generation) = (exchange.epoch(), exchange.generation());
         self.window.hold(exchange.held(self.region));
         // What a dump holds, or an earlier session sent, may be later than the clock is now.
-        self.clock.has_seen(Stamp { time_us: exchange.latest_us(), rank: 0 });
+        let mut latest_us = exchange.latest_us();
+        if let Some(dumped) = exchange.take_dumped(self.region, beginning.high) {
+            (self.sees, latest_us) = (dumped.covered, dumped.latest_us);
+        }
+        self.clock.has_seen(Stamp { time_us: latest_us, rank: 0 });
+    }
+
+    /// Whether one of the servers was replaced by one that lacks something: then this session's view of them is wrong.
+    pub(super) fn is_outdated(&self) -> bool {
+        hold(&self.exchange).generation() != self.generation
+    }
+
+    /// Looks whether a dump was fixed that is copied onto the region: what was executed before is in it, or gone.
+    pub(super) fn attend(&mut self) {
+        let cut = hold(&self.exchange).cut(self.region);
+        if let Some((covered, at)) = cut
+            && self.window.cut(covered)
+        {
+            self.sees = at;
+        }
+    }
+
+    /// A copy onto the region has taken something from this key: the other region's value is taken.
+    pub(super) fn doubt(&mut self, name: Name) {
+        hold(&self.exchange).damaged(self.region, name);
     }
 
     /// Whether the open batch does not say all that its region had seen by now. Where that decides which of two writes
@@ -141,6 +174,10 @@ impl Crossing {
     /// The marker of the other link was read: an echo begins, or is all there.
     pub(super) fn echo_begins(&mut self, marker: Marker, note: Note) {
         if marker.phase != Phase::Streaming {
+            // A copy onto this region, of what the other one held when it had executed everything of this one up to there.
+            if self.window.cut(marker.saw) {
+                self.sees = marker.high;
+            }
             return;
         }
         let seen = Stamp { time_us: marker.stamp_us, rank: self.ranks[1 - self.region] };
@@ -149,7 +186,7 @@ impl Crossing {
             // What is written from now on had seen more than what is in the batch.
             self.must_close |= self.stamp.is_some_and(|stamp| stamp <= seen || self.follows);
         }
-        self.echo = Some(Echo { marker, note, shown: Vec::new(), requests: Vec::new() });
+        self.echo = Some(Echo { marker, note, shown: Vec::new(), requests: Vec::new(), names: Vec::new() });
     }
 
     /// The marker again, at the end of a long transaction.
@@ -179,6 +216,12 @@ impl Crossing {
         let Some(echo) = &mut self.echo else { return };
         if echo.note == Note::Writes {
             echo.shown.push(shown(database, command));
+            if self.window.is_suspended()
+                && let Some(spec) = lookup(command.name())
+            {
+                let written = spec.keys(command).filter(|used| used.access != Access::Read);
+                echo.names.extend(written.map(|used| (used.database.unwrap_or(database), used.key.to_vec())));
+            }
         } else {
             echo.requests.push((database, Bytes::copy_from_slice(buffer.get(place).unwrap_or_default())));
         }
@@ -190,9 +233,15 @@ impl Crossing {
             hold(&self.exchange).refused(self.region, name);
         }
         self.at = place.offset;
+        if self.is_outdated() {
+            self.echo = None;
+        }
         if let Some(mut echo) = self.echo.take() {
             let Marker { high, stamp_us, since, saw, .. } = echo.marker;
             let stamp = Stamp { time_us: stamp_us, rank: self.ranks[1 - self.region] };
+            if !echo.names.is_empty() {
+                self.read_again.push((since..high.offset, std::mem::take(&mut echo.names)));
+            }
             if echo.note == Note::Writes {
                 let part = Part { since, high, saw, stamp, shown: Some(std::mem::take(&mut echo.shown)) };
                 self.window.push_writes(place.offset, part, &hold(&self.exchange));
@@ -291,6 +340,9 @@ impl Crossing {
             return;
         }
         let mut exchange = hold(&self.exchange);
+        if exchange.generation() != self.generation {
+            return;
+        }
         self.window.hand_over(self.at, &mut exchange);
         if exchange.epoch() != self.epoch {
             self.epoch = exchange.epoch();
@@ -302,6 +354,9 @@ impl Crossing {
         }
         if self.window.is_suspended() && self.fence == Fence::Passed && exchange.is_ready() {
             self.window.resume(&mut exchange);
+            if !self.window.is_suspended() {
+                exchange.lacks(1 - self.region, &mut self.read_again);
+            }
         }
         for (id, at, covered) in self.unplaced.drain(..) {
             let Some((database, name)) = exchange.name_of(id) else { continue };
@@ -330,7 +385,10 @@ impl Crossing {
     pub(super) fn closed(&mut self, high: Position) {
         if let Some(stamp) = self.stamp.take() {
             let made = Made { stamp, seen: self.saw };
-            hold(&self.exchange).sent(self.region, self.since..high.offset, made);
+            let mut exchange = hold(&self.exchange);
+            if exchange.generation() == self.generation {
+                exchange.sent(self.region, self.since..high.offset, made);
+            }
         }
         self.since = high.offset;
         self.must_close = false;

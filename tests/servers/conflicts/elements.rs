@@ -50,7 +50,7 @@ impl Writer for Elements {
 
 async fn all_are_there(west: Flavor, east: Flavor) -> Result<()> {
     let mut pair = Pair::start(west, east).await?;
-    let writers = pair.under_load(Elements::new("w"), Elements::new("e"), Kills::None).await?;
+    let writers = pair.under_load(Elements::new("w"), Elements::new("e"), Kills::Some).await?;
     let (west, east) = pair.regions.clients().await?;
     for client in [west, east] {
         for writer in &writers {

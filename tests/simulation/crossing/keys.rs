@@ -6,7 +6,7 @@ use fastrand::Rng;
 use crate::server::{Flavour, Text};
 
 /// A kind of keys, and how often it is written.
-pub const CLASSES: [(&str, u8); 13] = [
+pub const CLASSES: [(&str, u8); 14] = [
     ("register", 6),
     ("session", 4),
     ("hash", 6),
@@ -19,6 +19,7 @@ pub const CLASSES: [(&str, u8); 13] = [
     ("kind", 4),
     ("ttl", 4),
     ("several", 4),
+    ("fading", 3),
     ("fresh", 2),
 ];
 
@@ -57,6 +58,7 @@ impl Pen<'_> {
             "kind" => self.kind(),
             "ttl" => self.ttl(),
             "several" => self.several(),
+            "fading" => self.fading(),
             _ => words(&["SET", &format!("{}:new:{}", self.region, self.value), self.value]),
         }
     }
@@ -206,6 +208,25 @@ impl Pen<'_> {
                 words(&["PEXPIREAT", &key, &at.to_string()])
             }
             _ => self.expiring(&key),
+        }
+    }
+
+    /// A few elements and a time to live, which goes with the last of them.
+    fn fading(&mut self) -> Vec<Text> {
+        let (set, ranks) = (self.key("fading:set"), self.key("fading:ranks"));
+        let key = if self.rng.bool() { &set } else { &ranks };
+        let member = ["m", self.region][self.rng.usize(0..2)];
+        match self.rng.u8(0..10) {
+            0 => words(&["PERSIST", key]),
+            1..=2 => {
+                let at = self.now_ms + if self.rng.u8(0..4) == 0 { self.lifetime() } else { 10_000_000 };
+                words(&["PEXPIREAT", key, &at.to_string()])
+            }
+            3..=4 => words(&["SREM", &set, member]),
+            5..=6 => words(&["SADD", &set, member]),
+            7 => words(&["ZREM", &ranks, member]),
+            8 => words(&["ZINCRBY", &ranks, "1", member]),
+            _ => words(&["ZADD", &ranks, &self.small(), member]),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use duet::engine::conflict::{Name, Wanted, hold};
+use duet::engine::conflict::{Life, Look, Wanted, hold};
 use duet::error::{Fault, Kind};
 use redis_protocol::resp2::types::BytesFrame;
 
@@ -25,26 +25,30 @@ pub async fn run(pair: Rc<Pair>, index: usize) {
             crate::trace(|| format!("value {id} could not be read at {index}: {fault}"));
             hold(&pair.exchange).not_read(id, now_ms);
         }
-        let names = hold(&pair.exchange).take_looks(index, usize::MAX);
-        for name in names {
-            if look(&pair, index, &name, &mut client).await.is_err() {
+        let (looks, _) = hold(&pair.exchange).take_looks(index, now_ms, usize::MAX);
+        for looked in looks {
+            if look(&pair, index, &looked, &mut client).await.is_err() {
                 client = None;
-                hold(&pair.exchange).look(index, vec![name]);
+                hold(&pair.exchange).not_looked(index, looked);
             }
         }
         sleep(&pair.world, 3).await;
     }
 }
 
-async fn look(pair: &Pair, index: usize, name: &Name, client: &mut Option<Client>) -> Result<(), Fault> {
+async fn look(pair: &Pair, index: usize, look: &Look, client: &mut Option<Client>) -> Result<(), Fault> {
     if client.is_none() {
         *client = Some(Client::connect(&pair.world, index).await?);
     }
     let Some(client) = client else { return Ok(()) };
-    client.call(&["SELECT", &name.0.to_string()]).await?;
-    let remaining = integer(&client.call(&[b"PTTL".as_slice(), &name.1]).await?);
-    let lives_on = hold(&pair.exchange).remains(index, name, remaining, LINGER_MS);
-    crate::trace(|| format!("look at {name:?} at {index}: {remaining} {lives_on}"));
+    let (database, key) = look.name();
+    let absolute = pair.world.borrow().servers[index].flavour == Flavour::Redis70;
+    client.call(&["SELECT", &database.to_string()]).await?;
+    let expiry = integer(&client.call(&[if absolute { b"PEXPIRETIME".as_slice() } else { b"PTTL" }, key]).await?);
+    let server_ms = milliseconds(&client.call(&["TIME"]).await?)?;
+    let life = Life::told(if expiry < 0 || absolute { expiry } else { server_ms + expiry });
+    let differs = hold(&pair.exchange).looked(index, look.clone(), life, (server_ms, LINGER_MS));
+    crate::trace(|| format!("look {look:?} at {index}: {life:?} {differs}"));
     Ok(())
 }
 
@@ -114,10 +118,15 @@ fn value(reply: &BytesFrame, absolute: bool) -> Result<(Option<Bytes>, Option<i6
         BytesFrame::Null => None,
         _ => return Err(bad()),
     };
-    let now_ms = match elements(time) {
-        [seconds, micros] => integer(seconds) * 1000 + integer(micros) / 1000,
-        _ => return Err(bad()),
-    };
+    let now_ms = milliseconds(time)?;
     let expiry = integer(expiry);
     Ok((payload, (expiry >= 0).then(|| if absolute { expiry } else { now_ms + expiry })))
+}
+
+/// What `TIME` answered, Unix milliseconds.
+fn milliseconds(time: &BytesFrame) -> Result<i64, Fault> {
+    match elements(time) {
+        [seconds, micros] => Ok(integer(seconds) * 1000 + integer(micros) / 1000),
+        _ => Err(Fault::new(Kind::Waiting, "the time was not told")),
+    }
 }

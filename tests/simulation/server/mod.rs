@@ -86,6 +86,8 @@ pub struct Server {
     pub watched_key_set: bool,
     /// Commands so far that had an effect.
     ran: u64,
+    /// A replica that lags: its history, how much of that it has, and what it holds.
+    pub replica: Option<(String, u64, Keyspace)>,
 }
 
 impl Server {
@@ -106,7 +108,21 @@ impl Server {
             watched_key: Text::new(),
             watched_key_set: false,
             ran: 0,
+            replica: None,
         }
+    }
+
+    /// A replica has all that was executed, and falls behind from now on.
+    pub fn replicate(&mut self) {
+        self.replica = Some((self.history.id.clone(), self.history.offset, self.keys.clone()));
+    }
+
+    /// The replica takes over. Gives up to where it has the history.
+    pub fn fail_over(&mut self) -> u64 {
+        let (_, offset, keys) = self.replica.take().unwrap_or_default();
+        self.keys = keys;
+        self.history.fork(offset);
+        offset
     }
 
     /// A client's command, or several as a transaction, outside of any modelled connection. Tells for each whether it had

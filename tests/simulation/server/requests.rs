@@ -91,6 +91,10 @@ impl Server {
             replies.push(reply);
         }
         self.sessions.get_mut(&id).expect("it was there").database = database;
+        if queue.iter().any(|args| args[0] == b"SET" && args[1] == self.watched_key) {
+            let line = |args: &Vec<Text>| String::from_utf8_lossy(&args.join(&b' ')).into_owned();
+            crate::trace(|| format!("  executed: {:?}", queue.iter().map(line).collect::<Vec<_>>()));
+        }
         self.propagate(effects, true);
         self.answer(id, &Reply::Array(replies))
     }
