@@ -100,8 +100,11 @@ pub async fn end_of_stream(region: &Region, control: &mut Client) -> Result<Atta
 ///
 /// # Errors
 /// A [`Fault`] when the connection fails, or is silent.
-pub async fn tail(region: &Region, control: &mut Client, most: u64) -> Result<BytesMut, Fault> {
-    let replication = replication(control).await?;
+pub async fn tail(
+    region: &Region,
+    replication: &crate::engine::source::Replication,
+    most: u64,
+) -> Result<BytesMut, Fault> {
     let Some((first, length)) = replication.backlog else { return Ok(BytesMut::new()) };
     let end = first + length;
     let from = first.max(end.saturating_sub(most));

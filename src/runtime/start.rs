@@ -230,29 +230,23 @@ impl Starting<'_> {
         })
     }
 
-    /// What the server of a region says. Where clients have emptied or swapped databases, the marker is not to be found under
-    /// its name, or an old one is, until it is written anew: then the stream tells.
+    /// What the server of a region says. Where clients have emptied database 0, the marker is gone until it is written
+    /// anew: then the stream tells.
     async fn end(&mut self, region: usize) -> Result<End, Fault> {
         let pair = self.pair;
         let client = if region == self.index { &mut self.source_control } else { &mut self.target_control };
         let key = pair.reserved.marker(pair.target(region).name.as_str());
-        let (mut end, databases) = end(pair, region, client).await?;
-        let mut elsewhere = false;
-        for database in databases.into_iter().filter(|database| *database != 0) {
-            client.call(&["SELECT", &database.to_string()]).await?;
-            elsewhere |= integer(&client.call(&[b"EXISTS".as_slice(), &key]).await?) > 0;
-            client.call(&["SELECT", "0"]).await?;
-        }
-        if end.marker.is_none() || elsewhere {
-            let found = match self.searched[region].filter(|_| !elsewhere) {
+        let mut end = end(pair, region, client).await?;
+        if end.marker.is_none() {
+            let found = match self.searched[region] {
                 Some(found) => found,
-                None => last_marker(&attach::tail(pair.source(region), client, MOST_SEARCHED).await?, &key),
+                None => last_marker(&attach::tail(pair.source(region), &end.replication, MOST_SEARCHED).await?, &key),
             };
             self.searched[region] = Some(found);
-            if let Some(marker) = found.filter(|_| found != end.marker) {
+            if let Some(marker) = found {
                 tracing::info!(region = %end.region, high = %marker.high, "the marker was found in the stream");
             }
-            end.marker = found.map(|marker| pair.links[1 - region].settled(marker)).or(end.marker);
+            end.marker = found.map(|marker| pair.links[1 - region].settled(marker));
         }
         Ok(end)
     }
@@ -437,8 +431,7 @@ fn expires_fields(server: &Server) -> bool {
 }
 
 /// What the server of region `index` says; the marker there is that of the link that writes to it.
-/// Besides, which databases hold anything.
-async fn end(pair: &Pair, index: usize, client: &mut Client) -> Result<(End, Vec<u32>), Fault> {
+async fn end(pair: &Pair, index: usize, client: &mut Client) -> Result<End, Fault> {
     let region = pair.source(index).name.to_string();
     let writer = pair.target(index).name.to_string();
     let info = Info::parse(&text(&client.call(&["INFO"]).await?));
@@ -455,9 +448,8 @@ async fn end(pair: &Pair, index: usize, client: &mut Client) -> Result<(End, Vec
     let mut exists = vec![b"EXISTS".to_vec()];
     exists.extend(pair.reserved.all([&region, &writer]));
     let ours = u64::try_from(integer(&client.call(&exists).await?)).unwrap_or(0);
-    let (databases, keys): (Vec<u32>, Vec<u64>) = info.keyspace().into_iter().unzip();
-    let keys = keys.iter().sum::<u64>().saturating_sub(ours);
-    Ok((End { region, replication, keys, marker }, databases))
+    let keys: u64 = info.keyspace().iter().map(|(_, keys)| keys).sum();
+    Ok(End { region, replication, keys: keys.saturating_sub(ours), marker })
 }
 
 /// Shows that the link waits for the other one, once it has done so for a while.

@@ -347,7 +347,10 @@ impl Run {
         let Some(crossing) = &mut self.crossing else { return };
         let mut world = self.world.borrow_mut();
         let Some(index) = crossing.next(&mut world) else { return };
-        self.begun[1] |= world.oracle.high(1, &world.servers).is_some();
+        for (source, begun) in self.begun.iter_mut().enumerate() {
+            *begun |= world.oracle.high(source, &world.servers).is_some();
+        }
+        crossing.stands = self.begun == [true; 2];
         if index == 1 && !self.begun[1] {
             return;
         }

@@ -33,6 +33,8 @@ pub struct Crossing {
     flushes: bool,
     /// Clients empty the whole server, with Duet's keys in it: then it is only promised that both regions end equal.
     pub whole: bool,
+    /// Both links have had a position: before, a first copy does not know what was there when it began.
+    pub stands: bool,
     /// Clients write although what was written before has not arrived everywhere.
     hasty: bool,
     classes: Vec<(&'static str, u8)>,
@@ -57,7 +59,7 @@ impl Crossing {
         }
         let grouped = if off("transactions") { u8::MAX } else { grouped };
         let (flushes, hasty) = (flushes && !off("flush"), !off("haste"));
-        Self { pace, keys, first, grouped, flushes, whole: false, hasty, classes, count: 0 }
+        Self { pace, keys, first, grouped, flushes, whole: false, stands: false, hasty, classes, count: 0 }
     }
 
     /// The same where clients empty whole servers, in one of so many runs.
@@ -116,7 +118,7 @@ impl Crossing {
 
     fn command(&mut self, world: &mut World, index: usize, database: u32) -> Vec<Text> {
         self.count += 1;
-        if self.whole && world.rng.u8(0..20) == 0 {
+        if self.whole && self.stands && world.rng.u8(0..20) == 0 {
             let name: &[u8] = if world.rng.bool() { b"FLUSHALL" } else { b"FLUSHDB" };
             return vec![name.to_vec(), b"SYNC".to_vec()];
         }

@@ -64,8 +64,7 @@ pub async fn end_of_stream(world: &Shared, server: usize, control: &mut Client) 
 }
 
 /// The end of what the server has in its backlog.
-pub async fn tail(world: &Shared, server: usize, control: &mut Client, most: u64) -> Result<Vec<u8>, Fault> {
-    let replication = replication(control).await?;
+pub async fn tail(world: &Shared, server: usize, replication: &Replication, most: u64) -> Result<Vec<u8>, Fault> {
     let Some((first, length)) = replication.backlog else { return Ok(Vec::new()) };
     let end = first + length;
     let from = first.max(end.saturating_sub(most));

@@ -190,20 +190,14 @@ impl Starting<'_> {
         let pair = self.pair;
         let client = if region == self.index { &mut self.source_control } else { &mut self.target_control };
         let key = pair.settings.reserved.marker(REGIONS[1 - region]);
-        let (mut end, databases) = end(pair, region, client).await?;
-        let mut elsewhere = false;
-        for database in databases.into_iter().filter(|database| *database != 0) {
-            client.call(&["SELECT", &database.to_string()]).await?;
-            elsewhere |= integer(&client.call(&[b"EXISTS".as_slice(), &key]).await?) > 0;
-            client.call(&["SELECT", "0"]).await?;
-        }
-        if (end.marker.is_none() || elsewhere) && !pair.settings.flaws.unresolved.searching {
-            let found = match self.searched[region].filter(|_| !elsewhere) {
+        let mut end = end(pair, region, client).await?;
+        if end.marker.is_none() && !pair.settings.flaws.unresolved.searching {
+            let found = match self.searched[region] {
                 Some(found) => found,
-                None => last_marker(&attach::tail(&pair.world, region, client, u64::MAX).await?, &key),
+                None => last_marker(&attach::tail(&pair.world, region, &end.replication, u64::MAX).await?, &key),
             };
             self.searched[region] = Some(found);
-            end.marker = found.map(|marker| pair.links[1 - region].settled(marker)).or(end.marker);
+            end.marker = found.map(|marker| pair.links[1 - region].settled(marker));
         }
         Ok(end)
     }
@@ -303,7 +297,7 @@ impl Starting<'_> {
     }
 }
 
-async fn end(pair: &Pair, index: usize, client: &mut Client) -> Result<(End, Vec<u32>), Fault> {
+async fn end(pair: &Pair, index: usize, client: &mut Client) -> Result<End, Fault> {
     let reserved = &pair.settings.reserved;
     let info = Info::parse(&text(&client.call(&["INFO"]).await?));
     let replication = info.replication()?;
@@ -313,9 +307,8 @@ async fn end(pair: &Pair, index: usize, client: &mut Client) -> Result<(End, Vec
     let mut exists = vec![b"EXISTS".to_vec()];
     exists.extend(reserved.all(REGIONS));
     let ours = integer(&client.call(&exists).await?) as u64;
-    let (databases, keys): (Vec<u32>, Vec<u64>) = info.keyspace().into_iter().unzip();
-    let keys = keys.iter().sum::<u64>().saturating_sub(ours);
-    Ok((End { region: REGIONS[index].to_owned(), replication, keys, marker }, databases))
+    let keys: u64 = info.keyspace().iter().map(|(_, keys)| keys).sum();
+    Ok(End { region: REGIONS[index].to_owned(), replication, keys: keys.saturating_sub(ours), marker })
 }
 
 /// Waits until the other link is in step and has applied all that the target of this one had written by now.
