@@ -235,11 +235,14 @@ impl Starting<'_> {
     async fn end(&mut self, region: usize) -> Result<End, Fault> {
         let pair = self.pair;
         let client = if region == self.index { &mut self.source_control } else { &mut self.target_control };
-        let key = pair.reserved.marker(pair.target(region).name.as_str());
+        let writer = pair.target(region).name.as_str();
+        let (key, gate) = (pair.reserved.marker(writer), pair.reserved.gate(writer));
         let mut end = end(pair, region, client).await?;
         if end.marker.is_none() {
             let found = match self.searched[region] {
                 Some(found) => found,
+                // Who has emptied the database has taken the gate as well.
+                None if integer(&client.call(&[b"EXISTS".as_slice(), &gate]).await?) > 0 => None,
                 None => last_marker(&attach::tail(pair.source(region), &end.replication, MOST_SEARCHED).await?, &key),
             };
             self.searched[region] = Some(found);
