@@ -14,6 +14,8 @@ pub enum Mix {
     Events,
     /// The same as crossing, but one region wins, whenever it writes.
     Region,
+    /// The same as crossing, but keys of some kinds are held when two writes meet.
+    Hold,
 }
 
 /// One run.
@@ -32,7 +34,7 @@ pub struct Variant {
 impl Mix {
     /// The mix of this name.
     pub fn named(name: &str) -> Option<Self> {
-        [Self::Apart, Self::Crossing, Self::Events, Self::Region].into_iter().find(|mix| mix.name() == name)
+        [Self::Apart, Self::Crossing, Self::Events, Self::Region, Self::Hold].into_iter().find(|mix| mix.name() == name)
     }
 
     fn name(self) -> &'static str {
@@ -41,6 +43,7 @@ impl Mix {
             Self::Crossing => "crossing",
             Self::Events => "events",
             Self::Region => "region",
+            Self::Hold => "hold",
         }
     }
 }
@@ -56,7 +59,8 @@ impl Variant {
         let text = |name: &str| std::env::var(name).ok();
         let number = |name: &str| text(name).map(|text| text.parse::<u64>().expect("a number"));
         Some(Self {
-            mix: text("DUET_MIX").map_or(mix, |name| Mix::named(&name).expect("apart, crossing, events or region")),
+            mix: text("DUET_MIX")
+                .map_or(mix, |name| Mix::named(&name).expect("apart, crossing, events, region or hold")),
             seed: number("DUET_SEED")?,
             salt: number("DUET_SALT").unwrap_or(0),
             writes: number("DUET_WRITES"),
