@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
 use super::ask::{Address, At, answer_of, path};
-use super::exit::{failed, misconfigured, print};
+use super::exit::{misconfigured, print, wait_for};
 use super::render_conflicts::{line, summary, table};
 use super::undo::Undo;
 use crate::http;
@@ -96,14 +96,7 @@ impl Show {
             Ok(address) => address,
             Err(error) => return misconfigured(&error),
         };
-        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-            Ok(runtime) => runtime,
-            Err(error) => return failed(&error),
-        };
-        runtime.block_on(async {
-            let ended = if self.follow { self.follow(&address).await } else { self.list(&address).await };
-            ended.unwrap_or_else(|error| failed(&format!("{error:#}")))
-        })
+        wait_for(async { if self.follow { self.follow(&address).await } else { self.list(&address).await } })
     }
 
     async fn list(&self, address: &Address) -> anyhow::Result<ExitCode> {

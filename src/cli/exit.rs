@@ -12,6 +12,14 @@ pub(super) fn failed(error: &dyn Display) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// Does on this thread what a command waits for; a failure ends it like [`failed`], with its causes in one line.
+pub(super) fn wait_for(command: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(command).unwrap_or_else(|error| failed(&format!("{error:#}"))),
+        Err(error) => failed(&error),
+    }
+}
+
 /// Ends because the configuration is wrong.
 pub(super) fn misconfigured(error: &ConfigError) -> ExitCode {
     eprintln!("duet: {error}");

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 use clap::Args;
 
-use super::exit::{failed, misconfigured, print};
+use super::exit::{misconfigured, print, wait_for};
 use super::render::plain;
 use crate::config::{Config, Region, load};
 use crate::runtime::client::{Client, Reply, elements, integer};
@@ -56,14 +56,7 @@ impl Resolve {
             Ok(config) => config,
             Err(error) => return misconfigured(&error),
         };
-        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-            Ok(runtime) => runtime,
-            Err(error) => return failed(&error),
-        };
-        match runtime.block_on(self.resolve(&config)) {
-            Ok(done) => print(&done),
-            Err(error) => failed(&format!("{error:#}")),
-        }
+        wait_for(async { Ok(print(&self.resolve(&config).await?)) })
     }
 
     /// Gives what was done, for a person.

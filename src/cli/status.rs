@@ -8,7 +8,7 @@ use anyhow::Context;
 use clap::Args;
 
 use super::ask::{Address, At, answer_of};
-use super::exit::{failed, misconfigured, print};
+use super::exit::{misconfigured, print, wait_for};
 use super::render;
 use crate::observe;
 
@@ -50,22 +50,13 @@ impl Status {
             Ok(address) => address,
             Err(error) => return misconfigured(&error),
         };
-        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-            Ok(runtime) => runtime,
-            Err(error) => return failed(&error),
-        };
-        runtime.block_on(async {
+        wait_for(async {
             if self.watch {
-                return self.watch(&address).await;
+                return Ok(self.watch(&address).await);
             }
-            match self.look(&address).await {
-                Ok((text, true)) => print(&text),
-                Ok((text, false)) => {
-                    print(&text);
-                    ExitCode::FAILURE
-                }
-                Err(error) => failed(&format!("{error:#}")),
-            }
+            let (text, is_ready) = self.look(&address).await?;
+            let printed = print(&text);
+            Ok(if is_ready { printed } else { ExitCode::FAILURE })
         })
     }
 

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use super::ask::{Address, At, answer_of, path};
-use super::exit::{failed, misconfigured, print};
+use super::exit::{misconfigured, print, wait_for};
 use super::render::plain;
 use super::render_conflicts::write;
 use crate::config::{Config, load};
@@ -46,14 +46,7 @@ impl Undo {
             Ok(known) => known,
             Err(error) => return misconfigured(&error),
         };
-        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-            Ok(runtime) => runtime,
-            Err(error) => return failed(&error),
-        };
-        match runtime.block_on(self.undo(&config, &address)) {
-            Ok(done) => print(&done),
-            Err(error) => failed(&format!("{error:#}")),
-        }
+        wait_for(async { Ok(print(&self.undo(&config, &address).await?)) })
     }
 
     /// Gives what was done, for a person.

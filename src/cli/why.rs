@@ -11,7 +11,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::json;
 
 use super::ask::{Address, At, answer_of, path};
-use super::exit::{failed, misconfigured, print};
+use super::exit::{misconfigured, print, wait_for};
 use super::inspect::{Held, Verdict, compare, look};
 use super::render::{grouped, plain};
 use super::render_conflicts::{day_and_time, table};
@@ -68,16 +68,11 @@ impl Why {
             Ok(config) => config,
             Err(error) => return misconfigured(&error),
         };
-        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-            Ok(runtime) => runtime,
-            Err(error) => return failed(&error),
-        };
-        let findings = match runtime.block_on(self.find(&config)) {
-            Ok(findings) => findings,
-            Err(error) => return failed(&format!("{error:#}")),
-        };
-        let printed = print(&if self.json { self.as_json(&findings) } else { self.as_text(&findings) });
-        if findings.verdict == Verdict::Same { printed } else { ExitCode::FAILURE }
+        wait_for(async {
+            let findings = self.find(&config).await?;
+            let printed = print(&if self.json { self.as_json(&findings) } else { self.as_text(&findings) });
+            Ok(if findings.verdict == Verdict::Same { printed } else { ExitCode::FAILURE })
+        })
     }
 
     async fn find(&self, config: &Config) -> anyhow::Result<Findings> {
