@@ -1,5 +1,5 @@
-//! Reading the values of keys that are to be made equal: each with its exact place in the region's stream. And looking
-//! whether a region holds what has expired in the other one.
+//! Reading the values of keys that are to be made equal: each with its exact place in the region's stream. And looking how
+//! long keys live that have expired in the other region, or may live shorter in one of the two.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -82,12 +82,9 @@ async fn lives(
     looks: &[Look],
     reader: &mut Option<Reader>,
 ) -> Result<Vec<(Life, i64)>, Fault> {
-    let mut open = match reader.take() {
-        Some(open) => open,
-        None => Reader::new(pair, region).await?,
-    };
+    let mut open = Reader::open(pair, region, reader).await?;
     let databases: Vec<String> = looks.iter().map(|look| look.name().0.to_string()).collect();
-    let expiry: &[u8] = if open.absolute { b"PEXPIRETIME" } else { b"PTTL" };
+    let expiry = open.expiry();
     let requests: Vec<Vec<&[u8]>> = looks
         .iter()
         .zip(&databases)
@@ -100,8 +97,7 @@ async fn lives(
         [_, Reply::Error(error), _] => Err(Fault::of_reply(error, "looking at a key")),
         [_, expiry, time] => {
             let server_ms = milliseconds(time).ok_or_else(|| bad(&open))?;
-            let expiry = integer(expiry);
-            Ok((Life::told(if expiry < 0 || open.absolute { expiry } else { server_ms + expiry }), server_ms))
+            Ok((Life::told(open.expires_at(integer(expiry), server_ms)), server_ms))
         }
         _ => Err(bad(&open)),
     });
@@ -136,22 +132,32 @@ struct Reader {
 }
 
 impl Reader {
-    async fn new(pair: &Pair, region: usize) -> Result<Self, Fault> {
+    /// The connection that is kept, or another one.
+    async fn open(pair: &Pair, region: usize, kept: &mut Option<Self>) -> Result<Self, Fault> {
+        if let Some(open) = kept.take() {
+            return Ok(open);
+        }
         let region = pair.source(region);
         let mut client = Client::connect(region, region.primary()).await?;
         let server = Info::parse(&text(&client.call(&["INFO", "server"]).await?)).server()?;
         Ok(Self { client, absolute: server.version.0 >= 7 })
+    }
+
+    /// The command that tells how long a key lives.
+    fn expiry(&self) -> &'static [u8] {
+        if self.absolute { b"PEXPIRETIME" } else { b"PTTL" }
+    }
+
+    /// When a key expires of which that command said so, by the server's clock, Unix milliseconds; below zero as it said it.
+    fn expires_at(&self, told: i64, server_ms: i64) -> i64 {
+        if told < 0 || self.absolute { told } else { server_ms + told }
     }
 }
 
 /// Reads values in one round trip. Gives those that could not be read.
 async fn read(pair: &Pair, region: usize, wanted: &[Wanted], reader: &mut Option<Reader>) -> Vec<(u64, Fault)> {
     // With a fault of the connection it goes: answers may still come on it.
-    let opened = match reader.take() {
-        Some(open) => Ok(open),
-        None => Reader::new(pair, region).await,
-    };
-    let answered = match opened {
+    let answered = match Reader::open(pair, region, reader).await {
         Ok(mut open) => ask(pair, region, wanted, &mut open).await.map(|replies| (open, replies)),
         Err(fault) => Err(fault),
     };
@@ -177,7 +183,7 @@ async fn read(pair: &Pair, region: usize, wanted: &[Wanted], reader: &mut Option
 async fn ask(pair: &Pair, region: usize, wanted: &[Wanted], reader: &mut Reader) -> Result<Vec<Reply>, Fault> {
     let nonce = pair.reserved.nonce(pair.source(region).name.as_str());
     let numbers: Vec<_> = wanted.iter().map(|one| (one.id.to_string(), one.name.0.to_string())).collect();
-    let expiry: &[u8] = if reader.absolute { b"PEXPIRETIME" } else { b"PTTL" };
+    let expiry = reader.expiry();
     let mut requests: Vec<Vec<&[u8]>> = Vec::with_capacity(wanted.len() * REQUESTS);
     for (one, (id, database)) in wanted.iter().zip(&numbers) {
         let key = one.name.1.as_slice();
@@ -207,7 +213,7 @@ fn value(replies: &[Reply], reader: &Reader) -> Result<(Option<Bytes>, Option<i6
         Reply::Error(error) => return Err(Fault::of_reply(error, "reading a value")),
         _ => return Err(bad(reader)),
     };
-    let expiry = integer(expiry);
     let now_ms = milliseconds(time).ok_or_else(|| bad(reader))?;
-    Ok((payload, (expiry >= 0).then(|| if reader.absolute { expiry } else { now_ms + expiry })))
+    let expires_at_ms = reader.expires_at(integer(expiry), now_ms);
+    Ok((payload, (expires_at_ms >= 0).then_some(expires_at_ms)))
 }

@@ -542,14 +542,14 @@ impl Exchange {
                 stays
             }
             Look::Life(name) => {
-                let Some(Decided { pins, differs }) = self.lives.found(region, &name, life) else { return false };
+                let Some(Decided { pin, differs }) = self.lives.found(region, &name, life) else { return false };
                 match differs {
                     // Held back until the key waits for the value.
                     Some(shorter) => {
                         self.refused(shorter, name);
-                        self.sides[shorter].left.extend(pins);
+                        self.sides[shorter].left.push(pin);
                     }
-                    None => pins.into_iter().for_each(|pin| self.unpin(pin)),
+                    None => self.unpin(pin),
                 }
                 differs.is_some()
             }

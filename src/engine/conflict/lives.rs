@@ -92,8 +92,8 @@ impl Compared {
 /// What a comparison came to.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Decided {
-    /// What need not be held back any more.
-    pub pins: Vec<u64>,
+    /// What held the checkpoints back until now.
+    pub pin: u64,
     /// The region with the shorter life, if they differ: it takes the other one's value.
     pub differs: Option<usize>,
 }
@@ -169,13 +169,13 @@ impl Lives {
             compared.look_again();
             return None;
         }
-        let pins = vec![compared.pin.1];
+        let (_, pin) = compared.pin;
         match compared.next.take() {
             Some(next) => *compared = Compared::new(next),
             None => drop(self.keys.remove(name)),
         }
         let shorter = usize::from(one.length() > other.length());
-        Some(Decided { pins, differs: (!agrees).then_some(shorter) })
+        Some(Decided { pin, differs: (!agrees).then_some(shorter) })
     }
 }
 
@@ -201,7 +201,7 @@ mod tests {
     fn equal_lives_end_the_comparison() {
         let mut lives = Lives::default();
         lives.compare(name(), 0, 7);
-        assert_eq!(look(&mut lives, [Life::Endless; 2]), Some(Decided { pins: vec![7], differs: None }));
+        assert_eq!(look(&mut lives, [Life::Endless; 2]), Some(Decided { pin: 7, differs: None }));
         assert_eq!(lives.wanted(0, 0, 9), (vec![], false));
     }
 
@@ -214,7 +214,7 @@ mod tests {
         assert_eq!(look(&mut lives, [Life::Until(900), Life::Until(5)]), None, "it changes still");
         assert_eq!(look(&mut lives, differ), None);
         assert_eq!(look(&mut lives, differ), None);
-        assert_eq!(look(&mut lives, differ), Some(Decided { pins: vec![7], differs: Some(1) }));
+        assert_eq!(look(&mut lives, differ), Some(Decided { pin: 7, differs: Some(1) }));
     }
 
     #[test]
@@ -223,8 +223,8 @@ mod tests {
         assert_eq!(lives.compare(name(), 0, 7), None);
         assert_eq!(lives.compare(name(), 1, 8), None);
         assert_eq!(lives.compare(name(), 1, 9), Some(9));
-        assert_eq!(look(&mut lives, [Life::None; 2]), Some(Decided { pins: vec![7], differs: None }));
-        assert_eq!(look(&mut lives, [Life::None; 2]), Some(Decided { pins: vec![8], differs: None }));
+        assert_eq!(look(&mut lives, [Life::None; 2]), Some(Decided { pin: 7, differs: None }));
+        assert_eq!(look(&mut lives, [Life::None; 2]), Some(Decided { pin: 8, differs: None }));
     }
 
     #[test]
@@ -233,7 +233,7 @@ mod tests {
         lives.compare(name(), 0, 7);
         lives.compare(name(), 1, 8);
         lives.begin(0);
-        assert_eq!(look(&mut lives, [Life::None; 2]), Some(Decided { pins: vec![8], differs: None }));
+        assert_eq!(look(&mut lives, [Life::None; 2]), Some(Decided { pin: 8, differs: None }));
         lives.compare(name(), 1, 9);
         lives.begin(1);
         assert_eq!(lives.wanted(0, 0, 9), (vec![], false));
