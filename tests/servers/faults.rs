@@ -159,7 +159,10 @@ async fn a_write_that_the_target_cannot_take_ends_equal_and_is_recorded() -> Res
     regions.release_links()?;
     regions.settle(&daemon, DEADLINE).await?;
     let status = daemon.status().await?;
-    ensure!(status["conflicts"]["reconciled"].as_u64() > Some(0), "no conflict was counted: {status:#}");
+    // Which of the two is later is up to the clocks, and with it how it ends; that it is counted once is not.
+    let counted: u64 =
+        ["replayed", "dropped", "reconciled"].iter().filter_map(|by| status["conflicts"][by].as_u64()).sum();
+    ensure!(counted == 1, "not one conflict was counted: {status:#}");
     let set_aside = |link: &Value| link["set_aside"].as_u64() > Some(0);
     ensure!(!status["links"].as_array().is_some_and(|links| links.iter().any(set_aside)), "{status:#}");
     Ok(())
