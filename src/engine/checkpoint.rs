@@ -23,9 +23,10 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// A copy is intended or under way, from `high`; `phase` tells which.
-    pub fn copying(phase: Phase, high: Position, time_ms: i64) -> Self {
-        Self { phase, high, low: high, time_ms, stamp_us: 0, since: 0, saw: 0 }
+    /// A copy is intended or under way, of what the source held at `high`, where it had executed the target's writes up to
+    /// `saw`; `phase` tells which copy.
+    pub fn copying(phase: Phase, high: Position, saw: u64, time_ms: i64) -> Self {
+        Self { phase, high, low: high, time_ms, stamp_us: 0, since: 0, saw }
     }
 
     /// Everything before `high` is applied, and nothing holds `low` back.

@@ -45,6 +45,8 @@ pub struct CopyRules {
     pub prefix: Vec<u8>,
     /// What is known of the region that is copied onto.
     pub onto: SharedOnto,
+    /// Up to where the dump holds the target's writes: bytes of the target's history.
+    pub covered: u64,
     /// The name under which a big value is built up at the target; it carries the reserved prefix.
     pub building: Vec<u8>,
     /// Names that the target keeps, as `database:name`.
@@ -110,14 +112,16 @@ pub struct Copy {
 
 impl Copy {
     /// A copy of the history up to `position`; `phase` is what the marker says meanwhile.
-    pub fn new(rules: CopyRules, applier: Applier, position: Position, now_ms: i64, phase: Phase) -> Self {
+    pub fn new(rules: CopyRules, mut applier: Applier, position: Position, now_ms: i64, phase: Phase) -> Self {
         let limits = Limits { whole_bytes: rules.value_bytes, piece_bytes: rules.value_bytes };
+        // The other link is to read of the copy in any case, even if there is nothing to copy.
+        applier.batch().wanted = true;
         Self {
             applier,
             dump: DumpReader::new(limits),
             stage: Stage::Announced,
             length: None,
-            checkpoint: Checkpoint::copying(phase, position, now_ms),
+            checkpoint: Checkpoint::copying(phase, position, rules.covered, now_ms),
             now_ms,
             big: None,
             unknown: None,
@@ -172,10 +176,24 @@ impl Copy {
     /// # Errors
     /// A [`Fault`] when the target refused a transaction.
     pub fn on_target(&mut self, input: &mut BytesMut, applied: &mut Vec<Applied>) -> Result<(), Fault> {
+        let before = applied.len();
         self.applier.on_replies(input, applied)?;
+        applied.iter_mut().skip(before).for_each(|transaction| self.refused(transaction));
         self.take_mail();
         self.flush();
         Ok(())
+    }
+
+    /// A client's write that failed on top of its value, which has another type: the value decides.
+    fn refused(&self, applied: &mut Applied) {
+        applied.refusals.retain(|refusal| {
+            let of_value = refusal.command != "RESTORE" && refusal.is_of_the_value() && !refusal.written.is_empty();
+            if of_value {
+                let keys: Vec<_> = refusal.written.iter().map(|key| (refusal.database, key.as_slice())).collect();
+                hold(&self.rules.onto).doubt(&keys);
+            }
+            !of_value
+        });
     }
 
     /// Executes what the other link has posted for the target.
@@ -193,21 +211,15 @@ impl Copy {
         self.dumped.take_if(|_| matches!(self.stage, Stage::Done))
     }
 
-    /// Deletes keys at the target that were not in the dump, but for those that a client has written there since.
+    /// Deletes keys at the target that were not in the dump. What a client has changed of one since is put on top of that; one
+    /// that a client has replaced is left alone.
     pub fn delete(&mut self, database: u32, keys: &[Vec<u8>]) {
-        let mut onto = hold(&self.rules.onto);
-        let id = self.applier.open_id();
-        let mut request: Vec<&[u8]> = vec![b"UNLINK"];
-        let may = |key: &&Vec<u8>| onto.departs(id, database, key);
-        request.extend(keys.iter().filter(may).map(Vec::as_slice));
-        drop(onto);
-        if request.len() == 1 {
-            return;
+        for key in keys {
+            let id = self.applier.open_id();
+            let Arrival::Below(writes) = hold(&self.rules.onto).departs(id, database, key) else { continue };
+            let value = Write::of(database, command(&[b"UNLINK".as_slice(), key]), 1);
+            self.put(key, value, &writes);
         }
-        self.applier.batch().push_own(database, |out| {
-            push_command(out, &request);
-            1
-        });
         self.flush();
     }
 
@@ -224,9 +236,19 @@ impl Copy {
         self.applier.has_room() && !ahead && !self.is_asking() && !matches!(self.stage, Stage::Done)
     }
 
-    /// Whether the dump has been read to its end and the target has executed all of it.
-    pub fn is_applied(&self) -> bool {
-        matches!(self.stage, Stage::Done) && self.applier.is_idle()
+    /// Whether the dump has been read to its end and the target has executed all of it; and the other link has seen that, so
+    /// that nothing of it has to be put there again on account of what clients wrote meanwhile.
+    pub fn is_applied(&mut self) -> bool {
+        if !matches!(self.stage, Stage::Done) {
+            return false;
+        }
+        let missing = hold(&self.rules.onto).take_missing();
+        for (database, name) in missing {
+            self.delete(database, &[name]);
+        }
+        self.take_mail();
+        self.flush();
+        self.applier.is_idle() && hold(&self.rules.onto).has_arrived()
     }
 
     /// The writing half.
@@ -300,16 +322,24 @@ impl Copy {
     /// A key of the dump, whatever becomes of its value: also one that is set aside leaves the target what it has.
     fn count(&mut self, key: &Key) {
         self.keys += 1;
+        if self.has_expired(key) {
+            return; // what the target holds under this name is as good as deleted
+        }
+        hold(&self.rules.onto).holds(key.database, &key.name);
         if let Some(dumped) = &mut self.dumped {
             dumped.add(key.database, &key.name);
         }
     }
 
+    /// Whether the key's time was over when the copy began.
+    fn has_expired(&self, key: &Key) -> bool {
+        key.expires_at_ms.is_some_and(|at| at <= self.now_ms)
+    }
+
     /// Whether a key of the dump is to be copied: ours are not, nor what has expired, nor what the target keeps.
     fn is_wanted(&self, key: &Key) -> bool {
-        let expired = key.expires_at_ms.is_some_and(|at| at <= self.now_ms);
         let ours = key.name.starts_with(&self.rules.prefix);
-        !expired
+        !self.has_expired(key)
             && !ours
             && (self.rules.keep.is_empty() || !self.rules.keep.contains(&kept_name(key.database, &key.name)))
     }
@@ -331,9 +361,9 @@ impl Copy {
             && let Some(text) = record.text()
         {
             let text = text.map_err(|error| unreadable(&error))?;
-            self.put(key, set(key, &text), 1, &writes);
+            self.put(&key.name, value(key, set(key, &text), 1), &writes);
         } else if let Some(payload) = record.payload_for(&self.rules.restorable) {
-            self.put(key, restore(key, &payload), 1, &writes);
+            self.put(&key.name, value(key, restore(key, &payload), 1), &writes);
         } else {
             let (mut out, mut requests, mut first) = (Vec::new(), 0, true);
             for elements in record.pieces(self.rules.value_bytes) {
@@ -346,21 +376,21 @@ impl Copy {
                 }
             }
             requests += expire(key, &mut out);
-            self.put(key, out, requests, &writes);
+            self.put(&key.name, value(key, out, requests), &writes);
         }
         Ok(())
     }
 
     /// Puts a value at the target, and the writes on top of it; should it meet another write on its way, all of this is
     /// sent again.
-    fn put(&mut self, key: &Key, mut request: Vec<u8>, mut requests: u32, writes: &[Write]) {
-        for write in writes {
-            request.extend_from_slice(&write.request);
-            requests += write.requests;
+    fn put(&mut self, name: &[u8], mut value: Write, writes: &[Write]) {
+        if !writes.is_empty() {
+            let parts: Vec<&[u8]> = std::iter::once(&value).chain(writes).map(|write| &*write.request).collect();
+            value.request = parts.concat().into();
+            value.requests += writes.iter().map(|write| write.requests).sum::<u32>();
         }
-        let value = Write { database: key.database, request: request.into(), requests };
         self.on_top(std::slice::from_ref(&value));
-        hold(&self.rules.onto).carries(key.database, &key.name, value);
+        hold(&self.rules.onto).carries(name, value);
     }
 
     fn piece(&mut self, elements: &[Element]) {
@@ -368,7 +398,7 @@ impl Copy {
         let building = Key { name: self.rules.building.clone().into(), ..key.clone() };
         let mut out = Vec::new();
         let requests = self.rebuild(&building, elements, first, &mut out);
-        self.on_top(&[Write { database: key.database, request: out.into(), requests }]);
+        self.on_top(&[Write::of(key.database, out, requests)]);
         self.big = Some((key, false));
     }
 
@@ -396,8 +426,15 @@ impl Copy {
     /// on top of it; `None` when it is to be left out.
     fn arrival(&mut self, key: &Key) -> Option<Vec<Write>> {
         let id = self.applier.open_id();
-        match hold(&self.rules.onto).arrives(id, key.database, &key.name) {
-            Arrival::Below(writes) => Some(writes),
+        let mut onto = hold(&self.rules.onto);
+        match onto.arrives(id, key.database, &key.name) {
+            Arrival::Below(writes) => {
+                // Its time may be over when it is put there, so that they find nothing, while it was prolonged at the source.
+                if !writes.is_empty() && key.expires_at_ms.is_some() {
+                    onto.doubt(&[(key.database, &*key.name)]);
+                }
+                Some(writes)
+            }
             Arrival::LeftOut => None,
         }
     }
@@ -439,6 +476,11 @@ impl Copy {
         let (database, key) = key.map_or((0, Vec::new()), |key| (key.database, key.name.to_vec()));
         self.events.push(CopyEvent::SetAside { database, key, what, why });
     }
+}
+
+/// What puts a value under `key`.
+fn value(key: &Key, request: Vec<u8>, requests: u32) -> Write {
+    Write { expires: key.expires_at_ms.is_some(), ..Write::of(key.database, request, requests) }
 }
 
 /// The request that puts a string there.

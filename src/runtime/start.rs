@@ -18,7 +18,7 @@ use crate::engine::conflict;
 use crate::engine::copy::CopyRules;
 use crate::engine::copy::onto::hold;
 use crate::engine::decode::rebuild::TargetFeatures;
-use crate::engine::origin::{Marker, Phase};
+use crate::engine::origin::Marker;
 use crate::engine::plan::{CopyReason, End, Plan, View, plan, reads_from};
 use crate::engine::position::Position;
 use crate::engine::source::{Info, Server};
@@ -118,12 +118,18 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
             // before it attaches is dated badly.
             let _ = tokio::time::timeout(EVENTS_WITHIN, pair.fences[index].tried()).await;
         }
+        for (region, end) in [(index, &view.source), (1 - index, &view.target)] {
+            if conflict::hold(&pair.exchange).finds(region, &end.replication) {
+                tracing::warn!(region = %end.region, "the server lacks what was read of it: it was replaced by a replica that lagged");
+            }
+        }
         for marker in [own, view.source.marker].into_iter().flatten() {
             conflict::hold(&pair.exchange).has_stamp(marker.stamp_us);
         }
         match plan(&view) {
             Plan::Resume(high) => {
                 starting.forget_kept(memory).await?;
+                hold(&pair.onto[1 - index]).end();
                 let from = reads_from(&view, high);
                 if from.offset > own.map_or(0, |marker| marker.low.offset) {
                     tracing::warn!(%high, "the source no longer has what was unfinished: concurrent writes of then may differ");
@@ -148,9 +154,10 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
                 let held = Held::hold(&pair.links[1 - index]).await;
                 let attached = attach::copy(source).await?;
                 hold(&pair.onto[index]).skip();
-                hold(&pair.onto[1 - index]).begin(reason.phase() == Phase::Recopying);
+                let covered = conflict::hold(&pair.exchange).dumped(index, attached.position);
+                hold(&pair.onto[1 - index]).begin(covered);
                 drop(held);
-                let rules = starting.copy_rules(keep, reason);
+                let rules = starting.copy_rules(keep, reason, covered);
                 let own = starting.marker().await?;
                 return starting.finish(attached, own, None, Some((rules, reason))).await;
             }
@@ -232,8 +239,9 @@ impl Starting<'_> {
         memory: &mut Memory,
     ) -> Result<Arc<HashSet<Vec<u8>>>, Fault> {
         let keep = self.keep(reason, memory).await?;
+        hold(&self.pair.onto[1 - self.index]).announce();
         let id = own.filter(|marker| marker.epoch == self.epoch).map_or(0, |marker| marker.id + 1);
-        let marker = Checkpoint::copying(reason.phase(), Position::NONE, 0).marker(self.epoch, id);
+        let marker = Checkpoint::copying(reason.phase(), Position::NONE, 0, 0).marker(self.epoch, id);
         let key = self.pair.reserved.marker(self.pair.source(self.index).name.as_str());
         self.target.call(&[b"SET".as_slice(), &key, marker.to_string().as_bytes()]).await?;
         self.pair.links[self.index].changed.notify_waiters();
@@ -315,7 +323,7 @@ impl Starting<'_> {
         Ok(value)
     }
 
-    fn copy_rules(&self, keep: Arc<HashSet<Vec<u8>>>, reason: CopyReason) -> CopyRules {
+    fn copy_rules(&self, keep: Arc<HashSet<Vec<u8>>>, reason: CopyReason, covered: u64) -> CopyRules {
         let Server { dialect, version } = self.target_server;
         let (major, minor, patch) = (u32::from(version.0), u32::from(version.1), u32::from(version.2));
         CopyRules {
@@ -327,6 +335,7 @@ impl Starting<'_> {
             value_bytes: self.pair.config.full_sync.value_bytes,
             prefix: self.pair.reserved.prefix().to_vec(),
             onto: Arc::clone(&self.pair.onto[1 - self.index]),
+            covered,
             building: self.pair.reserved.building(self.pair.source(self.index).name.as_str()),
             keep,
             sweep_seed: reason.sweeps().then(|| fastrand::u64(..)),

@@ -1,5 +1,6 @@
 //! What befalls a pair.
 
+use duet::engine::origin::{Marker, Phase};
 use fastrand::Rng;
 
 use crate::crossing::Crossing;
@@ -10,11 +11,14 @@ use crate::server::{Keyspace, Text};
 /// After so many steps nothing more befalls a pair than what silence was asked for: then it must come to rest.
 const ENOUGH: u64 = 20_000;
 
+/// A replica falls behind once in so many steps.
+const LAGS_ONCE_IN: u32 = 60;
+
 /// In one of so many runs both links are held now and then.
 const HELD_ONE_OF: u64 = 5;
 
 /// The faults by name, in the order of [`Plan::switches`].
-pub const FAULTS: [&str; 11] = [
+pub const FAULTS: [&str; 12] = [
     "lose_position",
     "marker_lost",
     "silence",
@@ -26,6 +30,7 @@ pub const FAULTS: [&str; 11] = [
     "evict",
     "clock_step",
     "hold",
+    "failover",
 ];
 
 /// How likely each thing is in a run: once in so many steps on average, 0 for never.
@@ -45,6 +50,8 @@ pub struct Plan {
     clock_step: u32,
     /// The clocks are found too far apart, and both links hold for a while.
     hold: u32,
+    /// A replica takes over from a server; it may lack the last writes.
+    failover: u32,
     /// A restart may give a server's history another name.
     renames: bool,
     /// What happens as soon as everything written is applied; no client writes until then.
@@ -83,6 +90,7 @@ impl Plan {
             evict: 0,
             clock_step: 0,
             hold: 0,
+            failover: 0,
             renames: true,
             waiting: None,
             refuses_until_ms: [0; 2],
@@ -90,11 +98,15 @@ impl Plan {
         }
     }
 
-    /// What befalls a run in which both regions write the same keys: no position is lost.
+    /// What befalls a run in which both regions write the same keys.
     pub fn crossing(rng: &mut Rng) -> Self {
-        let mut plan = Self { lose_position: 0, marker_lost: 0, silence: 0, renames: false, ..Self::new(rng) };
+        let mut plan = Self { marker_lost: 0, silence: 0, renames: false, ..Self::new(rng) };
         let mut often = |steps: u32| if rng.u8(0..3) == 0 { rng.u32(steps / 2..steps * 2) } else { 0 };
-        (plan.evict, plan.clock_step) = (often(600), often(1500));
+        (plan.evict, plan.clock_step, plan.failover) = (often(600), often(1500), often(1500));
+        if plan.failover > 0 {
+            // A daemon's epoch may be among what is lost: then another one takes the same, and neither gives way.
+            plan.second_daemon = 0;
+        }
         // In a third of the runs nobody is disturbed, so that the last update has to win.
         if rng.u8(0..3) == 0 {
             plan = Self { clock_step: 0, evict: plan.evict, ..plan.quieter() };
@@ -109,7 +121,7 @@ impl Plan {
         }
     }
 
-    fn switches(&mut self) -> [&mut u32; 11] {
+    fn switches(&mut self) -> [&mut u32; 12] {
         [
             &mut self.lose_position,
             &mut self.marker_lost,
@@ -122,6 +134,7 @@ impl Plan {
             &mut self.evict,
             &mut self.clock_step,
             &mut self.hold,
+            &mut self.failover,
         ]
     }
 
@@ -136,6 +149,7 @@ impl Plan {
             refuse: 0,
             marker_lost: 0,
             hold: 0,
+            failover: 0,
             ..self.clone()
         }
     }
@@ -226,6 +240,12 @@ impl Run {
             *held_until_ms = *now_ms + rng.i64(1..200);
             crate::trace(|| "both links hold".to_owned());
         }
+        if plan.failover > 0 && self.happens(LAGS_ONCE_IN) {
+            self.world.borrow_mut().servers[self.side_of_failover()].replicate();
+        }
+        if self.happens(plan.failover) {
+            self.fail_over();
+        }
         self.silently(plan.silence);
         self.end_refusals();
     }
@@ -265,6 +285,7 @@ impl Run {
         if !self.may_lose_position(index) {
             return;
         }
+        self.disturbed = true;
         if self.world.borrow_mut().rng.bool() {
             return self.restart(index, true);
         }
@@ -273,6 +294,44 @@ impl Run {
         world.servers[index].history.overrun();
         let ids: Vec<u64> = world.wires.iter().filter(|(_, wire)| wire.server == index).map(|(id, _)| *id).collect();
         ids.into_iter().for_each(|id| world.cut(id));
+    }
+
+    fn side_of_failover(&self) -> usize {
+        usize::from(self.outcome.steps.is_multiple_of(2))
+    }
+
+    /// A replica takes over in one region, with or without the last writes, where the pair can cope with that: one of the
+    /// links must be able to go on.
+    fn fail_over(&mut self) {
+        let index = self.side();
+        if !self.may_lose_position(index) {
+            return;
+        }
+        let mut world = self.world.borrow_mut();
+        let World { servers, oracle, rng, .. } = &mut *world;
+        let usable = servers[index].replica.as_ref().is_some_and(|(id, offset, keys)| {
+            let history = &servers[index].history;
+            let is_there = *id == history.id && history.after(id, offset + 1).is_some();
+            let marked = |keys: &Keyspace, source: usize| keys.text(&oracle.markers[source]).and_then(Marker::parse);
+            let comes = marked(keys, 1 - index).is_some_and(|marker| {
+                let high = marker.high;
+                marker.phase == Phase::Streaming
+                    && servers[1 - index].history.after(high.replication_id.as_str(), high.offset + 1).is_some()
+            });
+            is_there && comes && keys.without(b"duet:") != Keyspace::default()
+        });
+        if !usable || rng.u8(0..3) == 0 {
+            servers[index].replicate();
+        }
+        let until = world.now_ms + world.rng.i64(0..40);
+        world.down_until_ms[index] = until;
+        let before = world.servers[index].history.offset;
+        let offset = world.servers[index].fail_over();
+        crate::trace(|| format!("failover of {index} at {before} to {offset}"));
+        let name = world.servers[index].history.id.clone();
+        world.oracle.lose(index, offset, &name);
+        world.disconnect_all(index);
+        self.disturbed = true;
     }
 
     /// A target refuses some writes for a while.

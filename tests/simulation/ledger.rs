@@ -57,6 +57,8 @@ pub struct Ledger {
     /// In the order of true time.
     pub units: BTreeMap<Unit, Vec<Update>>,
     pub sums: BTreeMap<Unit, i64>,
+    /// What was added, by whom and where in the stream of its region.
+    added: Vec<(Unit, i64, usize, (u64, u64))>,
     /// Deletions of whole keys, which count for elements that nobody had written by then, too.
     deletions: Vec<(u32, Option<Text>, Update)>,
     /// Databases that were emptied: their sums are open.
@@ -119,7 +121,7 @@ impl Ledger {
         let Written { index: region, at_ms, .. } = *written;
         let update = |held, weight, commands| Update { region, at_ms, place: past.last, seen, weight, held, commands };
         for args in commands.iter().zip(effects).filter(|(_, effect)| **effect).map(|(args, _)| args) {
-            self.add(written.database, args);
+            self.add(written.database, args, (region, past.last));
             for unit in self.decided(written.database, args) {
                 let open = is_removal(args) && args.len() > 2 && !written.before.contains(&unit.0.1);
                 let (weight, commands) = decided.entry(unit).or_insert((Weight::Open, 0));
@@ -159,6 +161,20 @@ impl Ledger {
         }
     }
 
+    /// A server was replaced by one that lacks what its clients wrote behind this place.
+    pub fn lose(&mut self, index: usize, behind: (u64, u64)) {
+        let is_lost = |region: usize, place: (u64, u64)| region == index && place > behind;
+        for (unit, by, ..) in self.added.iter().filter(|(.., region, place)| is_lost(*region, *place)) {
+            *self.sums.entry(unit.clone()).or_default() -= by;
+        }
+        self.added.retain(|(.., region, place)| !is_lost(*region, *place));
+        self.deletions.retain(|(.., update)| !is_lost(update.region, update.place));
+        self.units.values_mut().for_each(|updates| updates.retain(|update| !is_lost(update.region, update.place)));
+        self.units.retain(|_, updates| !updates.is_empty());
+        let added = &self.added;
+        self.sums.retain(|unit, _| added.iter().any(|(of, ..)| of == unit));
+    }
+
     /// How many updates there were, and how many of them met a concurrent one.
     pub fn met(&self) -> (u64, u64) {
         let all = self.units.values().map(|updates| updates.len() as u64).sum();
@@ -176,7 +192,7 @@ impl Ledger {
         self.units.entry(unit).or_insert(before).push(update);
     }
 
-    fn add(&mut self, database: u32, args: &[Text]) {
+    fn add(&mut self, database: u32, args: &[Text], (region, place): (usize, (u64, u64))) {
         let number = |at: usize| args.get(at).map_or(1, |arg| String::from_utf8_lossy(arg).parse().unwrap_or(0));
         let (element, by) = match args[0].as_slice() {
             b"INCR" | b"INCRBY" => (None, number(2)),
@@ -190,7 +206,9 @@ impl Ledger {
             _ => return,
         };
         if [b"sum:".as_slice(), b"hash:", b"ranks:"].iter().any(|kind| args[1].starts_with(kind)) {
-            *self.sums.entry(((database, args[1].clone()), element)).or_default() += by;
+            let unit = ((database, args[1].clone()), element);
+            *self.sums.entry(unit.clone()).or_default() += by;
+            self.added.push((unit, by, region, place));
         }
     }
 

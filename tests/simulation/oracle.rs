@@ -65,6 +65,16 @@ impl Past {
         }
     }
 
+    /// A server was replaced by one that has everything up to `offset` only. Gives that place, by the number of its history.
+    fn lose(&mut self, offset: u64, name: &str) -> (u64, u64) {
+        let behind = (self.number, offset);
+        self.last = self.last.min(behind);
+        self.keys.values_mut().for_each(|stood| stood.retain(|(number, offset, _)| (*number, *offset) <= behind));
+        self.keys.retain(|_, stood| !stood.is_empty());
+        self.learn(name, false);
+        behind
+    }
+
     /// The number of a history.
     pub fn number(&self, name: &str) -> Option<u64> {
         self.names.get(name).copied()
@@ -108,6 +118,13 @@ impl Oracle {
             let digest = server.keys.digest(key.0, &key.1);
             past.keys.entry(key.clone()).or_default().push((number, server.history.offset, digest));
         }
+    }
+
+    /// The server of region `index` was replaced by one with the history `name`, which lacks everything behind `offset`.
+    pub fn lose(&mut self, index: usize, offset: u64, name: &str) {
+        let behind = self.past[index].lose(offset, name);
+        self.ledger.lose(index, behind);
+        self.checked = [None; 2];
     }
 
     /// The link from region `source` has left a marker: everything before it must be there.

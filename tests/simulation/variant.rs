@@ -12,6 +12,8 @@ pub enum Mix {
     Crossing,
     /// The same, and deletions by the servers are told from those of clients.
     Events,
+    /// The same as crossing, and positions are lost, and servers are replaced by replicas that lag.
+    Lossy,
     /// The same as crossing, but one region wins, whenever it writes.
     Region,
 }
@@ -32,7 +34,9 @@ pub struct Variant {
 impl Mix {
     /// The mix of this name.
     pub fn named(name: &str) -> Option<Self> {
-        [Self::Apart, Self::Crossing, Self::Events, Self::Region].into_iter().find(|mix| mix.name() == name)
+        [Self::Apart, Self::Crossing, Self::Events, Self::Lossy, Self::Region]
+            .into_iter()
+            .find(|mix| mix.name() == name)
     }
 
     fn name(self) -> &'static str {
@@ -40,6 +44,7 @@ impl Mix {
             Self::Apart => "apart",
             Self::Crossing => "crossing",
             Self::Events => "events",
+            Self::Lossy => "lossy",
             Self::Region => "region",
         }
     }
@@ -56,12 +61,18 @@ impl Variant {
         let text = |name: &str| std::env::var(name).ok();
         let number = |name: &str| text(name).map(|text| text.parse::<u64>().expect("a number"));
         Some(Self {
-            mix: text("DUET_MIX").map_or(mix, |name| Mix::named(&name).expect("apart, crossing, events or region")),
+            mix: text("DUET_MIX")
+                .map_or(mix, |name| Mix::named(&name).expect("apart, crossing, events, lossy or region")),
             seed: number("DUET_SEED")?,
             salt: number("DUET_SALT").unwrap_or(0),
             writes: number("DUET_WRITES"),
-            without: text("DUET_WITHOUT").map_or(Vec::new(), |names| names.split(',').map(str::to_owned).collect()),
+            without: without(),
         })
+    }
+
+    /// All seeds of this kind, without what the environment leaves out.
+    pub fn all(mix: Mix) -> Self {
+        Self { without: without(), ..Self::new(mix, 0) }
     }
 
     /// Whether something is left out.
@@ -90,4 +101,9 @@ impl Variant {
         }
         line + " cargo test --test simulation -- replay"
     }
+}
+
+fn without() -> Vec<String> {
+    let names = std::env::var("DUET_WITHOUT").unwrap_or_default();
+    names.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }

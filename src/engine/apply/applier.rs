@@ -57,6 +57,15 @@ pub struct Refusal {
     pub error: String,
 }
 
+impl Refusal {
+    /// Whether it is on account of the value that the key has, and not of the server.
+    pub fn is_of_the_value(&self) -> bool {
+        let of_the_server =
+            ["OOM", "NOPERM", "NOAUTH", "MISCONF", "READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS", "CLUSTER"];
+        !of_the_server.iter().any(|code| self.error.starts_with(code)) && !self.error.contains("unknown command")
+    }
+}
+
 /// A transaction that the target has executed.
 #[derive(Debug)]
 pub struct Applied {

@@ -63,9 +63,16 @@ pub fn claim<'a>(command: &Command<'a>, spec: &Spec, used: &KeyUse<'a>) -> Claim
     Claimed { claim, alone, family: if matches!(spec.name, "DEL" | "UNLINK" | "RESTORE") { 0 } else { family } }
 }
 
-/// Whether `command` sets or removes the whole value of the key that `used` names.
+/// Whether `command` sets or removes the whole value of the key that `used` names, whatever was there: not where that is one
+/// of the values that it reads.
 pub fn replaces(command: &Command<'_>, spec: &Spec, used: &KeyUse<'_>) -> bool {
-    used.access == Access::Write && !keeps_lifetime(command, spec)
+    let is_read = || spec.keys(command).any(|other| other.access != Access::Write && other.key == used.key);
+    used.access == Access::Write && !keeps_lifetime(command, spec) && !is_read()
+}
+
+/// Whether `command` changes a key that stays, so that it lives until some time.
+pub fn sets_lifetime(spec: &Spec, command: &Command<'_>) -> bool {
+    lifetime_of(spec, command) == Some(true)
 }
 
 /// Whether `command` sets a time to live; nothing where it leaves that as it is. One that replaces the value and sets none

@@ -104,6 +104,8 @@ pub struct Departed {
     fenced: u64,
     /// Somebody wants to know up to here.
     asked: u64,
+    /// Fences that were answered since somebody asked last.
+    since_asked: u32,
     /// Answers were given up to here: their events are claimed.
     answered: u64,
     /// Events behind the last fence; `None` when there were too many.
@@ -145,6 +147,7 @@ impl Departed {
             since: offset,
             fenced: offset,
             asked: self.asked,
+            since_asked: self.since_asked,
             open: Some(Notes::default()),
             ..Self::default()
         };
@@ -152,7 +155,7 @@ impl Departed {
 
     /// Events are no longer received: nothing is decided by them.
     pub fn lose(&mut self) {
-        *self = Self { asked: self.asked, ..Self::default() };
+        *self = Self { asked: self.asked, since_asked: self.since_asked, ..Self::default() };
     }
 
     /// Whether events are received.
@@ -184,7 +187,10 @@ impl Departed {
 
     /// Somebody wants to know who made a removal at `offset`. Gives whether a fence is to be asked for.
     pub fn ask(&mut self, offset: u64) -> bool {
-        self.asked = self.asked.max(offset);
+        if offset != self.asked {
+            self.since_asked = 0;
+        }
+        self.asked = offset;
         self.wants_fence()
     }
 
@@ -197,6 +203,7 @@ impl Departed {
     /// later. A primary begins another history where the one before ends, when its first replica comes; if it goes back in
     /// places, nothing is known up to here.
     pub fn fenced(&mut self, history: ReplicationId, offset: u64) {
+        self.since_asked = self.since_asked.saturating_add(1);
         if self.history.is_none() || offset < self.fenced {
             return self.watch(history, offset);
         }
@@ -215,12 +222,15 @@ impl Departed {
     /// Whether [`take`](Self::take) has an answer for a removal at `offset` of the history that is watched; it has one
     /// for everything while events are not received.
     pub fn is_decided(&self, offset: u64) -> bool {
-        !self.is_watching() || offset <= self.fenced
+        !self.is_watching() || offset <= self.fenced || self.is_elsewhere(offset)
     }
 
     /// Who made the removal of `key` whose command ends at `at`: claims the event, so it may be asked once for each
     /// command, in the order of the stream. A command with several keys is never the server's.
     pub fn take(&mut self, at: Position, key: &[u8], removed: Removed) -> Verdict {
+        if self.is_elsewhere(at.offset) {
+            return Verdict::Unknown;
+        }
         if self.history.is_some() && at.offset > self.fenced {
             return Verdict::Pending;
         }
@@ -236,6 +246,12 @@ impl Departed {
         }
         let follows = removed == Removed::Key && self.follows_last_field(at, key);
         if follows { Verdict::Server(Why::FieldsExpired) } else { Verdict::Client }
+    }
+
+    /// Whether a removal that was asked about is none of the history that is watched: a fence that was sent after it had been
+    /// read would be behind it. (The first answer may be that of an earlier fence.)
+    fn is_elsewhere(&self, offset: u64) -> bool {
+        offset == self.asked && offset > self.fenced && self.since_asked > 1
     }
 
     /// The stream is read again from somewhere: of what was answered before nobody can tell any more.

@@ -18,6 +18,7 @@ use super::stamp::Stamp;
 use super::window::by_value;
 use super::writes::{Write, Writes};
 use crate::engine::position::{Position, ReplicationId};
+use crate::engine::source::Replication;
 
 /// How long the value of a key is let alone after it was taken for the `n`th time in a row, milliseconds: doubling.
 const FIRST_PAUSE_MS: i64 = 20;
@@ -78,6 +79,17 @@ impl Look {
             Self::Departed(name) | Self::Life(name) => name,
         }
     }
+}
+
+/// What a region executed of the other one's writes before the session began.
+#[derive(Debug)]
+pub struct ReadAgain {
+    /// Which part of that one's stream.
+    pub part: Range<u64>,
+    /// Behind which place of this one's.
+    pub at: u64,
+    /// The keys that were changed.
+    pub names: Vec<Name>,
 }
 
 /// A key whose value is to be made equal.
@@ -152,14 +164,49 @@ struct Side {
     writes: Writes,
     /// Under which ids the history is known whose offsets these are.
     histories: Vec<ReplicationId>,
+    /// Under which it was known before, and up to where (exclusive, counted from 1).
+    second: Option<(ReplicationId, u64)>,
     refused: Vec<Name>,
+    /// A copy onto the region took something from these keys: it can't give their values before it has taken the other one's.
+    damaged: BTreeSet<Name>,
+    /// Up to where the region's writes were executed at the other one when the link that reads it held last.
+    held_at: Option<Position>,
+    /// What the link that reads the region would have had to read again, and could not.
+    missing: Range<u64>,
+    /// The dump of the region that is being copied.
+    dumped: Option<Dumped>,
+    /// A dump of the other region is, or was, copied here: it holds this region's writes up to the first place, and the
+    /// other one's up to the second.
+    cut: Option<(Position, Position)>,
     /// Keys that are held here, each with the latest write that was executed.
     held: BTreeMap<Name, Order>,
+    /// Keys whose values arrived at the other region, and where in this one's stream they were taken: not told to the window
+    /// yet, and all that a session that begins again may read again.
     taken: Vec<(Name, u64)>,
+    given: Vec<(Name, u64)>,
     /// Whether the region holds these keys is to be looked at.
     looks: Vec<Name>,
     /// Mail that was sent, by its transaction, until that is seen in this region's stream.
     on_its_way: BTreeMap<u64, Vec<Mail>>,
+}
+
+impl Side {
+    /// Whether this is a place of the history that is read: also by the name that it had before a failover.
+    fn knows(&self, place: Position) -> bool {
+        let before = |(id, to)| id == place.replication_id && place.offset < to;
+        self.histories.contains(&place.replication_id) || self.second.is_some_and(before)
+    }
+}
+
+/// The dump of a region that is copied.
+#[derive(Debug, Clone, Copy)]
+pub struct Dumped {
+    /// Where it was fixed.
+    at: Position,
+    /// Up to where the region had executed the other one's writes then.
+    pub covered: Position,
+    /// No write that either region had executed had a later stamp, microseconds.
+    pub latest_us: i64,
 }
 
 /// When the writes of a transaction were made.
@@ -177,6 +224,8 @@ pub struct Exchange {
     policies: Arc<Policies>,
     sides: [Side; 2],
     epoch: u64,
+    /// Changes when a server is found to lack what was read of it.
+    generation: u64,
     settles: BTreeMap<Name, Settle>,
     lives: Lives,
     /// Regions with keys on which writes are to be executed again: values are taken behind that.
@@ -213,7 +262,7 @@ impl Exchange {
         self.lives.begin(region);
         for side in &mut self.sides {
             side.mail.clear();
-            side.taken.clear();
+            side.taken.clone_from(&side.given);
             side.looks.clear();
             side.ready = false;
             side.judged = None;
@@ -226,6 +275,7 @@ impl Exchange {
         if fresh {
             side.histories.clear();
             side.writes = Writes::default();
+            side.cut = None;
         }
         side.writes.begin(position.offset);
         for id in [Some(position.replication_id), known_as].into_iter().flatten() {
@@ -254,6 +304,79 @@ impl Exchange {
         }
     }
 
+    /// A session of the link that reads `region` is about to begin, and its source no longer has this part of what may be
+    /// unfinished: what is known of it is made equal by its value.
+    pub fn misses(&mut self, region: usize, part: Range<u64>) {
+        let side = &mut self.sides[region];
+        if !part.is_empty() {
+            let names: BTreeSet<Name> = side.writes.after(part.start).flat_map(Write::written).collect();
+            side.refused.extend(names);
+        }
+        side.missing = part;
+    }
+
+    /// These keys were written in parts of the stream of `region` which the other one has executed of late. Where such a part
+    /// can't be read any more, they are made equal by their values.
+    pub fn lacks(&mut self, region: usize, parts: &mut Vec<ReadAgain>) {
+        let side = &mut self.sides[region];
+        let missing = &side.missing;
+        let met = |part: &Range<u64>| part.start < missing.end && missing.start < part.end;
+        let names = parts.drain(..).filter(|again| met(&again.part)).flat_map(|again| again.names);
+        side.refused.extend(names.collect::<BTreeSet<Name>>());
+    }
+
+    /// The link that reads `region` holds: everything before `at` has been executed at the other region.
+    pub fn holds(&mut self, region: usize, at: Position) {
+        self.sides[region].held_at = Some(at);
+    }
+
+    /// A dump of `region` was fixed at `at`, while the other link held; it will be copied. What both regions executed before is
+    /// decided by it: nothing of that is compared or repaired any more. Gives up to where it holds the other region's writes.
+    pub fn dumped(&mut self, region: usize, at: Position) -> u64 {
+        let covered = self.sides[1 - region].held_at.unwrap_or(Position::NONE);
+        self.epoch += 1;
+        self.settles.clear();
+        self.repairs.clear();
+        self.lives = Lives::default();
+        self.pins.clear();
+        for (side, (stable, seen)) in self
+            .sides
+            .iter_mut()
+            .enumerate()
+            .map(|(of, side)| (side, if of == region { (at, covered) } else { (covered, at) }))
+        {
+            side.mail.clear();
+            side.on_its_way.clear();
+            side.refused.clear();
+            side.damaged.clear();
+            side.taken.clear();
+            side.given.clear();
+            side.looks.clear();
+            side.held.clear();
+            side.left.clear();
+            side.executed.clear();
+            (side.ready, side.judged, side.sees) = (false, None, 0);
+            (side.stable, side.seen) = (Some(stable), Some(seen));
+        }
+        let side = &mut self.sides[region];
+        side.stamps.clear();
+        side.writes = Writes::default();
+        side.histories = vec![at.replication_id];
+        side.dumped = Some(Dumped { at, covered, latest_us: self.latest_us });
+        self.sides[1 - region].cut = Some((covered, at));
+        covered.offset
+    }
+
+    /// The dump of `region` that was fixed at `at`, once.
+    pub fn take_dumped(&mut self, region: usize, at: Position) -> Option<Dumped> {
+        self.sides[region].dumped.take_if(|dumped| dumped.at == at)
+    }
+
+    /// Up to where a dump that was copied onto `region` holds its writes, and where in the other region it was fixed.
+    pub fn cut(&self, region: usize) -> Option<(u64, Position)> {
+        self.sides[region].cut.map(|(covered, at)| (covered.offset, at))
+    }
+
     /// A write with this stamp may have been executed at any region, microseconds.
     pub fn has_stamp(&mut self, time_us: i64) {
         self.latest_us = self.latest_us.max(time_us);
@@ -267,6 +390,33 @@ impl Exchange {
     /// Changes whenever a session begins.
     pub fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    /// Which servers this is about: another number once one of them was replaced by one that lacks what was read of it.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// A link found this history at `region`. Where it lacks what was read of the region, because a replica took over that had
+    /// not everything, all that is known may rest on what is gone: both links begin as after a restart, from their markers.
+    /// Tells whether that is so.
+    pub fn finds(&mut self, region: usize, history: &Replication) -> bool {
+        let Side { writes, histories, .. } = &self.sides[region];
+        let goes_on = |(id, to): (ReplicationId, u64)| histories.contains(&id) && !writes.is_read(to);
+        if histories.is_empty() || histories.contains(&history.id) || history.second.is_some_and(goes_on) {
+            self.sides[region].second = history.second;
+            return false;
+        }
+        *self = Self {
+            policies: Arc::clone(&self.policies),
+            epoch: self.epoch + 1,
+            generation: self.generation + 1,
+            next: self.next,
+            latest_us: self.latest_us,
+            ..Self::default()
+        };
+        self.sides[region].second = history.second;
+        true
     }
 
     /// Whether all mail for `region` that was sent has been answered.
@@ -365,8 +515,7 @@ impl Exchange {
 
     /// Whether `place` may be one of the history of `region` that is read.
     pub fn is_of(&self, region: usize, place: Position) -> bool {
-        let histories = &self.sides[region].histories;
-        histories.is_empty() || histories.contains(&place.replication_id)
+        self.sides[region].histories.is_empty() || self.sides[region].knows(place)
     }
 
     /// Whether the stream of `region` is to be read up to `place` still.
@@ -379,7 +528,7 @@ impl Exchange {
     /// where that is of another history.
     pub fn sent_part(&self, region: usize, since: u64, high: Position) -> (bool, impl Iterator<Item = &Write>) {
         let Side { writes, histories, .. } = &self.sides[region];
-        let known = histories.contains(&high.replication_id).then(|| writes.part(since, high.offset)).flatten();
+        let known = self.sides[region].knows(high).then(|| writes.part(since, high.offset)).flatten();
         let is_read = !histories.is_empty() && !self.is_unread(region, high);
         (is_read, known.into_iter().flatten().filter(|write| !write.silent))
     }
@@ -389,7 +538,10 @@ impl Exchange {
         // A session that begins again reads from where something is unfinished, and needs what stands there.
         let unfinished = self.pins.values().filter_map(|(_, places)| places[region]).map(|place| place.offset).min();
         let stable = self.stable(region);
-        self.sides[region].writes.forget(unfinished.map_or(stable, |place| stable.min(place)))
+        let needed = unfinished.map_or(stable, |place| stable.min(place));
+        let side = &mut self.sides[region];
+        side.given.retain(|(_, at)| *at > needed);
+        side.writes.forget(needed)
     }
 
     /// Up to where the writes of `region` are stable.
@@ -477,6 +629,12 @@ impl Exchange {
     /// `region` refused a write to this key inside of a transaction that it executed.
     pub fn refused(&mut self, region: usize, name: Name) {
         self.sides[region].refused.push(name);
+    }
+
+    /// A copy onto `region` has put a value there that lacks something: the other region's is taken.
+    pub fn damaged(&mut self, region: usize, name: Name) {
+        self.sides[region].damaged.insert(name.clone());
+        self.refused(region, name);
     }
 
     /// A key is held at `region`, its latest write being this; or it no longer is.
@@ -614,6 +772,8 @@ impl Exchange {
             }
             // A region that is in order; of two that are not, the one with the later write.
             let from = match settle.doubted {
+                _ if self.sides[0].damaged.contains(name) => 1,
+                _ if self.sides[1].damaged.contains(name) => 0,
                 [Some(ours), Some(theirs)] => usize::from(theirs > ours),
                 [Some(_), None] => 1,
                 [None, _] => 0,
@@ -650,8 +810,14 @@ impl Exchange {
 
     /// The nonce `id` was found. Tells the region that the value is posted for.
     pub fn placed(&mut self, id: u64, placed: Placed) -> Option<usize> {
-        let (_, settle) = self.by_id(id)?;
-        settle.taking.as_mut()?.placed = Some(placed);
+        let (name, settle) = self.by_id(id)?;
+        let (name, from) = (name.clone(), settle.taking.as_ref()?.from);
+        if self.sides[from].damaged.contains(&name) {
+            // Only the stream up to there has told.
+            self.by_id(id)?.1.taking = None;
+            return None;
+        }
+        self.by_id(id)?.1.taking.as_mut()?.placed = Some(placed);
         self.post_value(id)
     }
 
@@ -663,11 +829,14 @@ impl Exchange {
                 .as_ref()
                 .is_some_and(|taking| taking.posted && taking.placed.is_some_and(|placed| placed.at == at))
         };
+        let giver = &mut self.sides[1 - region];
+        giver.taken.push((name.clone(), at));
+        giver.given.push((name.clone(), at));
         if !self.settles.get(name).is_some_and(of_it) {
             return None;
         }
         let settle = self.settles.remove(name)?;
-        self.sides[1 - region].taken.push((name.clone(), at));
+        self.sides[region].damaged.remove(name);
         Some(by_value(region, name.0, &name.1, settle.met?))
     }
 

@@ -92,7 +92,7 @@ pub fn before_a_value(steps: &[Step<'_>]) -> Verdict {
 }
 
 /// Writes to several keys that changed places with something.
-fn entangled(steps: &[Step<'_>]) -> Vec<usize> {
+pub fn entangled(steps: &[Step<'_>]) -> Vec<usize> {
     if steps.iter().all(|step| step.claimed.alone) {
         return Vec::new();
     }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::claim::{Claim, Claimed, Part, claim, lifetime_of, narrow};
 use super::exchange::{Made, Name};
-use super::judge::{Judgement, Step, Verdict, before_a_value, judge};
+use super::judge::{self, Judgement, Step, Verdict, before_a_value, judge};
 use super::order::{Author, Order, Ranking};
 use super::record::{Done, MOST_KEPT, Record, Side, Unit};
 use super::stamp::Stamp;
@@ -110,6 +110,8 @@ pub struct KeyLog {
     pub stable: usize,
     /// Records of what lost that were not told yet.
     pub lost: Vec<Record>,
+    /// Some of what was executed is not known any more, so that nothing can be executed again in order.
+    pub lacks: bool,
     /// It takes the other region's value once what it lacks was executed again; what met, where that is to be on record.
     pub doubted: Option<Option<Met>>,
     /// Its time to live may have got lost with its last element: it is to be compared once the elements are right.
@@ -245,16 +247,36 @@ impl KeyLog {
     }
 
     /// The key was replaced by the other region's value, which holds that region's writes before `at` and ours before
-    /// `covered`, and is later than anything before `floor`.
-    pub fn replaced(&mut self, place: Place<'_>, at: u64, covered: u64, floor: Option<Order>) {
+    /// `covered`, and is later than anything before `floor`. Gives other keys that what was there before left in doubt.
+    pub fn replaced(&mut self, place: Place<'_>, at: u64, covered: u64, floor: Option<Order>) -> Vec<Name> {
         self.lose(place, Done::Reconciled);
+        let doubts = self.entangled(place);
         let ranking = self.ranking;
         let above = |entry: &Entry| entry.stamp.is_none() || floor.is_none_or(|floor| order(ranking, entry) > floor);
         // What the other region still holds was not told that it is gone here.
         let sent = |entry: &Entry| !entry.silent && entry.id > if entry.local { covered } else { at };
         self.entries.retain(|entry| above(entry) && sent(entry));
-        self.based = false;
+        (self.based, self.lacks) = (false, false);
         self.entries.iter_mut().for_each(|entry| entry.wiped = true);
+        doubts
+    }
+
+    /// Other keys that a write to several keys left in doubt, for it met another value of this one than at the other region:
+    /// told once.
+    fn entangled(&mut self, place: Place<'_>) -> Vec<Name> {
+        if !self.entries.iter().any(|entry| entry.of_several && !entry.told) {
+            return Vec::new();
+        }
+        let (indices, mut names) = self.with_steps(place, |entries, commands, steps| {
+            let mut entangled = judge::entangled(steps);
+            entangled.retain(|index| !entries[*index].told);
+            let names: Vec<Name> =
+                entangled.iter().flat_map(|index| written(&entries[*index], &commands[*index], place)).collect();
+            (entangled, names)
+        });
+        indices.into_iter().for_each(|index| self.entries[index].told = true);
+        names.retain(|(database, name)| (*database, name.as_slice()) != (place.database, place.key));
+        names
     }
 
     /// The other region has taken our value as it was at `at`.
@@ -336,14 +358,11 @@ impl KeyLog {
         let (remedy, entangled, doubts, vanished) = self.with_steps(place, |entries, commands, steps| {
             let Judgement { verdict, mut entangled, vanished } = judge(steps);
             entangled.retain(|index| !entries[*index].told);
-            let written = |index: &usize| {
-                let used = entries[*index].spec.keys(&commands[*index]).filter(|used| used.access != Access::Read);
-                used.map(|used| (used.database.unwrap_or(place.database), used.key.to_vec())).collect::<Vec<Name>>()
-            };
-            let doubts: Vec<Name> = entangled.iter().flat_map(written).collect();
+            let doubts: Vec<Name> =
+                entangled.iter().flat_map(|index| written(&entries[*index], &commands[*index], place)).collect();
             let remedy = match verdict {
                 Verdict::Right => Remedy::None,
-                Verdict::Again(_) if self.based => Remedy::Value,
+                Verdict::Again(_) if self.based || self.lacks => Remedy::Value,
                 Verdict::Value => Remedy::Value,
                 Verdict::Again(parts) => redos(entries, commands, &parts, place),
             };
@@ -461,6 +480,12 @@ pub enum Finding {
     Doubt(Name),
     /// A write lost.
     Lost(Record),
+}
+
+/// The keys that a write changes.
+fn written(entry: &Entry, command: &Command<'_>, place: Place<'_>) -> Vec<Name> {
+    let used = entry.spec.keys(command).filter(|used| used.access != Access::Read);
+    used.map(|used| (used.database.unwrap_or(place.database), used.key.to_vec())).collect()
 }
 
 fn order(ranking: Ranking, entry: &Entry) -> Order {

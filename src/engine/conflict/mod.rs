@@ -21,9 +21,9 @@ mod stamp;
 mod window;
 mod writes;
 
-pub use claim::replaces;
+pub use claim::{replaces, sets_lifetime};
 pub use exchange::{
-    Exchange, Look, MOST_HELD, MOST_VALUES, Made, Mail, Name, Placed, SharedExchange, Value, Wanted, hold,
+    Exchange, Look, MOST_HELD, MOST_VALUES, Made, Mail, Name, Placed, ReadAgain, SharedExchange, Value, Wanted, hold,
 };
 pub use lives::Life;
 pub use log::Redo;

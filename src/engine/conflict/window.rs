@@ -12,7 +12,7 @@ use bytes::Bytes;
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
 use super::claim::{is_of_several, replaces};
-use super::exchange::{Exchange, MOST_HELD, Mail, Name};
+use super::exchange::{Exchange, MOST_HELD, Mail, Name, ReadAgain};
 use super::log::{Entry, Finding, KeyLog, Met, Place, Redo, Remedy, Waits, hash};
 use super::order::Order;
 use super::policy::Policies;
@@ -170,6 +170,8 @@ pub struct Window {
     ties: VecDeque<Tie>,
     /// Clients' FLUSHDB, FLUSHALL and SWAPDB with the database that they concern: they concern every key of it.
     flushes: VecDeque<(Option<u32>, Entry)>,
+    /// What was executed before it is of no interest: a copy of the other region has decided what came of it.
+    cut: u64,
     /// Nothing is judged: the streams are not read up to where they ended when a session began.
     suspended: bool,
 }
@@ -195,6 +197,7 @@ impl Window {
             arrived: Vec::new(),
             ties: VecDeque::new(),
             flushes: VecDeque::new(),
+            cut: 0,
             suspended: true,
         }
     }
@@ -206,6 +209,33 @@ impl Window {
             log.held = Some(*latest);
             self.logs.insert(self.key(database, &name), (log, database, name));
         }
+    }
+
+    /// A dump of the other region, which holds this one's writes up to `at`, is copied here: the copy decides what came of all
+    /// that was executed before. Tells whether that is news.
+    pub fn cut(&mut self, at: u64) -> bool {
+        if at <= self.cut {
+            return false;
+        }
+        self.cut = at;
+        self.sorted = self.sorted.max(at);
+        self.ours.retain(|ours| ours.at > at);
+        self.ties.retain(|tie| tie.at > at);
+        self.flushes.retain(|(_, flush)| flush.at > at);
+        self.own.retain(|(of, _)| *of > at);
+        self.arrived.clear();
+        self.repaired.clear();
+        self.doubted.clear();
+        for (log, ..) in self.logs.values_mut() {
+            let entries = std::mem::take(&mut log.entries);
+            let entries = entries.into_iter().filter(|entry| entry.at > at).collect();
+            *log = KeyLog { ranking: log.ranking, entries, ..KeyLog::default() };
+        }
+        for (_, key) in &self.own {
+            self.logs.get_mut(key).into_iter().for_each(|(log, ..)| log.unstable += 1);
+        }
+        self.logs.retain(|_, (log, ..)| log.unstable > 0);
+        true
     }
 
     /// How many executions are kept.
@@ -221,12 +251,17 @@ impl Window {
 
     /// We repaired something.
     pub fn push_ours(&mut self, ours: Ours) {
-        self.ours.push_back(ours);
+        if ours.at > self.cut {
+            self.ours.push_back(ours);
+        }
     }
 
     /// We executed writes of the other region: all before `at` of this region's stream. That is of interest only where there
     /// is something that they could meet, or where not all of them changed something.
     pub fn push_writes(&mut self, at: u64, mut part: Part, exchange: &Exchange) {
+        if at <= self.cut {
+            return;
+        }
         let (read, sent) = exchange.sent_part(1 - self.region, part.since, part.high);
         let requests: usize = sent.map(|write| write.requests as usize).sum();
         if read && part.shown.as_ref().is_none_or(|shown| shown.len() == requests) {
@@ -260,12 +295,12 @@ impl Window {
         for name in self.repaired.drain(..) {
             exchange.repairs(self.region, name, false);
         }
-        for ((database, name), at) in exchange.take_taken(self.region) {
-            if self.taken(self.key(database, &name), at) {
-                self.doubted.push((database, name));
-            }
-        }
         if !self.suspended {
+            for ((database, name), at) in exchange.take_taken(self.region) {
+                if self.taken(self.key(database, &name), at) {
+                    self.doubted.push((database, name));
+                }
+            }
             self.doubted.append(&mut exchange.take_refused(self.region));
             for name in std::mem::take(&mut self.doubted) {
                 self.doubt(&name, None, exchange, found);
@@ -276,6 +311,35 @@ impl Window {
         }
         // Only now: what has become stable meanwhile may have met something in what was read with it.
         self.forget(exchange, found);
+    }
+
+    /// What was executed here before the session began, of writes that are finished and not read again: a log that has
+    /// something from before is not whole.
+    pub fn lacks(&mut self, parts: &[ReadAgain], exchange: &Exchange) {
+        let known = exchange.writes(1 - self.region).known();
+        for again in parts.iter().filter(|again| again.part.start < known) {
+            for (database, name) in &again.names {
+                let key = self.key(*database, name);
+                if let Some((log, ..)) = self.logs.get_mut(&key) {
+                    log.lacks |= log.entries.iter().any(|entry| entry.local && entry.at < again.at);
+                }
+            }
+        }
+    }
+
+    /// A copy had put these values here before the session began, up to this place: which of them lack something is known no
+    /// more, so keys that clients had written since the dump take the other region's.
+    pub fn copied(&mut self, names: &mut Vec<(u64, Name)>, exchange: &mut Exchange) {
+        if names.is_empty() {
+            return;
+        }
+        self.sort_in(exchange);
+        for (at, (database, name)) in names.drain(..) {
+            let log = self.logs.get(&self.key(database, &name));
+            if log.is_some_and(|(log, ..)| log.entries.iter().any(|entry| entry.local && entry.at <= at)) {
+                exchange.damaged(self.region, (database, name));
+            }
+        }
     }
 
     /// Hands what clients wrote over to `exchange`; everything before `read` was read.
@@ -389,7 +453,8 @@ impl Window {
             What::Value { name: (database, name), at: taken_at, covered, floor, ours } => {
                 let key = self.key(database, &name);
                 if let Some((log, ..)) = self.logs.get_mut(&key) {
-                    log.replaced(Place { region: self.region, database, key: &name }, taken_at, covered, floor);
+                    let place = Place { region: self.region, database, key: &name };
+                    self.doubted.extend(log.replaced(place, taken_at, covered, floor));
                     log.waits = Waits::Nothing;
                     self.touched.push(key);
                 }
@@ -464,11 +529,8 @@ impl Window {
     fn note(&mut self, entry: Entry, again: bool, database: u32, name: &[u8]) -> Order {
         let key = self.key(database, name);
         let is_new = entry.local && !again;
-        if !self.logs.contains_key(&key) {
-            let flushed = self.was_flushed(key, database, name, if is_new { 0 } else { entry.saw });
-            if !is_new && !flushed {
-                return Order::WEAKEST;
-            }
+        if !self.logs.contains_key(&key) && !self.was_flushed(key, database, name) && !is_new {
+            return Order::WEAKEST;
         }
         let fresh = fresh(&self.policies, self.region, (database, name));
         let (log, ..) = self.logs.entry(key).or_insert_with(fresh);
@@ -513,12 +575,12 @@ impl Window {
         written
     }
 
-    /// Begins the log of a key with the flushes by clients of this region that came before, but for what `saw` had seen.
+    /// Begins the log of a key with the flushes by clients of this region that came before.
     /// Tells whether there were any.
-    fn was_flushed(&mut self, key: Key, database: u32, name: &[u8], saw: u64) -> bool {
+    fn was_flushed(&mut self, key: Key, database: u32, name: &[u8]) -> bool {
         let concerns = |of: &Option<u32>| of.is_none_or(|of| of == database);
-        let unseen = self.flushes.iter().filter(|(of, flush)| concerns(of) && flush.at > saw);
-        let entries: Vec<Entry> = unseen.map(|(_, flush)| deletion(flush, name)).collect();
+        let flushes = self.flushes.iter().filter(|(of, _)| concerns(of));
+        let entries: Vec<Entry> = flushes.map(|(_, flush)| deletion(flush, name)).collect();
         if entries.is_empty() {
             return false;
         }

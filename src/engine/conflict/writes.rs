@@ -75,6 +75,8 @@ pub struct Writes {
     bytes: usize,
     /// Everything before it was read.
     read: u64,
+    /// What stands before it is not known, or not any more.
+    known: u64,
 }
 
 impl Writes {
@@ -82,7 +84,9 @@ impl Writes {
     pub fn begin(&mut self, from: u64) {
         if self.read < from {
             self.clear();
+            self.known = from;
         }
+        self.known = self.known.min(from);
         while self.queue.back().is_some_and(|write| write.at > from) {
             self.queue.pop_back().into_iter().for_each(|write| self.bytes -= size(&write));
         }
@@ -96,6 +100,11 @@ impl Writes {
             self.queue.push_back(write);
         }
         self.read = self.read.max(read);
+    }
+
+    /// Up to where clients' writes are not known, or not any more.
+    pub fn known(&self) -> u64 {
+        self.known
     }
 
     /// Whether everything before `place` was read.
@@ -126,6 +135,7 @@ impl Writes {
 
     /// Drops what is stable. Tells how many were dropped that are not, for want of memory.
     pub fn forget(&mut self, stable: u64) -> usize {
+        self.known = self.known.max(stable);
         while self.queue.front().is_some_and(|write| write.at <= stable) {
             self.queue.pop_front().into_iter().for_each(|write| self.bytes -= size(&write));
         }
@@ -134,6 +144,7 @@ impl Writes {
         }
         let forgotten = self.queue.len();
         self.clear();
+        self.known = self.read;
         forgotten
     }
 

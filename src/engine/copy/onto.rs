@@ -1,18 +1,21 @@
 //! A region that is copied onto while its clients write.
 //!
 //! The dump holds nothing of what they write after it was fixed. So the link that reads the region tells every write, and
-//! the copy asks before it puts a value there:
+//! the copy asks before it puts a value there, or deletes what was not in the dump:
 //!
 //! * nothing was written to the key: the value is put there;
-//! * a write has replaced the value, or the pair was in step before: the value is left out, for the region has a newer one
-//!   (in such a pair only a write of the *other* region in the gap could make it differ, and that would be a conflict);
+//! * a write has replaced the value: it is left out, for the region has a newer one;
 //! * otherwise the value is put there with the writes on top of it, in one transaction.
 //!
 //! A write that is read while a value for its key is on its way was executed before that value arrives, and is
 //! overwritten by it: the link that copies puts the value there again, with this and all later such writes on top, until
 //! one such arrival has met no write. So the order of writes to a key stays as it was.
+//!
+//! Where that can't be done, the key is made equal by the other region's value once the copy is done: for writes of several
+//! keys, those that fail on top of the value, those that meet a value that was too long to be kept, and all that are read when
+//! the copy is over.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -22,6 +25,9 @@ use crate::wire::resp::command;
 /// Values, and their bytes, that may be ahead of what the other link has seen of them.
 const MOST_AHEAD: usize = 16_384;
 const MOST_HELD: usize = 8 * 1024 * 1024;
+/// Writes that a value is put below before it is left to its value in the other region: a key that is written all the time
+/// would be sent again all the time, with more each time.
+const MOST_MET: usize = 16;
 /// The most bytes of writes that are kept.
 const MOST_BYTES: usize = 64 * 1024 * 1024;
 
@@ -40,6 +46,15 @@ pub struct Write {
     pub request: Bytes,
     /// How many they are.
     pub requests: u32,
+    /// Whether it sets a time to live, which may be over when it is executed once more.
+    pub expires: bool,
+}
+
+impl Write {
+    /// `requests` requests in `database` that set no time to live.
+    pub fn of(database: u32, request: impl Into<Bytes>, requests: u32) -> Self {
+        Self { database, request: request.into(), requests, expires: false }
+    }
 }
 
 /// What a write does to its keys.
@@ -75,6 +90,14 @@ pub struct Onto {
     held: usize,
     /// Keys whose values met a write and are to be put there again.
     mail: VecDeque<Key>,
+    /// Keys that are to be made equal by their values.
+    doubted: BTreeSet<Key>,
+    /// Clients' writes up to this place of the region's stream were told.
+    told: u64,
+    /// Up to where the dump holds what was written here.
+    covered: u64,
+    /// A copy is intended or under way: keys that clients wrote before its dump was fixed, and that it has not held so far.
+    before: Option<HashSet<Key>>,
 }
 
 /// A value on its way.
@@ -84,8 +107,10 @@ struct Arriving {
     id: u64,
     /// It met a write, and is to be sent again.
     again: bool,
-    /// What puts it there; nothing where that is too long to be kept.
+    /// What puts it there; nothing where that is too long to be kept, or a write has replaced it.
     value: Option<Write>,
+    /// A write has replaced it: the first of what it met.
+    replaced: bool,
     /// What it met.
     met: Vec<Write>,
 }
@@ -95,15 +120,13 @@ struct Arriving {
 enum Since {
     /// A write has set or removed the whole value: what followed is there, and nothing comes below it.
     Replaced,
-    /// These have changed it; none is kept where it only matters that it was written to.
+    /// These have changed it.
     Changed(Vec<Write>),
 }
 
 /// What was written since the dump was fixed.
 #[derive(Debug, Default)]
 struct Written {
-    /// The pair was in step before.
-    live: bool,
     keys: HashMap<Key, Since>,
     flushed: HashSet<u32>,
     all_flushed: bool,
@@ -111,15 +134,43 @@ struct Written {
 }
 
 impl Onto {
-    /// A dump was fixed that will be copied here. `live` tells whether the pair was in step before. What was to be executed
-    /// once more is in the dump, for all that was read here had reached the other region.
-    pub fn begin(&mut self, live: bool) {
-        *self = Self { copy: Some(Written { live, ..Written::default() }), ..Self::default() };
+    /// A dump was fixed that will be copied here, and holds what was written here up to `covered`. What was to be executed
+    /// once more is in it, for all that was read here had reached the other region.
+    pub fn begin(&mut self, covered: u64) {
+        let before = self.before.take();
+        *self = Self { copy: Some(Written::default()), told: covered, covered, before, ..Self::default() };
     }
 
-    /// The copy is done.
+    /// A dump is about to be asked for. What the other link brings from here until then may be deleted there before the dump
+    /// is fixed, and then it is not in it.
+    pub fn announce(&mut self) {
+        self.before.get_or_insert_default();
+    }
+
+    /// A key of the dump was read.
+    pub fn holds(&mut self, database: u32, name: &[u8]) {
+        if let Some(before) = &mut self.before
+            && !before.is_empty()
+        {
+            before.remove(&(database, name.to_vec()));
+        }
+    }
+
+    /// The dump was read to its end: keys that clients had written before it was fixed, and that it does not hold.
+    pub fn take_missing(&mut self) -> HashSet<Key> {
+        if self.copy.is_some() { self.before.take().unwrap_or_default() } else { HashSet::new() }
+    }
+
+    /// The copy is done, or none is wanted: what still has to be put in order is by its value.
     pub fn end(&mut self) {
         self.copy = None;
+        self.before = None;
+        self.doubted.extend(self.mail.drain(..));
+    }
+
+    /// Whether all that was put here has been seen here, and has met nothing.
+    pub fn has_arrived(&self) -> bool {
+        self.arriving.is_empty() && self.mail.is_empty()
     }
 
     /// The link that reads here begins at a new place: echoes before it will not be seen.
@@ -128,16 +179,39 @@ impl Onto {
         self.sent.clear();
         self.mail.clear();
         self.held = 0;
+        (self.told, self.covered) = (0, 0);
     }
 
     /// The copy was given up: it will be made again, from another dump.
     pub fn abandon(&mut self) {
-        *self = Self::default();
+        *self = Self { before: self.before.take(), ..Self::default() };
     }
 
     /// Whether nobody needs to be told what clients write here.
     pub fn is_quiet(&self) -> bool {
-        self.copy.is_none() && self.arriving.is_empty()
+        self.copy.is_none() && self.arriving.is_empty() && self.before.is_none()
+    }
+
+    /// Whether the write that ends at this place of the region's stream was not told yet: a link that begins again reads again
+    /// what it had read, but not brought to the other region.
+    pub fn is_new(&mut self, place: u64) -> bool {
+        let new = place > self.told;
+        self.told = self.told.max(place);
+        new
+    }
+
+    /// These keys are to be made equal by their values.
+    pub fn doubt(&mut self, keys: &[(u32, &[u8])]) {
+        let keys = keys.iter().map(|(database, name)| (*database, name.to_vec()));
+        match (&self.copy, &mut self.before) {
+            (None, Some(before)) => before.extend(keys),
+            _ => self.doubted.extend(keys),
+        }
+    }
+
+    /// The keys that are to be made equal by their values, unless the copy is still under way.
+    pub fn take_late(&mut self) -> BTreeSet<Key> {
+        if self.copy.is_some() { BTreeSet::new() } else { std::mem::take(&mut self.doubted) }
     }
 
     /// A client wrote this to `keys`. Tells whether it is to be executed once more.
@@ -152,23 +226,43 @@ impl Onto {
             }
         };
         if let Some(copy) = &mut self.copy {
+            // One time to live behind another one: the first may be over by then, and the key gone.
+            let twice = |key: &&(u32, &[u8])| write.expires && copy.has_expiring(key.0, key.1);
+            self.doubted.extend(keys.iter().filter(twice).map(|(database, name)| (*database, name.to_vec())));
             copy.note(keys, effect, write);
+        } else if let Some(before) = &mut self.before {
+            before.extend(keys.iter().map(|(database, name)| (*database, name.to_vec())));
         }
-        let crossed = !met.is_empty();
+        let mut crossed = false;
         for key in met {
             let Some(arriving) = self.arriving.get_mut(&key) else { continue };
+            let is_lost = effect == Effect::Changes && arriving.value.is_none() && !arriving.replaced;
+            if self.copy.is_none() || is_lost {
+                self.doubted.insert(key);
+                continue;
+            }
+            if effect == Effect::Changes && arriving.met.len() >= MOST_MET {
+                self.held -= arriving.size();
+                self.arriving.remove(&key);
+                self.doubted.insert(key);
+                continue;
+            }
+            crossed = true;
+            if effect == Effect::Changes && arriving.value.as_ref().is_some_and(|value| value.expires) {
+                self.doubted.insert(key.clone());
+            }
             if effect != Effect::Changes {
                 self.held -= arriving.size();
             }
             match effect {
                 // The value is removed: that is all that is to be done again.
                 Effect::Flushes | Effect::FlushesAll => {
-                    let request = command(&[b"unlink".as_slice(), &key.1]).into();
-                    arriving.value = None;
-                    arriving.met = vec![Write { database: key.0, request, requests: 1 }];
+                    let request = command(&[b"unlink".as_slice(), &key.1]);
+                    (arriving.value, arriving.replaced) = (None, true);
+                    arriving.met = vec![Write::of(key.0, request, 1)];
                 }
                 Effect::Replaces => {
-                    arriving.value = None;
+                    (arriving.value, arriving.replaced) = (None, true);
                     arriving.met = vec![write.clone()];
                 }
                 Effect::Changes => arriving.met.push(write.clone()),
@@ -196,39 +290,38 @@ impl Onto {
     }
 
     /// What puts the value of this key there, with what is on top of it.
-    pub fn carries(&mut self, database: u32, name: &[u8], value: Write) {
-        if let Some(arriving) = self.arriving.get_mut(&(database, name.to_vec())) {
+    pub fn carries(&mut self, name: &[u8], value: Write) {
+        if let Some(arriving) = self.arriving.get_mut(&(value.database, name.to_vec())) {
             self.held -= arriving.size();
             arriving.value = Some(value);
             self.held += arriving.size();
         }
     }
 
-    /// Whether a client has written this key since the dump was fixed, or emptied or swapped its database: what is there
-    /// now is not from before.
-    fn has_written(&self, database: u32, name: &[u8]) -> bool {
-        let wrote = |copy: &Written| copy.keys.contains_key(&(database, name.to_vec())) || copy.has_flushed(database);
-        self.copy.as_ref().is_some_and(wrote)
+    /// Whether what is there under this name now is to stay, although it was not in the dump.
+    fn is_replaced(&self, database: u32, name: &[u8]) -> bool {
+        let key = (database, name.to_vec());
+        self.doubted.contains(&key) || self.copy.as_ref().is_some_and(|copy| copy.arrival(&key) == Arrival::LeftOut)
     }
 
-    /// Drops the names of `database` that clients have written since the dump was fixed, or all of them where a client has
+    /// Drops the names of `database` that clients have replaced since the dump was fixed, or all of them where a client has
     /// emptied or swapped it.
     pub fn drop_written(&self, database: u32, names: &mut Vec<Vec<u8>>) {
-        names.retain(|name| !self.has_written(database, name));
+        names.retain(|name| !self.is_replaced(database, name));
     }
 
-    /// A key that was not in the dump is to be deleted here, with the transaction `id`. Tells whether it may be: not when
-    /// a client has written it since, or emptied or swapped its database.
-    pub fn departs(&mut self, id: u64, database: u32, name: &[u8]) -> bool {
-        let stays = self.has_written(database, name);
-        if !stays {
-            self.put(id, (database, name.to_vec()));
+    /// A key that was not in the dump is about to be deleted here, with the transaction `id`. It is left out when a client
+    /// has replaced it since, or emptied or swapped its database.
+    pub fn departs(&mut self, id: u64, database: u32, name: &[u8]) -> Arrival {
+        if self.is_replaced(database, name) { Arrival::LeftOut } else { self.arrives(id, database, name) }
+    }
+
+    /// The region has echoed the transaction `id` at this place of its stream, and with it all before. What stands before the
+    /// dump was fixed is an earlier copy's.
+    pub fn echoed(&mut self, id: u64, place: u64) {
+        if place <= self.covered {
+            return;
         }
-        !stays
-    }
-
-    /// The region has echoed the transaction `id`, and with it all before.
-    pub fn echoed(&mut self, id: u64) {
         while self.sent.front().is_some_and(|(sent, _)| *sent <= id) {
             if let Some((sent, key)) = self.sent.pop_front()
                 && self.arriving.get(&key).is_some_and(|arriving| arriving.id == sent && !arriving.again)
@@ -238,22 +331,10 @@ impl Onto {
         }
     }
 
-    /// The link that writes here begins a session: what it had sent after the transaction `executed` never arrived.
-    pub fn resume(&mut self, executed: u64) {
-        while self.sent.back().is_some_and(|(sent, _)| *sent > executed) {
-            let Some((id, key)) = self.sent.pop_back() else { return };
-            let lost = self.arriving.get_mut(&key).filter(|arriving| arriving.id == id);
-            if let Some(arriving) = lost
-                && !std::mem::replace(&mut arriving.again, true)
-            {
-                self.mail.push_front(key);
-            }
-        }
-    }
-
     /// The next value to be put there again, with what it met on top of it, in the transaction `id`.
     pub fn take_mail(&mut self, id: u64) -> Option<Vec<Write>> {
-        let key = self.mail.pop_front()?;
+        // What is left to its value by now is not sent again.
+        let key = std::iter::from_fn(|| self.mail.pop_front()).find(|key| self.arriving.contains_key(key))?;
         let arriving = self.arriving.get_mut(&key)?;
         arriving.id = id;
         arriving.again = false;
@@ -269,7 +350,7 @@ impl Onto {
 
     fn put(&mut self, id: u64, key: Key) {
         self.sent.push_back((id, key.clone()));
-        let arriving = Arriving { id, again: false, value: None, met: Vec::new() };
+        let arriving = Arriving { id, again: false, value: None, replaced: false, met: Vec::new() };
         self.held -= self.arriving.insert(key, arriving).map_or(0, |before| before.size());
     }
 }
@@ -291,9 +372,6 @@ impl Written {
                 for (database, name) in keys {
                     let key = (*database, name.to_vec());
                     let since = self.keys.entry(key).or_insert_with(|| Since::Changed(Vec::new()));
-                    if self.live {
-                        continue; // that it was written to is all that matters
-                    }
                     let Since::Changed(writes) = since else { continue };
                     if effect == Effect::Replaces {
                         self.bytes -= writes.iter().map(size).sum::<usize>();
@@ -307,6 +385,11 @@ impl Written {
         }
     }
 
+    fn has_expiring(&self, database: u32, name: &[u8]) -> bool {
+        let since = self.keys.get(&(database, name.to_vec()));
+        matches!(since, Some(Since::Changed(writes)) if writes.iter().any(|write| write.expires))
+    }
+
     fn has_flushed(&self, database: u32) -> bool {
         self.all_flushed || self.flushed.contains(&database)
     }
@@ -315,7 +398,6 @@ impl Written {
         match self.keys.get(key) {
             _ if self.has_flushed(key.0) => Arrival::LeftOut,
             None => Arrival::Below(Vec::new()),
-            Some(_) if self.live => Arrival::LeftOut,
             Some(Since::Replaced) => Arrival::LeftOut,
             Some(Since::Changed(writes)) => Arrival::Below(writes.clone()),
         }
@@ -336,12 +418,12 @@ mod tests {
     use super::*;
 
     fn write(text: &'static str) -> Write {
-        Write { database: 0, request: Bytes::from_static(text.as_bytes()), requests: 1 }
+        Write::of(0, Bytes::from_static(text.as_bytes()), 1)
     }
 
-    fn region(live: bool) -> Onto {
+    fn region() -> Onto {
         let mut onto = Onto::default();
-        onto.begin(live);
+        onto.begin(0);
         onto
     }
 
@@ -349,7 +431,7 @@ mod tests {
 
     #[test]
     fn a_value_goes_below_what_was_written_to_its_key() {
-        let mut onto = region(false);
+        let mut onto = region();
         assert!(!onto.wrote(K, Effect::Changes, &write("HSET k f v")));
         assert_eq!(onto.arrives(1, 0, b"k"), Arrival::Below(vec![write("HSET k f v")]));
         assert_eq!(onto.arrives(1, 0, b"other"), Arrival::Below(vec![]));
@@ -358,7 +440,7 @@ mod tests {
 
     #[test]
     fn a_value_that_was_replaced_is_left_out() {
-        let mut onto = region(false);
+        let mut onto = region();
         onto.wrote(K, Effect::Changes, &write("INCR k"));
         onto.wrote(K, Effect::Replaces, &write("SET k v"));
         onto.wrote(K, Effect::Changes, &write("APPEND k w"));
@@ -368,42 +450,52 @@ mod tests {
     }
 
     #[test]
-    fn in_a_pair_that_was_in_step_what_clients_wrote_stays() {
-        let mut onto = region(true);
-        onto.wrote(K, Effect::Changes, &write("INCR k"));
-        assert_eq!(onto.arrives(1, 0, b"k"), Arrival::LeftOut);
-        assert!(!onto.departs(1, 0, b"k") && onto.departs(1, 0, b"gone"));
+    fn a_key_that_was_not_in_the_dump_goes_below_what_was_written_to_it() {
+        let mut onto = region();
+        onto.wrote(K, Effect::Changes, &write("HSET k f v"));
+        assert_eq!(onto.departs(1, 0, b"k"), Arrival::Below(vec![write("HSET k f v")]));
+        onto.wrote(K, Effect::Replaces, &write("SET k v"));
+        assert_eq!(onto.departs(1, 0, b"k"), Arrival::LeftOut);
+        onto.doubt(&[(0, b"b")]);
+        assert_eq!(onto.departs(1, 0, b"b"), Arrival::LeftOut);
+        assert_eq!(onto.departs(1, 0, b"gone"), Arrival::Below(vec![]));
         onto.wrote(&[], Effect::Flushes, &write("FLUSHDB"));
-        assert!(
-            !onto.departs(1, 0, b"left") && onto.departs(1, 1, b"left"),
-            "nothing old is left in an emptied database"
-        );
+        assert_eq!(onto.departs(1, 0, b"left"), Arrival::LeftOut, "nothing old is left in an emptied database");
+        assert_eq!(onto.departs(1, 1, b"left"), Arrival::Below(vec![]));
     }
 
     #[test]
     fn a_write_that_meets_a_value_on_its_way_is_executed_once_more() {
-        let mut onto = region(true);
+        let mut onto = region();
         assert_eq!(onto.arrives(7, 0, b"k"), Arrival::Below(vec![]));
-        onto.end();
-        assert!(onto.wrote(K, Effect::Changes, &write("INCR k")), "also after the copy's end");
-        onto.carries(0, b"k", write("SET k 1"));
+        onto.carries(b"k", write("SET k 1"));
+        assert!(onto.wrote(K, Effect::Changes, &write("INCR k")));
         assert_eq!(onto.take_mail(8), Some(vec![write("SET k 1"), write("INCR k")]));
-        onto.echoed(7);
+        onto.echoed(7, 1);
         assert!(onto.wrote(K, Effect::Changes, &write("APPEND k 1")), "before its second arrival was seen");
         assert_eq!(onto.take_mail(9), Some(vec![write("SET k 1"), write("INCR k"), write("APPEND k 1")]));
-        onto.echoed(9);
-        assert!(onto.is_quiet() && !onto.wrote(K, Effect::Changes, &write("INCR k")));
+        onto.echoed(9, 1);
+        assert!(!onto.wrote(K, Effect::Changes, &write("INCR k")));
+        onto.end();
+        assert!(onto.is_quiet() && onto.take_late().is_empty());
     }
 
     #[test]
-    fn what_was_given_out_and_not_executed_is_given_again() {
-        let mut onto = region(true);
+    fn what_can_not_be_put_on_top_is_made_equal_by_its_value_when_the_copy_is_done() {
+        let mut onto = region();
         onto.arrives(7, 0, b"k");
-        onto.wrote(K, Effect::Changes, &write("INCR k"));
-        assert!(onto.take_mail(9).is_some() && onto.take_mail(9).is_none());
-        onto.resume(8);
-        assert_eq!(onto.take_mail(9), Some(vec![write("INCR k")]));
-        onto.resume(9);
-        assert_eq!(onto.take_mail(10), None, "it was executed");
+        assert!(!onto.wrote(K, Effect::Changes, &write("INCR k")), "a value in pieces is not kept");
+        assert!(onto.take_late().is_empty());
+        onto.end();
+        assert_eq!(onto.take_late(), BTreeSet::from([(0, b"k".to_vec())]));
+        assert!(!onto.wrote(K, Effect::Replaces, &write("SET k v")));
+        assert_eq!(onto.take_late(), BTreeSet::from([(0, b"k".to_vec())]), "it was on its way when the copy ended");
+    }
+
+    #[test]
+    fn a_write_that_is_read_again_is_told_once() {
+        let mut onto = Onto::default();
+        onto.begin(100);
+        assert!(!onto.is_new(100) && onto.is_new(130) && !onto.is_new(120) && onto.is_new(131));
     }
 }

@@ -32,6 +32,7 @@ fn copy_to(dialect: Dialect) -> Copy {
         value_bytes: 1 << 16,
         prefix: b"duet:".to_vec(),
         onto: Arc::default(),
+        covered: 0,
         building: b"duet:building".to_vec(),
         keep: Arc::default(),
         sweep_seed: Some(7),

@@ -3,7 +3,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Copy, CopyEvent, restore, unreadable};
+use super::{Copy, CopyEvent, restore, unreadable, value};
 use crate::error::Fault;
 use crate::wire::rdb::{Key, Payload};
 
@@ -67,7 +67,7 @@ impl Copy {
     fn restore_unknown(&mut self, key: &Key, type_code: u8, payload: &[u8]) {
         if self.dump.dialect() == self.rules.restorable.dialect {
             let Some(writes) = self.arrival(key) else { return };
-            self.put(key, restore(key, payload), 1, &writes);
+            self.put(&key.name, value(key, restore(key, payload), 1), &writes);
         } else {
             let why = "Duet does not know this type, and the target is of another family than the source";
             self.set_aside(Some(key), format!("value of type {type_code}"), why.to_owned());

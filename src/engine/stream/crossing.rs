@@ -8,10 +8,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{Beginning, Now, Rules};
-use crate::command::{Access, Spec};
+use crate::command::{Access, KeyUse, Spec, lookup};
 use crate::engine::conflict::{
-    Executed, Found, Held, Made, Mail, Name, Note, Ours, Part, Placed, Redo, SharedExchange, Stamp, StampClock, Value,
-    What, Window, Write, hold, shown,
+    Executed, Found, Held, Made, Mail, Name, Note, Ours, Part, Placed, ReadAgain, Redo, SharedExchange, Stamp,
+    StampClock, Value, What, Window, Write, hold, shown, spec_of,
 };
 use crate::engine::origin::{Marker, Phase};
 use crate::engine::position::Position;
@@ -37,6 +37,8 @@ struct Echo {
     shown: Vec<u64>,
     /// Its requests with their databases, where it holds no new writes.
     requests: Vec<(u32, Bytes)>,
+    /// The keys that it writes, where that may be of interest.
+    names: Vec<Name>,
 }
 
 /// What a link knows of concurrent writes.
@@ -67,8 +69,15 @@ pub(super) struct Crossing {
     unplaced: Vec<(u64, u64, u64)>,
     /// The server has deleted this key in the midst of the echo that is being read.
     expired: Option<Name>,
+    /// A copy that an earlier session made is being read; and what it has put there, behind which place.
+    copies: bool,
+    copied: Vec<(u64, Name)>,
     fence: Fence,
+    /// Parts of the target's stream whose echoes were read before anything is judged, and the keys that they write.
+    read_again: Vec<ReadAgain>,
     epoch: u64,
+    /// Which servers it is about.
+    generation: u64,
     /// Transactions with mail that were not answered.
     mailed: VecDeque<u64>,
     pub(super) found: Vec<Found>,
@@ -100,8 +109,12 @@ impl Crossing {
             placing: None,
             unplaced: Vec::new(),
             expired: None,
+            copies: false,
+            copied: Vec::new(),
             fence: Fence::Waiting,
+            read_again: Vec::new(),
             epoch: 0,
+            generation: 0,
             mailed: VecDeque::new(),
             found: Vec::new(),
         }
@@ -111,11 +124,36 @@ impl Crossing {
     pub(super) fn begin(&mut self, beginning: Beginning) {
         self.since = beginning.high.offset;
         let mut exchange = hold(&self.exchange);
+        exchange.misses(self.region, beginning.low..beginning.from.offset);
         exchange.begin(self.region, beginning.from, beginning.high.offset, beginning.known_as);
-        self.epoch = exchange.epoch();
+        (self.epoch, self.generation) = (exchange.epoch(), exchange.generation());
         self.window.hold(exchange.held(self.region));
         // What a dump holds, or an earlier session sent, may be later than the clock is now.
-        self.clock.has_seen(Stamp { time_us: exchange.latest_us(), rank: 0 });
+        let mut latest_us = exchange.latest_us();
+        if let Some(dumped) = exchange.take_dumped(self.region, beginning.high) {
+            (self.sees, latest_us) = (dumped.covered, dumped.latest_us);
+        }
+        self.clock.has_seen(Stamp { time_us: latest_us, rank: 0 });
+    }
+
+    /// Whether one of the servers was replaced by one that lacks something: then this session's view of them is wrong.
+    pub(super) fn is_outdated(&self) -> bool {
+        hold(&self.exchange).generation() != self.generation
+    }
+
+    /// Looks whether a dump was fixed that is copied onto the region: what was executed before is in it, or gone.
+    pub(super) fn attend(&mut self) {
+        let cut = hold(&self.exchange).cut(self.region);
+        if let Some((covered, at)) = cut
+            && self.window.cut(covered)
+        {
+            self.sees = at;
+        }
+    }
+
+    /// A copy onto the region has taken something from this key: the other region's value is taken.
+    pub(super) fn doubt(&mut self, name: Name) {
+        hold(&self.exchange).damaged(self.region, name);
     }
 
     /// Whether the open batch does not say all that its region had seen by now. Where that decides which of two writes
@@ -141,6 +179,11 @@ impl Crossing {
     /// The marker of the other link was read: an echo begins, or is all there.
     pub(super) fn echo_begins(&mut self, marker: Marker, note: Note) {
         if marker.phase != Phase::Streaming {
+            // A copy onto this region, of what the other one held when it had executed everything of this one up to there.
+            if self.window.cut(marker.saw) {
+                self.sees = marker.high;
+            }
+            self.copies = self.window.is_suspended();
             return;
         }
         let seen = Stamp { time_us: marker.stamp_us, rank: self.ranks[1 - self.region] };
@@ -149,7 +192,7 @@ impl Crossing {
             // What is written from now on had seen more than what is in the batch.
             self.must_close |= self.stamp.is_some_and(|stamp| stamp <= seen || self.follows);
         }
-        self.echo = Some(Echo { marker, note, shown: Vec::new(), requests: Vec::new() });
+        self.echo = Some(Echo { marker, note, shown: Vec::new(), requests: Vec::new(), names: Vec::new() });
     }
 
     /// The marker again, at the end of a long transaction.
@@ -174,11 +217,27 @@ impl Crossing {
         }
     }
 
+    /// A request that is not only about our own keys was read in the midst of a copy of an earlier session.
+    pub(super) fn copied(&mut self, command: &Command<'_>, spec: &Spec, database: u32, prefix: &[u8]) {
+        if self.copies {
+            let written =
+                spec.keys(command).filter(|used| used.access != Access::Read && !used.key.starts_with(prefix));
+            let name = |used: KeyUse<'_>| (self.at, (used.database.unwrap_or(database), used.key.to_vec()));
+            self.copied.extend(written.map(name));
+        }
+    }
+
     /// A request of the other link was read.
     pub(super) fn echoed(&mut self, command: &Command<'_>, place: Range<usize>, buffer: &[u8], database: u32) {
         let Some(echo) = &mut self.echo else { return };
         if echo.note == Note::Writes {
             echo.shown.push(shown(database, command));
+            if self.window.is_suspended()
+                && let Some(spec) = lookup(command.name())
+            {
+                let written = spec.keys(command).filter(|used| used.access != Access::Read);
+                echo.names.extend(written.map(|used| (used.database.unwrap_or(database), used.key.to_vec())));
+            }
         } else {
             echo.requests.push((database, Bytes::copy_from_slice(buffer.get(place).unwrap_or_default())));
         }
@@ -190,9 +249,17 @@ impl Crossing {
             hold(&self.exchange).refused(self.region, name);
         }
         self.at = place.offset;
+        self.copies = false;
+        if self.is_outdated() {
+            self.echo = None;
+        }
         if let Some(mut echo) = self.echo.take() {
             let Marker { high, stamp_us, since, saw, .. } = echo.marker;
             let stamp = Stamp { time_us: stamp_us, rank: self.ranks[1 - self.region] };
+            if !echo.names.is_empty() {
+                let (part, names) = (since..high.offset, std::mem::take(&mut echo.names));
+                self.read_again.push(ReadAgain { part, at: place.offset, names });
+            }
             if echo.note == Note::Writes {
                 let part = Part { since, high, saw, stamp, shown: Some(std::mem::take(&mut echo.shown)) };
                 self.window.push_writes(place.offset, part, &hold(&self.exchange));
@@ -229,7 +296,12 @@ impl Crossing {
             match mail {
                 Mail::Again(redos) => redos.into_iter().for_each(|redo| self.redone(redo, at)),
                 Mail::Value(value) => {
-                    let Value { name, at: taken_at, covered, floor, .. } = value;
+                    let Value { name, payload, expires_at_ms, at: taken_at, covered, floor } = value;
+                    // Its time was over when it was put here. Where it came from it may have lived on a moment longer, and
+                    // may have been prolonged in that.
+                    if payload.is_some() && expires_at_ms.is_some() && !leaves_a_value(echo) {
+                        exchange.refused(self.region, name.clone());
+                    }
                     let what = What::Value { name, at: taken_at, covered, floor, ours: true };
                     self.window.push_ours(Ours { at, what });
                 }
@@ -291,7 +363,11 @@ impl Crossing {
             return;
         }
         let mut exchange = hold(&self.exchange);
+        if exchange.generation() != self.generation {
+            return;
+        }
         self.window.hand_over(self.at, &mut exchange);
+        self.window.copied(&mut self.copied, &mut exchange);
         if exchange.epoch() != self.epoch {
             self.epoch = exchange.epoch();
             self.fence = Fence::Waiting;
@@ -302,6 +378,10 @@ impl Crossing {
         }
         if self.window.is_suspended() && self.fence == Fence::Passed && exchange.is_ready() {
             self.window.resume(&mut exchange);
+            if !self.window.is_suspended() {
+                self.window.lacks(&self.read_again, &exchange);
+                exchange.lacks(1 - self.region, &mut self.read_again);
+            }
         }
         for (id, at, covered) in self.unplaced.drain(..) {
             let Some((database, name)) = exchange.name_of(id) else { continue };
@@ -330,7 +410,10 @@ impl Crossing {
     pub(super) fn closed(&mut self, high: Position) {
         if let Some(stamp) = self.stamp.take() {
             let made = Made { stamp, seen: self.saw };
-            hold(&self.exchange).sent(self.region, self.since..high.offset, made);
+            let mut exchange = hold(&self.exchange);
+            if exchange.generation() == self.generation {
+                exchange.sent(self.region, self.since..high.offset, made);
+            }
         }
         self.since = high.offset;
         self.must_close = false;
@@ -387,6 +470,12 @@ pub(super) struct Written {
     pub(super) silent: bool,
     /// What any concurrent update beats: a deletion by the server itself, or what may be one.
     pub(super) weak: bool,
+}
+
+/// Whether the last request of an echo does not remove its key.
+fn leaves_a_value(echo: &Echo) -> bool {
+    let last = echo.requests.last().and_then(|(_, request)| spec_of(request));
+    last.is_some_and(|spec| !matches!(spec.name, "DEL" | "UNLINK"))
 }
 
 /// The first argument of a request.

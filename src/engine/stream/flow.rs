@@ -286,6 +286,9 @@ impl Flow {
         let ours = command.arg(1).starts_with(&self.keys.prefix);
         let by_the_server = is_deletion(spec) && !ours && command.name().iter().all(u8::is_ascii_uppercase);
         self.crossing.echo_meets(command, spec, self.database, by_the_server);
+        if matches!(spec.class, Class::Write) {
+            self.crossing.copied(command, spec, self.database, &self.keys.prefix);
+        }
         self.lingering.forget(command, spec, self.database);
         if !ours && !by_the_server && matches!(spec.class, Class::Write | Class::Database) {
             self.crossing.echoed(command, place, reading.buffer, self.database);
@@ -313,7 +316,7 @@ impl Flow {
             return false;
         }
         let Some((marker, note)) = Marker::parse_with_note(command.arg(2)) else { return false };
-        onto.echoed(marker.id);
+        onto.echoed(marker.id, self.offset);
         self.crossing.echo_begins(marker, note);
         self.events.push(Event::Echo { id: marker.id });
         if self.scope == Scope::Opening {

@@ -12,7 +12,7 @@ use crate::command::{Access, Class, Context, Replay, Rule, Spec, Unit, lookup, r
 use crate::engine::apply::Applied;
 use crate::engine::conflict::departed::Removal;
 use crate::engine::conflict::{self, Held, Mail, Note, Value, spec_of};
-use crate::engine::copy::onto::{Effect, Write, hold};
+use crate::engine::copy::onto::{Effect, Write};
 use crate::wire::resp::{Command, FrameReader, command as request};
 
 /// Writes that one transaction executes again.
@@ -82,35 +82,36 @@ impl Flow {
         }
     }
 
-    /// Tells a copy onto our source what its clients write.
+    /// Tells a copy onto our source what its clients write, once each.
     fn tell(&mut self, command: &Command<'_>, spec: &Spec, bytes: Bytes, requests: u32, reading: &mut Reading<'_>) {
+        if !reading.onto.is_new(self.offset) {
+            return;
+        }
         let written = spec.keys(command).filter(|used| used.access != Access::Read);
         let keys: Vec<(u32, &[u8])> = written.map(|used| (used.database.unwrap_or(self.database), used.key)).collect();
-        let write = Write { database: self.database, request: bytes, requests };
-        let crossed = if matches!(spec.name, "DEL" | "UNLINK") {
+        let expires = conflict::sets_lifetime(spec, command);
+        let write = Write { database: self.database, request: bytes, requests, expires };
+        let crossed = if is_deletion(spec) {
             // Key by key, so that none is removed once more on another's account.
             let one =
                 |key: &(u32, &[u8])| Write { request: request(&[b"del", key.1]).into(), requests: 1, ..write.clone() };
             keys.iter().filter(|key| reading.onto.wrote(&[**key], Effect::Replaces, &one(key))).count() > 0
+        } else if spec.keys(command).nth(1).is_some() {
+            reading.onto.doubt(&keys);
+            false
         } else {
             reading.onto.wrote(&keys, effect(command, spec), &write)
         };
         if crossed {
             self.events.push(Event::Posted);
         }
+        reading.onto.take_late().into_iter().for_each(|name| self.crossing.doubt(name));
     }
 
     /// Executes once more what the link that reads our target has found overwritten there.
     pub(super) fn take_mail(&mut self, now: Now) {
+        self.crossing.attend();
         self.take_crossing(now);
-        let onto = self.rules.target_onto.clone();
-        let mut onto = hold(&onto);
-        while self.may_take_mail() {
-            let Some(writes) = onto.take_mail(self.applier.open_id()) else { return };
-            for write in writes {
-                self.push_own(write.database, &write.request, write.requests);
-            }
-        }
     }
 
     /// Executes at the target what the link that reads it has found: in transactions of its own, which say so.
@@ -192,7 +193,7 @@ impl Flow {
         let part = applied.checkpoint.since..applied.checkpoint.high.offset;
         applied.refusals.retain(|refusal| {
             let ours = refusal.written.iter().any(|key| key.starts_with(self.rules.reserved.prefix()));
-            if ours || refusal.command == "RESTORE" || !is_of_the_value(&refusal.error) {
+            if ours || refusal.command == "RESTORE" || !refusal.is_of_the_value() {
                 return true;
             }
             if refusal.written.is_empty() {
@@ -252,16 +253,9 @@ pub(super) fn in_small_letters(bytes: Bytes) -> Bytes {
     request(&arguments).into()
 }
 
-/// Whether an error is about the value that a key has, and not about the server.
-fn is_of_the_value(error: &str) -> bool {
-    let of_the_server =
-        ["OOM", "NOPERM", "NOAUTH", "MISCONF", "READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS", "CLUSTER"];
-    !of_the_server.iter().any(|code| error.starts_with(code)) && !error.contains("unknown command")
-}
-
 /// What a write does to its keys.
 fn effect(command: &Command<'_>, spec: &Spec) -> Effect {
-    let whole = || spec.keys(command).all(|used| used.access == Access::Write);
+    let whole = || spec.keys(command).all(|used| conflict::replaces(command, spec, &used));
     match spec.unit_of(command) {
         Unit::Database if spec.name == "FLUSHDB" => Effect::Flushes,
         Unit::Database => Effect::FlushesAll,

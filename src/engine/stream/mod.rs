@@ -17,13 +17,13 @@ use flow::{Flow, Reading, Scope};
 
 use super::apply::{Applied, Applier};
 use super::conflict::departed::{DeletePolicy, SharedDeparted};
-use super::conflict::{Found, Record, SharedExchange};
+use super::conflict::{self, Found, Record, SharedExchange};
 use super::copy::onto::{SharedOnto, hold};
 use super::origin::{Marker, ReservedKeys};
 use super::position::{Position, ReplicationId};
 use super::source::StreamClock;
 use crate::command::Capabilities;
-use crate::error::Fault;
+use crate::error::{Fault, Kind};
 use crate::wire::resp::{Command, FrameReader};
 
 /// What of the increments is copied, and what the two ends are.
@@ -78,6 +78,8 @@ pub struct Beginning {
     pub from: Position,
     /// Everything before it was sent by an earlier session, and is not sent again.
     pub high: Position,
+    /// From where it would have read, had the source still had that.
+    pub low: u64,
     /// Under which id the earlier session knew the history, if there was one that it goes on from: a primary that takes
     /// over goes on counting under an id of its own.
     pub known_as: Option<ReplicationId>,
@@ -86,7 +88,7 @@ pub struct Beginning {
 impl Beginning {
     /// A link that goes on from no earlier session.
     pub fn fresh(from: Position) -> Self {
-        Self { from, high: from, known_as: None }
+        Self { from, high: from, low: from.offset, known_as: None }
     }
 
     /// A link that reads from `from` and goes on from what `marker` says, if there is one.
@@ -95,7 +97,7 @@ impl Beginning {
             None => Self::fresh(from),
             Some(marker) => {
                 let high = Position { replication_id: from.replication_id, ..marker.high };
-                Self { from, high, known_as: Some(marker.high.replication_id) }
+                Self { from, high, low: marker.low.offset, known_as: Some(marker.high.replication_id) }
             }
         }
     }
@@ -183,7 +185,9 @@ impl Stream {
         beginning: Beginning,
         seeking: Option<Vec<u8>>,
     ) -> Self {
-        hold(&rules.target_onto).resume(applier.last_id());
+        for name in hold(&rules.target_onto).take_late() {
+            conflict::hold(&rules.exchange).damaged(1 - rules.region, name);
+        }
         rules.departed.lock().unwrap_or_else(PoisonError::into_inner).read_again();
         let flow = Flow::new(rules, applier, clock, beginning, seeking);
         Self { reader: FrameReader::new(), flow }
@@ -192,8 +196,11 @@ impl Stream {
     /// Reads whole commands from `input` as long as there is room for them; what was read is gone from it.
     ///
     /// # Errors
-    /// A [`Fault`] when the stream holds something that is not a command.
+    /// A [`Fault`] when the stream holds something that is not a command, or the other link has found another server.
     pub fn on_source(&mut self, input: &mut BytesMut, now: Now) -> Result<(), Fault> {
+        if self.flow.crossing.is_outdated() {
+            return Err(Fault::new(Kind::Disconnected, "a server was replaced by one that lacks what was read of it"));
+        }
         self.flow.take_mail(now);
         let onto = Arc::clone(&self.flow.rules.source_onto);
         let mut onto = hold(&onto);
@@ -234,7 +241,7 @@ impl Stream {
         self.flow.applier.has_room()
             && !self.flow.crossing.must_close
             && self.flow.is_decided()
-            && !(self.flow.holding && self.flow.scope != Scope::Local)
+            && !(self.flow.holding && self.flow.seeking.is_none() && self.flow.scope != Scope::Local)
     }
 
     /// Whether it stopped before a removal.
@@ -259,10 +266,14 @@ impl Stream {
 
     /// Whether everything that was read has been executed at the target, and nothing more will be until told so.
     pub fn is_holding(&self) -> bool {
-        self.flow.holding
+        let holds = self.flow.holding
             && self.flow.seeking.is_none()
             && self.flow.scope != Scope::Local
-            && self.flow.applier.is_idle()
+            && self.flow.applier.is_idle();
+        if holds {
+            conflict::hold(&self.flow.rules.exchange).holds(self.flow.rules.region, self.flow.sent());
+        }
+        holds
     }
 
     /// Reads the target's replies; what was read is gone from `input`.

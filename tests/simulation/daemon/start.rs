@@ -66,6 +66,11 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
         if own.is_none() {
             pair.watched[index].tried(pair).await;
         }
+        for (region, end) in [(index, &view.source), (1 - index, &view.target)] {
+            if conflict::hold(&pair.exchange).finds(region, &end.replication) {
+                crate::trace(|| format!("{region} lacks what was read of it"));
+            }
+        }
         for marker in [own, view.source.marker].into_iter().flatten() {
             conflict::hold(&pair.exchange).has_stamp(marker.stamp_us);
         }
@@ -73,6 +78,7 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
         crate::trace(|| format!("link {index} epoch {epoch} plans {planned:?}"));
         match planned {
             Plan::Resume(position) => {
+                hold(&pair.onto[1 - index]).end();
                 let flaws = &pair.settings.flaws;
                 let low = if flaws.unresolved.recovery { position } else { reads_from(&view, position) };
                 let noted = pair.notes.borrow()[index].filter(|_| flaws.own_memory);
@@ -95,9 +101,10 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
                 let held = Held::hold(&pair.links[1 - index], world).await;
                 let attached = attach::copy(world, index).await?;
                 hold(&pair.onto[index]).skip();
-                hold(&pair.onto[1 - index]).begin(reason.phase() == Phase::Recopying);
+                let covered = conflict::hold(&pair.exchange).dumped(index, attached.position);
+                hold(&pair.onto[1 - index]).begin(covered);
                 drop(held);
-                let rules = starting.copy_rules(reason);
+                let rules = starting.copy_rules(reason, covered);
                 let own = starting.marker().await?;
                 return starting.finish(attached, own, None, Some((rules, reason))).await;
             }
@@ -183,11 +190,23 @@ impl Starting<'_> {
     }
 
     async fn prepare_copy(&mut self, reason: CopyReason, own: Option<Marker>) -> Result<(), Fault> {
+        hold(&self.pair.onto[1 - self.index]).announce();
         let id = own.filter(|marker| marker.epoch == self.epoch).map_or(0, |marker| marker.id + 1);
-        let marker = Checkpoint::copying(reason.phase(), Position::NONE, 0).marker(self.epoch, id);
+        let marker = Checkpoint::copying(reason.phase(), Position::NONE, 0, 0).marker(self.epoch, id);
         let key = self.pair.settings.reserved.marker(REGIONS[self.index]);
         self.target.call(&[b"SET".as_slice(), &key, marker.to_string().as_bytes()]).await?;
+        self.forget_unfinished().await?;
         drained(self.pair, self.index, &mut self.target_control).await
+    }
+
+    /// A big value that an earlier copy left half built.
+    async fn forget_unfinished(&mut self) -> Result<(), Fault> {
+        let building = self.pair.settings.reserved.building(REGIONS[self.index]);
+        for database in (0..DATABASES).rev() {
+            self.target_control.call(&["SELECT", &database.to_string()]).await?;
+            self.target_control.call(&[b"UNLINK".as_slice(), &building]).await?;
+        }
+        Ok(())
     }
 
     async fn probe(&mut self) -> Result<Vec<u8>, Fault> {
@@ -204,7 +223,7 @@ impl Starting<'_> {
         }
     }
 
-    fn copy_rules(&self, reason: CopyReason) -> CopyRules {
+    fn copy_rules(&self, reason: CopyReason, covered: u64) -> CopyRules {
         let version = self.version();
         let settings = &self.pair.settings;
         let reserved = settings.reserved.prefix();
@@ -217,6 +236,7 @@ impl Starting<'_> {
             value_bytes: settings.value_bytes,
             prefix: if settings.flaws.reserved_copied { b"none:".to_vec() } else { reserved.to_vec() },
             onto: Arc::clone(&self.pair.onto[1 - self.index]),
+            covered,
             building: settings.reserved.building(REGIONS[self.index]),
             keep: Arc::default(),
             sweep_seed: (reason.sweeps() && !settings.flaws.no_sweep).then(|| self.pair.world.borrow_mut().rng.u64(..)),

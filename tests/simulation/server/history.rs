@@ -54,6 +54,16 @@ impl Histories {
         }
     }
 
+    /// A replica that had everything up to `offset` becomes the primary.
+    pub fn fork(&mut self, offset: u64) {
+        let new = self.name();
+        self.second = Some((std::mem::replace(&mut self.id, new), offset + 1));
+        (self.offset, self.selected) = (offset, None);
+        if let Some(Backlog { first, bytes }) = &mut self.backlog {
+            bytes.truncate((offset + 1).saturating_sub(*first) as usize);
+        }
+    }
+
     /// The server restarts and knows nothing of its history.
     pub fn forget(&mut self) {
         *self = Self { names: self.names, ..Self::new(self.run_id) };

@@ -17,6 +17,8 @@ pub use data::{DATABASES, Entry, Keyspace, Text, Value};
 pub use events::Removal;
 pub use history::Histories;
 
+use duet::engine::origin::{Marker, Phase};
+
 use commands::{Context, Done, Effect, Reply, execute, needs_memory};
 
 /// Which server it is.
@@ -31,7 +33,8 @@ pub enum Flavour {
 pub struct Defects {
     /// WATCH watches nothing: the gate stands open.
     pub watch_ignored: bool,
-    /// Markers have another name in the stream than in the data.
+    /// Markers of increments have another name in the stream than in the data. (A copy whose marker does not come back never
+    /// ends.)
     pub marker_renamed: bool,
     /// What of a marked transaction changed nothing is in the stream all the same.
     pub unchanged_shown: bool,
@@ -86,6 +89,8 @@ pub struct Server {
     pub watched_key_set: bool,
     /// Commands so far that had an effect.
     ran: u64,
+    /// A replica that lags: its history, how much of that it has, and what it holds.
+    pub replica: Option<(String, u64, Keyspace)>,
 }
 
 impl Server {
@@ -106,7 +111,21 @@ impl Server {
             watched_key: Text::new(),
             watched_key_set: false,
             ran: 0,
+            replica: None,
         }
+    }
+
+    /// A replica has all that was executed, and falls behind from now on.
+    pub fn replicate(&mut self) {
+        self.replica = Some((self.history.id.clone(), self.history.offset, self.keys.clone()));
+    }
+
+    /// The replica takes over. Gives up to where it has the history.
+    pub fn fail_over(&mut self) -> u64 {
+        let (_, offset, keys) = self.replica.take().unwrap_or_default();
+        self.keys = keys;
+        self.history.fork(offset);
+        offset
     }
 
     /// A client's command, or several as a transaction, outside of any modelled connection. Tells for each whether it had
@@ -175,7 +194,7 @@ impl Server {
         }
         for (database, mut args) in effects {
             self.select(database);
-            if self.defects.marker_renamed && args.len() > 1 {
+            if self.defects.marker_renamed && args.get(2).is_some_and(|value| is_of_a_stream(value)) {
                 rename_marker(&mut args[1]);
             }
             self.feed(&encoded(&args));
@@ -208,6 +227,11 @@ impl Server {
             }
         }
     }
+}
+
+/// Whether this is the text of a marker of increments.
+fn is_of_a_stream(value: &[u8]) -> bool {
+    Marker::parse(value).is_some_and(|marker| marker.phase == Phase::Streaming)
 }
 
 fn rename_marker(key: &mut Text) {

@@ -172,3 +172,22 @@ fn what_a_value_lacks_comes_on_top_of_it() {
     under.wiped = false;
     assert_eq!(judge(&[on_top, under]).verdict, Verdict::Value);
 }
+
+#[test]
+fn elements_are_mended_one_by_one_also_where_one_was_removed() {
+    let writes = [(8, true, Write::Field(0, 1)), (9, true, Write::Remove(1)), (5, false, Write::Field(1, 2))];
+    assert_eq!(verdict_of(&writes), Verdict::Again(vec![(1, Part::Element(NAMES[1].to_vec()))]));
+}
+
+#[test]
+fn a_time_to_live_may_have_gone_with_the_last_element_where_removals_changed_places() {
+    let vanished = |writes: [(i64, bool, Write); 2]| {
+        let steps: Vec<Step<'_>> =
+            (1..).zip(&writes).map(|(at, (time, local, write))| step(*time, *local, at, write)).collect();
+        judge(&steps).vanished
+    };
+    assert!(vanished([(8, true, Write::Field(0, 1)), (5, false, Write::Remove(1))]));
+    assert!(vanished([(8, true, Write::Remove(1)), (5, false, Write::Field(0, 1))]));
+    assert!(!vanished([(5, true, Write::Remove(1)), (8, false, Write::Field(0, 1))]));
+    assert!(!vanished([(8, true, Write::Field(1, 1)), (5, false, Write::Field(0, 1))]));
+}
