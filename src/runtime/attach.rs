@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, interval, sleep};
+use tokio::time::{Instant, interval, sleep, timeout};
 
 use super::client::{Client, text};
 use crate::config::Region;
@@ -18,6 +18,8 @@ use crate::wire::resp;
 const VERSION: &str = "9.1.0";
 /// How long a primary may take to make a backlog.
 const BACKLOG_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a primary may be silent while it sends what its backlog holds.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A replica's connection, at a position.
 #[derive(Debug)]
@@ -92,6 +94,38 @@ pub async fn end_of_stream(region: &Region, control: &mut Client) -> Result<Atta
             Ok(attached)
         }
     }
+}
+
+/// The end of what the server has in its backlog, `most` bytes at the most; nothing where it can't continue.
+///
+/// # Errors
+/// A [`Fault`] when the connection fails, or is silent.
+pub async fn tail(
+    region: &Region,
+    replication: &crate::engine::source::Replication,
+    most: u64,
+) -> Result<BytesMut, Fault> {
+    let Some((first, length)) = replication.backlog else { return Ok(BytesMut::new()) };
+    let end = first + length;
+    let from = first.max(end.saturating_sub(most));
+    let mut client = greet(region, true).await?;
+    match ask(&mut client, &replication.id.to_string(), &from.to_string()).await? {
+        Answer::Continue(_) => {}
+        Answer::FullResync(..) => return Ok(BytesMut::new()),
+    }
+    let wanted = usize::try_from(end - from).unwrap_or(usize::MAX);
+    let Attached { mut stream, mut input, .. } = attached(client, Position::NONE);
+    while input.len() < wanted {
+        let lost = |what: &dyn std::fmt::Display| Fault::new(Kind::Disconnected, format!("{}: {what}", region.name));
+        match timeout(PATIENCE, stream.read_buf(&mut input)).await {
+            Ok(Ok(1..)) => {}
+            Ok(Ok(0)) => return Err(lost(&"it closed the connection")),
+            Ok(Err(error)) => return Err(lost(&error)),
+            Err(_) => return Err(Fault::new(Kind::TimedOut, format!("{} sent nothing in 10 s", region.name))),
+        }
+    }
+    input.truncate(wanted);
+    Ok(input)
 }
 
 /// What the server says of its history.

@@ -18,7 +18,7 @@ use crate::engine::conflict;
 use crate::engine::copy::CopyRules;
 use crate::engine::copy::onto::hold;
 use crate::engine::decode::rebuild::TargetFeatures;
-use crate::engine::origin::Marker;
+use crate::engine::origin::{Marker, Phase, last_marker};
 use crate::engine::plan::{CopyReason, End, Plan, View, plan, reads_from};
 use crate::engine::position::Position;
 use crate::engine::source::{Info, Server};
@@ -38,6 +38,9 @@ const EVENTS_WITHIN: Duration = Duration::from_secs(1);
 const SHOW_AFTER: Duration = Duration::from_secs(1);
 /// More databases than any server is given.
 const MAX_DATABASES: u32 = 1 << 20;
+
+/// How much of a server's backlog is searched for a marker that is gone, bytes.
+const MOST_SEARCHED: u64 = 64 * 1024 * 1024;
 
 /// What a link remembers from one session to the next; all else is at the servers.
 #[derive(Debug, Default)]
@@ -82,6 +85,8 @@ struct Starting<'a> {
     target_server: Server,
     databases: u32,
     epoch: u64,
+    /// What was found of markers that are gone, by the region that held them.
+    searched: [Option<Option<Marker>>; 2],
 }
 
 /// Starts a session of the link `index`.
@@ -109,6 +114,7 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
         target_server,
         databases,
         epoch,
+        searched: [None; 2],
     };
     loop {
         let view = starting.look().await?;
@@ -208,8 +214,8 @@ impl Starting<'_> {
     /// What both servers say now.
     async fn look(&mut self) -> Result<View, Fault> {
         let (pair, index) = (self.pair, self.index);
-        let source = end(pair, index, &mut self.source_control).await?;
-        let target = end(pair, 1 - index, &mut self.target_control).await?;
+        let source = self.end(index).await?;
+        let target = self.end(1 - index).await?;
         let ordered = pair.links[index].ordered.lock().map_or(None, |ordered| *ordered);
         let marker_broken = target.marker.is_some_and(|marker| pair.links[index].has_broken(marker));
         let other_broken = source.marker.is_some_and(|marker| pair.links[1 - index].has_broken(marker));
@@ -222,6 +228,30 @@ impl Starting<'_> {
             marker_broken,
             other_broken,
         })
+    }
+
+    /// What the server of a region says. Where clients have emptied database 0, the marker is gone until it is written
+    /// anew: then the stream tells.
+    async fn end(&mut self, region: usize) -> Result<End, Fault> {
+        let pair = self.pair;
+        let client = if region == self.index { &mut self.source_control } else { &mut self.target_control };
+        let writer = pair.target(region).name.as_str();
+        let (key, gate) = (pair.reserved.marker(writer), pair.reserved.gate(writer));
+        let mut end = end(pair, region, client).await?;
+        if end.marker.is_none() {
+            let found = match self.searched[region] {
+                Some(found) => found,
+                // Who has emptied the database has taken the gate as well.
+                None if integer(&client.call(&[b"EXISTS".as_slice(), &gate]).await?) > 0 => None,
+                None => last_marker(&attach::tail(pair.source(region), &end.replication, MOST_SEARCHED).await?, &key),
+            };
+            self.searched[region] = Some(found);
+            if let Some(marker) = found {
+                tracing::info!(region = %end.region, high = %marker.high, "the marker was found in the stream");
+            }
+            end.marker = found.map(|marker| pair.links[1 - region].settled(marker));
+        }
+        Ok(end)
     }
 
     async fn marker(&mut self) -> Result<Option<Marker>, Fault> {

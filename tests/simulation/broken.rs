@@ -126,6 +126,12 @@ fn judging_again_after_a_restart_is_missed() {
 }
 
 #[test]
+fn looking_for_a_lost_marker_in_the_stream_is_missed() {
+    let unresolved = Unresolved { searching: true, ..Unresolved::default() };
+    is_missed_in_conflicts(unresolved, &["regions equal"]);
+}
+
+#[test]
 fn settling_by_value_is_missed() {
     let unresolved = Unresolved { settling: true, ..Unresolved::default() };
     is_missed_in_conflicts(unresolved, &["regions equal"]);

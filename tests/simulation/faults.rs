@@ -162,6 +162,12 @@ impl Plan {
         self
     }
 
+    /// The same where clients empty whole servers: they take the epoch with them, so there is one daemon at a time; and the
+    /// marker, which only the server's backlog still tells then, so that is kept.
+    pub fn with_whole(self) -> Self {
+        Self { second_daemon: 0, lose_position: 0, marker_lost: 0, silence: 0, restart: 0, ..self }
+    }
+
     /// Whether copies with the model's dumps can happen after the start.
     pub fn loses_positions(&self) -> bool {
         self.lose_position > 0 || self.marker_lost > 0 || self.silence > 0 || self.restart > 0

@@ -83,7 +83,7 @@ impl Variant {
     /// What can be left out.
     pub fn parts() -> impl Iterator<Item = &'static str> {
         let classes = CLASSES.into_iter().map(|(name, _)| name);
-        FAULTS.into_iter().chain(["clocks", "transactions", "flush", "haste"]).chain(classes)
+        FAULTS.into_iter().chain(["clocks", "transactions", "flush", "whole", "haste"]).chain(classes)
     }
 
     /// The command that runs it again.

@@ -7,8 +7,11 @@
 //! the set, removing it touches the watched key and the server refuses this transaction too. That one's id stays in the
 //! set, which stops its successor, and so on. Both commands pass while the server is out of memory.
 //!
-//! A gate that is not at the target stops nobody: so until a transaction that fills it has been executed, no other is
-//! sent behind it.
+//! Clients may remove the set with its database. Then `ZADD gate id id` behind both, which changes nothing as long as the set is
+//! there, touches the watched key as well; what it adds stops the successor.
+//!
+//! A gate that is not at the target yet would stop everybody: so until a transaction that fills it has been executed, no
+//! other is sent behind it.
 //! `docs/protocol.md` has the reasoning and what remains.
 
 use crate::wire::resp::push_command;
@@ -61,7 +64,9 @@ impl Gate {
     pub fn guard(&self, id: u64, out: &mut Vec<u8>) -> u32 {
         push_command(out, &[b"WATCH".as_slice(), &self.key]);
         push_command(out, &[b"ZREMRANGEBYSCORE", self.key.as_slice(), b"-inf", format!("({id}").as_bytes()]);
-        2
+        let id = id.to_string();
+        push_command(out, &[b"ZADD", self.key.as_slice(), id.as_bytes(), id.as_bytes()]);
+        3
     }
 
     /// Appends what transaction `id` itself does: it takes its id out, and fills the set when it runs low. Gives the

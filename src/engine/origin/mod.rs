@@ -5,6 +5,8 @@
 
 mod marker;
 mod reserved;
+mod trail;
 
 pub use marker::{Marker, Phase};
 pub use reserved::ReservedKeys;
+pub use trail::last_marker;

@@ -351,9 +351,9 @@ impl Flow {
     }
 
     /// Whether the command harms what the other link keeps at the source: its marker, or its gate, which only that link's
-    /// own guard may empty.
+    /// own guard may change.
     fn takes_from_other(&self, key: &[u8], spec: &Spec) -> bool {
-        let gate = key == self.keys.gate && spec.name != "ZREMRANGEBYSCORE";
+        let gate = key == self.keys.gate && !["ZREMRANGEBYSCORE", "ZADD"].contains(&spec.name);
         self.database == 0 && (key == self.keys.marker || gate)
     }
 
@@ -382,7 +382,8 @@ impl Flow {
         let swaps = spec.name == "SWAPDB";
         let moved_to = swapped_with_zero(command, spec);
         let touches_ours = spec.name == "FLUSHALL" || moved_to.is_some() || (!swaps && self.database == 0);
-        if touches_ours && !self.is_past() {
+        // What an earlier session has read may have been answered by nobody: what was moved away must not stay there.
+        if touches_ours && (!self.is_past() || moved_to.is_some()) {
             self.events.push(Event::MarkerLost { moved_to });
         }
         if !(if swaps { self.rules.swapdb } else { self.rules.flush }) {

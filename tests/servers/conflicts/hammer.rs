@@ -75,6 +75,17 @@ async fn hammered_keys_end_equal_while_whole_databases_are_emptied() -> Result<(
 }
 
 #[tokio::test]
+async fn hammered_keys_end_equal_while_whole_databases_are_emptied_and_the_daemon_is_killed() -> Result<()> {
+    ends_equal(Redis70, Redis70, Case { whole: Whole::Emptied, ..SAME_KEYS }).await
+}
+
+#[tokio::test]
+async fn hammered_keys_of_different_versions_end_equal_while_whole_databases_are_emptied_and_the_daemon_is_killed()
+-> Result<()> {
+    ends_equal(Redis62, Valkey91, Case { whole: Whole::Emptied, ..SAME_KEYS }).await
+}
+
+#[tokio::test]
 async fn hammers_on_keys_of_their_own_end_equal_between_equal_versions() -> Result<()> {
     for (west, east) in [(Redis70, Redis70), (Redis62, Redis62), (Valkey91, Valkey91)] {
         ends_equal(west, east, Case { prefixes: ["w:", "e:"], ..SAME_KEYS }).await?;

@@ -5,11 +5,15 @@ mod keys;
 use crate::ledger::{Ledger, Written};
 use crate::network::World;
 use crate::server::{Removal, Text};
+use crate::variant::Variant;
 pub use keys::CLASSES;
 use keys::Pen;
 
 /// Databases that are written to; the second one is flushed in some runs.
 const DATABASES: u32 = 2;
+
+/// In one of so many runs clients empty whole servers.
+const WHOLE_ONE_OF: u64 = 7;
 
 /// Steps in which clients write, about.
 const MOST_STEPS: u64 = 12_000;
@@ -27,6 +31,10 @@ pub struct Crossing {
     grouped: u8,
     /// Clients empty a database.
     flushes: bool,
+    /// Clients empty the whole server, with Duet's keys in it: then it is only promised that both regions end equal.
+    pub whole: bool,
+    /// Both links have had a position: before, a first copy does not know what was there when it began.
+    pub stands: bool,
     /// Clients write although what was written before has not arrived everywhere.
     hasty: bool,
     classes: Vec<(&'static str, u8)>,
@@ -51,7 +59,13 @@ impl Crossing {
         }
         let grouped = if off("transactions") { u8::MAX } else { grouped };
         let (flushes, hasty) = (flushes && !off("flush"), !off("haste"));
-        Self { pace, keys, first, grouped, flushes, hasty, classes, count: 0 }
+        Self { pace, keys, first, grouped, flushes, whole: false, stands: false, hasty, classes, count: 0 }
+    }
+
+    /// The same where clients empty whole servers, in one of so many runs.
+    pub fn with_whole(mut self, variant: &Variant) -> Self {
+        self.whole = variant.seed % WHOLE_ONE_OF == 1 && !variant.is_without("whole");
+        self
     }
 
     /// How many writes make a run: fewer where they are slow, so that it ends.
@@ -77,10 +91,11 @@ impl Crossing {
         let server = &world.servers[index];
         let fresh: Vec<_> = commands.iter().filter(|args| args[1].get(1..6) == Some(b":new:")).collect();
         // The other databases are emptied by clients of both regions.
-        let fresh = fresh.into_iter().filter(|_| database == 0);
+        let fresh = fresh.into_iter().filter(|_| database == 0 && !self.whole);
         let owned: Vec<_> = fresh.map(|args| (database, args[1].clone())).collect();
         world.oracle.wrote(index, server, &owned);
-        if effects.contains(&true) {
+        world.oracle.flushed |= self.whole;
+        if effects.contains(&true) && !self.whole {
             let written = Written { index, at_ms: world.now_ms, database, before };
             let seen = world.oracle.seen(index, &world.servers);
             world.oracle.ledger.wrote(
@@ -103,11 +118,15 @@ impl Crossing {
 
     fn command(&mut self, world: &mut World, index: usize, database: u32) -> Vec<Text> {
         self.count += 1;
+        if self.whole && self.stands && world.rng.u8(0..20) == 0 {
+            let name: &[u8] = if world.rng.bool() { b"FLUSHALL" } else { b"FLUSHDB" };
+            return vec![name.to_vec(), b"SYNC".to_vec()];
+        }
         if self.flushes && database == 1 && world.rng.u8(0..20) == 0 {
             return vec![b"FLUSHDB".to_vec(), b"SYNC".to_vec()];
         }
         let total: u8 = self.classes.iter().map(|(_, weight)| weight).sum();
-        let mut dice = world.rng.u8(0..total);
+        let mut dice = world.rng.u8(0..total.max(1));
         let chosen =
             self.classes.iter().find(|(_, weight)| dice.checked_sub(*weight).map(|rest| dice = rest).is_none());
         let region = ["a", "b"][index];

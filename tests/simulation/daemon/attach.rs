@@ -63,6 +63,23 @@ pub async fn end_of_stream(world: &Shared, server: usize, control: &mut Client) 
     }
 }
 
+/// The end of what the server has in its backlog.
+pub async fn tail(world: &Shared, server: usize, replication: &Replication, most: u64) -> Result<Vec<u8>, Fault> {
+    let Some((first, length)) = replication.backlog else { return Ok(Vec::new()) };
+    let end = first + length;
+    let from = first.max(end.saturating_sub(most));
+    let mut client = greet(world, server, true).await?;
+    match ask(&mut client, replication.id.as_str(), &from.to_string()).await? {
+        Answer::Continue(_) => {}
+        Answer::FullResync(..) => return Ok(Vec::new()),
+    }
+    let wanted = (end - from) as usize;
+    while client.input.len() < wanted {
+        client.fill().await?;
+    }
+    Ok(client.input[..wanted].to_vec())
+}
+
 /// What the server says of its history.
 pub async fn replication(control: &mut Client) -> Result<Replication, Fault> {
     Info::parse(&text(&control.call(&["INFO", "replication"]).await?)).replication()

@@ -9,7 +9,7 @@ use duet::engine::conflict;
 use duet::engine::copy::CopyRules;
 use duet::engine::copy::onto::hold;
 use duet::engine::decode::rebuild::TargetFeatures;
-use duet::engine::origin::{Marker, Phase};
+use duet::engine::origin::{Marker, Phase, last_marker};
 use duet::engine::plan::{CopyReason, End, Plan, View, plan, reads_from};
 use duet::engine::position::Position;
 use duet::engine::source::Info;
@@ -49,6 +49,8 @@ struct Starting<'a> {
     source_control: Client,
     target_control: Client,
     epoch: u64,
+    /// What was found of markers that are gone, by the region that held them.
+    searched: [Option<Option<Marker>>; 2],
 }
 
 /// Starts a session of the link `index`.
@@ -59,7 +61,7 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
     let target_control = Client::connect(world, 1 - index).await?;
     let epoch = claim(&mut target, pair, index, memory.epoch).await?;
     memory.epoch = Some(epoch);
-    let mut starting = Starting { pair, index, target, source_control, target_control, epoch };
+    let mut starting = Starting { pair, index, target, source_control, target_control, epoch, searched: [None; 2] };
     loop {
         let view = starting.look().await?;
         let own = view.target.marker;
@@ -163,14 +165,13 @@ async fn settle_epoch(client: &mut Client, pair: &Pair, index: usize, epoch: Opt
 impl Starting<'_> {
     async fn look(&mut self) -> Result<View, Fault> {
         let (pair, index) = (self.pair, self.index);
-        let source = end(pair, index, &mut self.source_control).await?;
-        let target = end(pair, 1 - index, &mut self.target_control).await?;
+        let source = self.end(index).await?;
+        let target = self.end(1 - index).await?;
         let broken = target.marker.is_some_and(|marker| pair.links[index].has_broken(marker));
         let other_broken = source.marker.is_some_and(|marker| pair.links[1 - index].has_broken(marker));
-        // A client that removes the gate with everything else may do so between a WATCH and its EXEC.
         // A marker that a start has set to announce a copy has an id of its own, and is not read on from anyway.
         let reads_on = target.marker.is_some_and(|marker| marker.phase == Phase::Streaming);
-        if broken && reads_on && !pair.world.borrow().oracle.flushed {
+        if broken && reads_on {
             pair.world.borrow_mut().oracle.fail("gate: the target ran transactions behind a refused one".to_owned());
         }
         Ok(View {
@@ -182,6 +183,26 @@ impl Starting<'_> {
             marker_broken: broken,
             other_broken,
         })
+    }
+
+    /// What the server of a region says; a marker that clients have taken away is found in the stream.
+    async fn end(&mut self, region: usize) -> Result<End, Fault> {
+        let pair = self.pair;
+        let client = if region == self.index { &mut self.source_control } else { &mut self.target_control };
+        let (key, gate) =
+            (pair.settings.reserved.marker(REGIONS[1 - region]), pair.settings.reserved.gate(REGIONS[1 - region]));
+        let mut end = end(pair, region, client).await?;
+        if end.marker.is_none() && !pair.settings.flaws.unresolved.searching {
+            let found = match self.searched[region] {
+                Some(found) => found,
+                // Who has emptied the database has taken the gate as well.
+                None if integer(&client.call(&[b"EXISTS".as_slice(), &gate]).await?) > 0 => None,
+                None => last_marker(&attach::tail(&pair.world, region, &end.replication, u64::MAX).await?, &key),
+            };
+            self.searched[region] = Some(found);
+            end.marker = found.map(|marker| pair.links[1 - region].settled(marker));
+        }
+        Ok(end)
     }
 
     async fn marker(&mut self) -> Result<Option<Marker>, Fault> {

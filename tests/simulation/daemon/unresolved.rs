@@ -17,6 +17,8 @@ pub struct Unresolved {
     pub pushing: bool,
     /// What was read counts as judged before it is: reading and judging are not one step.
     pub judging: bool,
+    /// A marker that clients took away with its database is not looked for in the stream.
+    pub searching: bool,
 }
 
 impl Unresolved {
@@ -29,6 +31,7 @@ impl Unresolved {
             (self.settling, "settling"),
             (self.pushing, "pushing"),
             (self.judging, "judging"),
+            (self.searching, "searching"),
         ];
         all.into_iter().filter_map(|(off, name)| off.then_some(name)).collect()
     }
