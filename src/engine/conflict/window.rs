@@ -168,8 +168,8 @@ pub struct Window {
     doubted: Vec<Name>,
     /// Executions of writes to several keys, oldest first.
     ties: VecDeque<Tie>,
-    /// Clients' FLUSHDB, FLUSHALL and SWAPDB with the database that they concern: they concern every key of it.
-    flushes: VecDeque<(Option<u32>, Entry)>,
+    /// Clients' FLUSHDB, FLUSHALL and SWAPDB with the databases that they concern: they concern every key there.
+    flushes: VecDeque<(Span, Entry)>,
     /// What was executed before it is of no interest: a copy of the other region has decided what came of it.
     cut: u64,
     /// Nothing is judged: the streams are not read up to where they ended when a session began.
@@ -578,12 +578,14 @@ impl Window {
     /// Begins the log of a key with the flushes by clients of this region that came before.
     /// Tells whether there were any.
     fn was_flushed(&mut self, key: Key, database: u32, name: &[u8]) -> bool {
-        let concerns = |of: &Option<u32>| of.is_none_or(|of| of == database);
-        let flushes = self.flushes.iter().filter(|(of, _)| concerns(of));
-        let entries: Vec<Entry> = flushes.map(|(_, flush)| deletion(flush, name)).collect();
-        if entries.is_empty() {
+        let flushes: Vec<&(Span, Entry)> = self.flushes.iter().filter(|(span, _)| span.concerns(database)).collect();
+        if flushes.is_empty() {
             return false;
         }
+        let entries: Vec<Entry> = flushes.iter().map(|(_, flush)| deletion(flush, name)).collect();
+        let ties: Vec<Tie> =
+            flushes.iter().filter_map(|(span, flush)| self.tie_of_swap(*span, flush.at, name)).collect();
+        self.ties.extend(ties);
         self.own.extend(entries.iter().map(|entry| (entry.at, key)));
         let ranking = self.policies.ranking(name, self.region);
         let log = KeyLog { ranking, unstable: entries.len(), entries, ..KeyLog::default() };
@@ -593,9 +595,12 @@ impl Window {
 
     /// A database, or all of them, was emptied, or two changed places.
     fn whole_database(&mut self, flush: Entry) {
-        let database = (flush.spec.name == "FLUSHDB").then_some(flush.database);
+        let span = Span::of(&flush);
+        let concerned = self.logs.values().filter(|(_, database, _)| span.concerns(*database));
+        let ties: Vec<Tie> = concerned.filter_map(|(.., name)| self.tie_of_swap(span, flush.at, name)).collect();
+        self.ties.extend(ties);
         for (key, (log, of, name)) in &mut self.logs {
-            if database.is_some_and(|database| database != *of) {
+            if !span.concerns(*of) {
                 continue;
             }
             let of_key = deletion(&flush, name);
@@ -607,8 +612,15 @@ impl Window {
             self.touched.push(*key);
         }
         if flush.local {
-            self.flushes.push_back((database, flush));
+            self.flushes.push_back((span, flush));
         }
+    }
+
+    /// Where two databases have changed places, what is wrong with a key of one is wrong with that of the same name in the other.
+    fn tie_of_swap(&self, span: Span, at: u64, name: &[u8]) -> Option<Tie> {
+        let Span::Two(databases) = span else { return None };
+        let keys = databases.map(|database| self.key(database, name)).to_vec();
+        Some(Tie { at, keys, written: databases.map(|database| (database, name.to_vec())).to_vec() })
     }
 
     /// Our value was put at the other region. Tells whether ours is another one by now.
@@ -823,6 +835,39 @@ pub fn by_value(region: usize, database: u32, key: &[u8], met: Met) -> Record {
         done: Done::Reconciled,
         against: Vec::new(),
         against_length: 0,
+    }
+}
+
+/// Which databases a write of whole ones concerns.
+#[derive(Debug, Clone, Copy)]
+enum Span {
+    All,
+    One(u32),
+    /// They change places.
+    Two([u32; 2]),
+}
+
+impl Span {
+    fn of(flush: &Entry) -> Self {
+        match flush.spec.name {
+            "FLUSHDB" => Self::One(flush.database),
+            "SWAPDB" => {
+                let mut reader = FrameReader::new();
+                let Ok(Some(_)) = reader.next(&flush.bytes) else { return Self::All };
+                let command = Command::new(&flush.bytes, reader.arguments());
+                let database = |at| std::str::from_utf8(command.arg(at)).ok().and_then(|text| text.parse().ok());
+                database(1).zip(database(2)).map_or(Self::All, |(one, other)| Self::Two([one, other]))
+            }
+            _ => Self::All,
+        }
+    }
+
+    fn concerns(self, database: u32) -> bool {
+        match self {
+            Self::All => true,
+            Self::One(one) => one == database,
+            Self::Two(two) => two.contains(&database),
+        }
     }
 }
 
