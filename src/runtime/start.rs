@@ -18,7 +18,7 @@ use crate::engine::conflict;
 use crate::engine::copy::CopyRules;
 use crate::engine::copy::onto::hold;
 use crate::engine::decode::rebuild::TargetFeatures;
-use crate::engine::origin::{Marker, Phase, last_marker};
+use crate::engine::origin::{Marker, last_marker};
 use crate::engine::plan::{CopyReason, End, Plan, View, plan, reads_from};
 use crate::engine::position::Position;
 use crate::engine::source::{Info, Server};
@@ -236,13 +236,11 @@ impl Starting<'_> {
         let pair = self.pair;
         let client = if region == self.index { &mut self.source_control } else { &mut self.target_control };
         let writer = pair.target(region).name.as_str();
-        let (key, gate) = (pair.reserved.marker(writer), pair.reserved.gate(writer));
+        let key = pair.reserved.marker(writer);
         let mut end = end(pair, region, client).await?;
         if end.marker.is_none() {
             let found = match self.searched[region] {
                 Some(found) => found,
-                // Who has emptied the database has taken the gate as well.
-                None if integer(&client.call(&[b"EXISTS".as_slice(), &gate]).await?) > 0 => None,
                 None => last_marker(&attach::tail(pair.source(region), &end.replication, MOST_SEARCHED).await?, &key),
             };
             self.searched[region] = Some(found);

@@ -189,14 +189,11 @@ impl Starting<'_> {
     async fn end(&mut self, region: usize) -> Result<End, Fault> {
         let pair = self.pair;
         let client = if region == self.index { &mut self.source_control } else { &mut self.target_control };
-        let (key, gate) =
-            (pair.settings.reserved.marker(REGIONS[1 - region]), pair.settings.reserved.gate(REGIONS[1 - region]));
+        let key = pair.settings.reserved.marker(REGIONS[1 - region]);
         let mut end = end(pair, region, client).await?;
         if end.marker.is_none() && !pair.settings.flaws.unresolved.searching {
             let found = match self.searched[region] {
                 Some(found) => found,
-                // Who has emptied the database has taken the gate as well.
-                None if integer(&client.call(&[b"EXISTS".as_slice(), &gate]).await?) > 0 => None,
                 None => last_marker(&attach::tail(&pair.world, region, &end.replication, u64::MAX).await?, &key),
             };
             self.searched[region] = Some(found);
