@@ -438,11 +438,18 @@ impl KeyLog {
         look(&self.entries, &commands, &steps)
     }
 
-    /// Neither region's writes are given up: what was executed is forgotten, but for the place of the latest.
-    pub fn hold(&mut self) {
-        self.held = Some(self.latest());
+    /// Neither region's writes are given up: what was executed is forgotten, but for the place of the latest, or that of
+    /// `least`, if that is later.
+    pub fn hold(&mut self, least: Order) {
+        self.held = Some(self.latest().max(least));
         self.entries.clear();
         self.waits = Waits::Nothing;
+    }
+
+    /// Whether the last write is one of the whole key that is later than all: were the key held, that would let it go.
+    pub fn is_let_go(&self) -> bool {
+        let last = self.entries.last().filter(|last| last.replaces && last.stamp.is_some());
+        last.is_some_and(|last| order(self.ranking, last) == self.latest())
     }
 
     /// What was read of a held key before it was known when it was made.
@@ -644,7 +651,7 @@ mod tests {
     fn a_held_key_keeps_no_writes_and_is_let_go_by_a_later_one_of_the_whole_key() {
         let mut log = KeyLog::default();
         log.append(entry(10, false));
-        log.hold();
+        log.hold(Order::WEAKEST);
         for (time_us, replaces) in [(11, false), (9, true), (15, false), (12, true)] {
             log.append(entry(time_us, replaces));
             assert!(log.held.is_some() && log.entries.is_empty(), "{time_us}");

@@ -205,9 +205,9 @@ impl Window {
     /// These keys are held since an earlier session.
     pub fn hold(&mut self, held: &BTreeMap<Name, Order>) {
         for ((database, name), latest) in held {
-            let (mut log, database, name) = fresh(&self.policies, self.region, (*database, name))();
-            log.held = Some(*latest);
-            self.logs.insert(self.key(database, &name), (log, database, name));
+            let key = self.key(*database, name);
+            let fresh = fresh(&self.policies, self.region, (*database, name));
+            self.logs.entry(key).or_insert_with(fresh).0.held = Some(*latest);
         }
     }
 
@@ -644,7 +644,8 @@ impl Window {
         if self.policies.holds(name) && keeps(log, exchange, self.region) {
             if log.held.is_none() {
                 found(Found::Conflict(undecided(log.met(self.region).or(met), log, self.region, (database, name))));
-                log.hold();
+                // What it was that differs need not be known.
+                log.hold(exchange.latest(self.region));
                 keep(log, exchange, self.region, (database, name.to_vec()), found);
             }
         } else if log.waits != Waits::Value {
@@ -719,7 +720,10 @@ impl Window {
                 if !lost {
                     found(Found::Conflict(undecided(met, log, region, (database, &name))));
                 }
-                log.hold();
+                // A write of the whole key that had seen both has let it go already.
+                if !matches!(remedy, Remedy::None) || !log.is_let_go() {
+                    log.hold(Order::WEAKEST);
+                }
             }
             if log.held.is_some() || exchange.held(region).contains_key(&(database, name.to_vec())) {
                 keep(log, exchange, region, (database, name.to_vec()), found);
@@ -774,13 +778,11 @@ fn keeps(log: &KeyLog, exchange: &Exchange, region: usize) -> bool {
     log.held.is_some() || exchange.held(region).len() < MOST_HELD
 }
 
-/// Takes down whether a key is held, for the sessions to come; nothing is on its way for one that is.
+/// Takes down whether a key is held, for the sessions and daemons to come; nothing is on its way for one that is.
 fn keep(log: &mut KeyLog, exchange: &mut Exchange, region: usize, name: Name, found: &mut impl FnMut(Found)) {
-    let before = exchange.held(region).contains_key(&name);
-    log.pin.take().into_iter().for_each(|pin| exchange.unpin(pin));
-    exchange.set_held(region, name, log.held);
-    if before != log.held.is_some() {
+    if exchange.set_held(region, name, log.held, log.pin.take()) {
         found(Found::Held);
+        found(Found::Posted);
     }
 }
 

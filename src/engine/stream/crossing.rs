@@ -127,7 +127,15 @@ impl Crossing {
         exchange.misses(self.region, beginning.low..beginning.from.offset);
         exchange.begin(self.region, beginning.from, beginning.high.offset, beginning.known_as);
         (self.epoch, self.generation) = (exchange.epoch(), exchange.generation());
-        self.window.hold(exchange.held(self.region));
+        if exchange.wants_held(self.region) {
+            // Since this session looked a server was found to be replaced: it begins once more.
+            self.generation = self.generation.wrapping_sub(1);
+        }
+        let held = exchange.held(self.region);
+        self.window.hold(held);
+        if !held.is_empty() {
+            self.found.push(Found::Held);
+        }
         // What a dump holds, or an earlier session sent, may be later than the clock is now.
         let mut latest_us = exchange.latest_us();
         if let Some(dumped) = exchange.take_dumped(self.region, beginning.high) {
@@ -144,10 +152,17 @@ impl Crossing {
     /// Looks whether a dump was fixed that is copied onto the region: what was executed before is in it, or gone.
     pub(super) fn attend(&mut self) {
         let cut = hold(&self.exchange).cut(self.region);
-        if let Some((covered, at)) = cut
-            && self.window.cut(covered)
-        {
+        if let Some((covered, at)) = cut {
+            self.cut(covered, at);
+        }
+    }
+
+    /// A dump that was fixed at `at` of the other region, and holds this one's writes up to `covered`, is copied here.
+    fn cut(&mut self, covered: u64, at: Position) {
+        if self.window.cut(covered) {
             self.sees = at;
+            // What is held by now was not decided by the copy.
+            self.window.hold(hold(&self.exchange).held(self.region));
         }
     }
 
@@ -180,9 +195,7 @@ impl Crossing {
     pub(super) fn echo_begins(&mut self, marker: Marker, note: Note) {
         if marker.phase != Phase::Streaming {
             // A copy onto this region, of what the other one held when it had executed everything of this one up to there.
-            if self.window.cut(marker.saw) {
-                self.sees = marker.high;
-            }
+            self.cut(marker.saw, marker.high);
             self.copies = self.window.is_suspended();
             return;
         }
@@ -305,6 +318,7 @@ impl Crossing {
                     let what = What::Value { name, at: taken_at, covered, floor, ours: true };
                     self.window.push_ours(Ours { at, what });
                 }
+                Mail::Held(changes) => exchange.kept_held(self.region, &changes),
             }
         }
     }
@@ -331,13 +345,19 @@ impl Crossing {
                 let what = What::Unknown(items.iter().map(|(stamp, id, _)| (*id, is_local(stamp))).collect());
                 self.window.push_ours(Ours { at: place, what });
             }
-            Note::Writes => {}
+            Note::Writes | Note::Held => {}
         }
     }
 
     fn redone(&mut self, redo: Redo, at: u64) {
         let local = redo.stamp.rank == self.ranks[self.region];
         self.window.push_ours(Ours { at, what: What::Again { redo, local } });
+    }
+
+    /// What the source keeps of held keys may be gone. Tells whether there is something to write again.
+    pub(super) fn lost_held(&self) -> bool {
+        let mut exchange = hold(&self.exchange);
+        exchange.generation() == self.generation && exchange.lost_held(self.region)
     }
 
     /// The nonce of a value that is being read was found.
