@@ -482,8 +482,13 @@ impl Window {
             let name = write.shown();
             match rest.iter().position(|of| Some(*of) == name) {
                 Some(found) => shown = rest.get(found + 1..),
-                // What was gone already needed no removal.
-                None if write.weak => {}
+                // What was gone already needed no removal. Of what an earlier session has sent it is not known whether the
+                // server's own deletions were among it.
+                None if write.weak => {
+                    if self.suspended {
+                        self.doubted.append(&mut write.written());
+                    }
+                }
                 None => self.had_no_effect(write, part.saw),
             }
         }
