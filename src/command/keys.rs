@@ -127,6 +127,12 @@ impl Spec {
     pub fn keys<'c>(&self, command: &Command<'c>) -> KeyUses<'c> {
         KeyUses { command: *command, places: self.places.iter(), run: Run::default() }
     }
+
+    /// The keys that `command`, which is executed in `database`, changes, each with its database.
+    pub fn written<'c>(&self, command: &Command<'c>, database: u32) -> impl Iterator<Item = (u32, &'c [u8])> {
+        let changed = self.keys(command).filter(|used| used.access != Access::Read);
+        changed.map(move |used| (used.database.unwrap_or(database), used.key))
+    }
 }
 
 /// The keys of a command, found one by one.

@@ -6,6 +6,7 @@
 
 pub mod dumped;
 pub mod onto;
+mod requests;
 mod unknown;
 
 use std::collections::HashSet;
@@ -24,6 +25,7 @@ use crate::wire::rdb::{DumpError, DumpReader, Element, Event as DumpEvent, Key, 
 use crate::wire::resp::{command, push_command};
 use dumped::Dumped;
 use onto::{Arrival, SharedOnto, Write, hold};
+use requests::{expire, restore, set, value};
 use unknown::Unknown;
 
 /// What the copy needs to know of its target and of its orders.
@@ -476,32 +478,6 @@ impl Copy {
         let (database, key) = key.map_or((0, Vec::new()), |key| (key.database, key.name.to_vec()));
         self.events.push(CopyEvent::SetAside { database, key, what, why });
     }
-}
-
-/// What puts a value under `key`.
-fn value(key: &Key, request: Vec<u8>, requests: u32) -> Write {
-    Write { expires: key.expires_at_ms.is_some(), ..Write::of(key.database, request, requests) }
-}
-
-/// The request that puts a string there.
-fn set(key: &Key, text: &[u8]) -> Vec<u8> {
-    match key.expires_at_ms {
-        None => command(&[b"SET", &*key.name, text]),
-        Some(at) => command(&[b"SET", &*key.name, text, b"PXAT", at.to_string().as_bytes()]),
-    }
-}
-
-/// The request that puts a payload there.
-fn restore(key: &Key, payload: &[u8]) -> Vec<u8> {
-    let ttl = key.expires_at_ms.unwrap_or(0).to_string();
-    command(&[b"RESTORE", &*key.name, ttl.as_bytes(), payload, b"REPLACE", b"ABSTTL"])
-}
-
-/// Appends the request that lets a key expire, where it does. Gives the number of requests.
-fn expire(key: &Key, out: &mut Vec<u8>) -> u32 {
-    let Some(at) = key.expires_at_ms else { return 0 };
-    push_command(out, &[b"PEXPIREAT", &*key.name, at.to_string().as_bytes()]);
-    1
 }
 
 fn unreadable(error: &DumpError) -> Fault {

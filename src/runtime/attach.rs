@@ -10,7 +10,7 @@ use tokio::time::{Instant, interval, sleep, timeout};
 use super::client::{Client, text};
 use crate::config::Region;
 use crate::engine::position::{Position, ReplicationId};
-use crate::engine::source::{Announcement, DumpLength, Info};
+use crate::engine::source::{Announcement, DumpLength, Info, Replication};
 use crate::error::{Fault, Kind};
 use crate::wire::resp;
 
@@ -100,11 +100,7 @@ pub async fn end_of_stream(region: &Region, control: &mut Client) -> Result<Atta
 ///
 /// # Errors
 /// A [`Fault`] when the connection fails, or is silent.
-pub async fn tail(
-    region: &Region,
-    replication: &crate::engine::source::Replication,
-    most: u64,
-) -> Result<BytesMut, Fault> {
+pub async fn tail(region: &Region, replication: &Replication, most: u64) -> Result<BytesMut, Fault> {
     let Some((first, length)) = replication.backlog else { return Ok(BytesMut::new()) };
     let end = first + length;
     let from = first.max(end.saturating_sub(most));
@@ -132,7 +128,7 @@ pub async fn tail(
 ///
 /// # Errors
 /// A [`Fault`] when it does not answer.
-pub async fn replication(control: &mut Client) -> Result<crate::engine::source::Replication, Fault> {
+pub async fn replication(control: &mut Client) -> Result<Replication, Fault> {
     let reply = control.call(&["INFO", "replication"]).await?;
     Info::parse(&text(&reply)).replication()
 }

@@ -1,6 +1,7 @@
 //! Which names a region holds, and which both hold: data sets by their names, in batches.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::client::{Client, bytes, elements, integer, text};
 use crate::engine::copy::kept_name;
@@ -110,4 +111,38 @@ fn shown(kept: &[u8]) -> String {
     let (database, name) = text.split_once(':').unwrap_or(("?", &text));
     let name: String = name.chars().take(60).collect();
     format!("'{}' in database {database}", name.escape_debug())
+}
+
+/// Writes the names that a target keeps into the set `key`, in place of what it held.
+///
+/// # Errors
+/// A [`Fault`] when the server does not answer.
+pub async fn remember(client: &mut Client, key: &[u8], names: &HashSet<Vec<u8>>) -> Result<(), Fault> {
+    client.call(&[b"DEL".as_slice(), key]).await?;
+    let names: Vec<&Vec<u8>> = names.iter().collect();
+    for chunk in names.chunks(BATCH) {
+        let mut request: Vec<&[u8]> = vec![b"SADD", key];
+        request.extend(chunk.iter().map(|name| name.as_slice()));
+        client.call(&request).await?;
+    }
+    Ok(())
+}
+
+/// The names that `key` holds, see [`remember`].
+///
+/// # Errors
+/// A [`Fault`] when the server does not answer.
+pub async fn recall(client: &mut Client, key: &[u8]) -> Result<Arc<HashSet<Vec<u8>>>, Fault> {
+    let mut names = HashSet::new();
+    let mut cursor = b"0".to_vec();
+    loop {
+        let reply = client.call(&[b"SSCAN".as_slice(), key, &cursor, b"COUNT", b"1000"]).await?;
+        if let [next, found] = elements(&reply) {
+            cursor = bytes(next).to_vec();
+            names.extend(elements(found).iter().map(|name| bytes(name).to_vec()));
+        }
+        if cursor == b"0" || elements(&reply).is_empty() {
+            return Ok(Arc::new(names));
+        }
+    }
 }

@@ -297,13 +297,13 @@ impl Starting<'_> {
                     };
                 }
                 let shared = Arc::new(shared);
-                remember(&mut self.target_control, &key, &shared).await?;
+                names::remember(&mut self.target_control, &key, &shared).await?;
                 memory.keep = Some(Arc::clone(&shared));
                 Ok(shared)
             }
             CopyReason::Interrupted { sweeps: false, .. } if policy == ExistingKeys::Keep => match &memory.keep {
                 Some(keep) => Ok(Arc::clone(keep)),
-                None => recall(&mut self.target_control, &key).await,
+                None => names::recall(&mut self.target_control, &key).await,
             },
             CopyReason::Interrupted { .. } | CopyReason::PositionLost | CopyReason::Refill | CopyReason::Ordered => {
                 Ok(Arc::default())
@@ -485,31 +485,5 @@ pub async fn drained(pair: &Pair, index: usize, target_control: &mut Client) -> 
         }
         waiting(pair, index, began, "the other link is not in step yet");
         let _ = tokio::time::timeout(LOOK_EVERY / 20, other.changed.notified()).await;
-    }
-}
-
-async fn remember(client: &mut Client, key: &[u8], names: &HashSet<Vec<u8>>) -> Result<(), Fault> {
-    client.call(&[b"DEL".as_slice(), key]).await?;
-    let names: Vec<&Vec<u8>> = names.iter().collect();
-    for chunk in names.chunks(1000) {
-        let mut request: Vec<&[u8]> = vec![b"SADD", key];
-        request.extend(chunk.iter().map(|name| name.as_slice()));
-        client.call(&request).await?;
-    }
-    Ok(())
-}
-
-async fn recall(client: &mut Client, key: &[u8]) -> Result<Arc<HashSet<Vec<u8>>>, Fault> {
-    let mut names = HashSet::new();
-    let mut cursor = b"0".to_vec();
-    loop {
-        let reply = client.call(&[b"SSCAN".as_slice(), key, &cursor, b"COUNT", b"1000"]).await?;
-        if let [next, found] = elements(&reply) {
-            cursor = bytes(next).to_vec();
-            names.extend(elements(found).iter().map(|name| bytes(name).to_vec()));
-        }
-        if cursor == b"0" || elements(&reply).is_empty() {
-            return Ok(Arc::new(names));
-        }
     }
 }

@@ -418,23 +418,19 @@ impl Run {
                 told.push(("sums", promises::sums::holds(region, &oracle.ledger)));
             }
         }
-        if oracle.flushed {
-            for (promise, told) in told {
-                told.unwrap_or_else(|what| oracle.fail(format!("{promise}: {what}")));
+        if !oracle.flushed {
+            if let Some(winner) = self.settings.winner {
+                told.push(("region wins", promises::region_wins::holds(a, &oracle.ledger, &oracle.taken, winner)));
             }
-            return;
+            let (share, last) = promises::last_update_wins::holds(a, &oracle.ledger, bound_ms, now_ms);
+            self.outcome.shares[usize::from(self.disturbed)] = share;
+            self.outcome.met = oracle.ledger.met();
+            if !self.disturbed && self.settings.winner.is_none() {
+                told.push(("last update wins", last));
+            }
+            let records = promises::one_conflict_one_record::holds(&oracle.records, &oracle.ledger, self.disturbed);
+            told.push(("one conflict one record", records));
         }
-        if let Some(winner) = self.settings.winner {
-            told.push(("region wins", promises::region_wins::holds(a, &oracle.ledger, &oracle.taken, winner)));
-        }
-        let (share, last) = promises::last_update_wins::holds(a, &oracle.ledger, bound_ms, now_ms);
-        self.outcome.shares[usize::from(self.disturbed)] = share;
-        self.outcome.met = oracle.ledger.met();
-        if !self.disturbed && self.settings.winner.is_none() {
-            told.push(("last update wins", last));
-        }
-        let records = promises::one_conflict_one_record::holds(&oracle.records, &oracle.ledger, self.disturbed);
-        told.push(("one conflict one record", records));
         for (promise, told) in told {
             told.unwrap_or_else(|what| oracle.fail(format!("{promise}: {what}")));
         }

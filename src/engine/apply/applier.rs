@@ -9,7 +9,7 @@ use super::batch::Batch;
 use super::gate::{Gate, MOST_IN_FLIGHT};
 use super::piece::Piece;
 use super::replies::{Outcome, Replies};
-use crate::command::{Access, lookup};
+use crate::command::lookup;
 use crate::engine::checkpoint::Checkpoint;
 use crate::engine::conflict::Note;
 use crate::error::{Fault, Kind};
@@ -411,9 +411,8 @@ fn describe(entry: &InFlight, index: u32, error: String) -> Refusal {
             }
             if skip == 0 {
                 let name = String::from_utf8_lossy(command.name()).into_owned();
-                let written = lookup(command.name()).into_iter().flat_map(|spec| spec.keys(&command));
-                let written =
-                    written.filter(|used| used.access != Access::Read).map(|used| used.key.to_vec()).collect();
+                let written = lookup(command.name()).into_iter().flat_map(|spec| spec.written(&command, database));
+                let written = written.map(|(_, name)| name.to_vec()).collect();
                 return Refusal { database, command: name, key: command.arg(1).to_vec(), written, error };
             }
             skip -= 1;

@@ -339,12 +339,8 @@ impl Exchange {
         self.repairs.clear();
         self.lives = Lives::default();
         self.pins.clear();
-        for (side, (stable, seen)) in self
-            .sides
-            .iter_mut()
-            .enumerate()
-            .map(|(of, side)| (side, if of == region { (at, covered) } else { (covered, at) }))
-        {
+        for (of, side) in self.sides.iter_mut().enumerate() {
+            let (stable, seen) = if of == region { (at, covered) } else { (covered, at) };
             side.mail.clear();
             side.on_its_way.clear();
             side.refused.clear();
@@ -814,10 +810,10 @@ impl Exchange {
         let (name, from) = (name.clone(), settle.taking.as_ref()?.from);
         if self.sides[from].damaged.contains(&name) {
             // Only the stream up to there has told.
-            self.by_id(id)?.1.taking = None;
+            self.settles.get_mut(&name)?.taking = None;
             return None;
         }
-        self.by_id(id)?.1.taking.as_mut()?.placed = Some(placed);
+        self.settles.get_mut(&name)?.taking.as_mut()?.placed = Some(placed);
         self.post_value(id)
     }
 

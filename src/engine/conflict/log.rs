@@ -268,11 +268,7 @@ impl KeyLog {
             return Vec::new();
         }
         let (indices, mut names) = self.with_steps(place, |entries, commands, steps| {
-            let mut entangled = judge::entangled(steps);
-            entangled.retain(|index| !entries[*index].told);
-            let names: Vec<Name> =
-                entangled.iter().flat_map(|index| written(&entries[*index], &commands[*index], place)).collect();
-            (entangled, names)
+            untold(judge::entangled(steps), entries, commands, place.database)
         });
         indices.into_iter().for_each(|index| self.entries[index].told = true);
         names.retain(|(database, name)| (*database, name.as_slice()) != (place.database, place.key));
@@ -356,10 +352,8 @@ impl KeyLog {
             return Remedy::Value;
         }
         let (remedy, entangled, doubts, vanished) = self.with_steps(place, |entries, commands, steps| {
-            let Judgement { verdict, mut entangled, vanished } = judge(steps);
-            entangled.retain(|index| !entries[*index].told);
-            let doubts: Vec<Name> =
-                entangled.iter().flat_map(|index| written(&entries[*index], &commands[*index], place)).collect();
+            let Judgement { verdict, entangled, vanished } = judge(steps);
+            let (entangled, doubts) = untold(entangled, entries, commands, place.database);
             let remedy = match verdict {
                 Verdict::Right => Remedy::None,
                 Verdict::Again(_) if self.based || self.lacks => Remedy::Value,
@@ -482,10 +476,17 @@ pub enum Finding {
     Lost(Record),
 }
 
-/// The keys that a write changes.
-fn written(entry: &Entry, command: &Command<'_>, place: Place<'_>) -> Vec<Name> {
-    let used = entry.spec.keys(command).filter(|used| used.access != Access::Read);
-    used.map(|used| (used.database.unwrap_or(place.database), used.key.to_vec())).collect()
+/// Those of `entangled`, by their places in the log, that were not told yet, and the keys that they change.
+fn untold(
+    mut entangled: Vec<usize>,
+    entries: &[Entry],
+    commands: &[Command<'_>],
+    database: u32,
+) -> (Vec<usize>, Vec<Name>) {
+    entangled.retain(|index| !entries[*index].told);
+    let written = entangled.iter().flat_map(|index| entries[*index].spec.written(&commands[*index], database));
+    let names = written.map(|(database, name)| (database, name.to_vec())).collect();
+    (entangled, names)
 }
 
 fn order(ranking: Ranking, entry: &Entry) -> Order {

@@ -3,6 +3,9 @@
 //! The link that reads the region's stream owns it. A write of a client stays in it until it is stable: until nothing can come
 //! any more that was written without having seen it. Our own writes are looked at only where they meet such a one.
 
+mod mending;
+mod whole;
+
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Range;
@@ -12,16 +15,19 @@ use bytes::Bytes;
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
 use super::claim::{is_of_several, replaces};
-use super::exchange::{Exchange, MOST_HELD, Mail, Name, ReadAgain};
-use super::log::{Entry, Finding, KeyLog, Met, Place, Redo, Remedy, Waits, hash};
+use super::exchange::{Exchange, Name, ReadAgain};
+use super::log::{Entry, KeyLog, Place, Redo, Waits};
 use super::order::Order;
 use super::policy::Policies;
-use super::record::{Done, Record, Side, Unit as Decided};
+use super::record::Record;
 use super::stamp::Stamp;
 use super::writes::Write;
-use crate::command::{Access, Class, KeyUse, Spec, lookup};
+use crate::command::{Class, Spec, lookup};
 use crate::engine::position::Position;
-use crate::wire::resp::{Command, FrameReader, command as request};
+use crate::wire::resp::{Command, FrameReader};
+
+pub use mending::by_value;
+use whole::Span;
 
 /// A key by its hash, 128 bits wide.
 type Key = u128;
@@ -555,10 +561,10 @@ impl Window {
     }
 
     fn tie(&mut self, write: &Write, at: u64, command: &Command<'_>) {
-        let name = |used: &KeyUse<'_>| (used.database.unwrap_or(write.database), used.key.to_vec());
-        let names: Vec<(Name, Access)> = write.spec.keys(command).map(|used| (name(&used), used.access)).collect();
-        let keys = names.iter().map(|((database, name), _)| self.key(*database, name)).collect();
-        let written = names.into_iter().filter(|(_, access)| *access != Access::Read).map(|(name, _)| name).collect();
+        let used = write.spec.keys(command);
+        let keys = used.map(|used| self.key(used.database.unwrap_or(write.database), used.key)).collect();
+        let written = write.spec.written(command, write.database);
+        let written = written.map(|(database, name)| (database, name.to_vec())).collect();
         self.ties.push_back(Tie { at, keys, written });
     }
 
@@ -575,54 +581,6 @@ impl Window {
         written
     }
 
-    /// Begins the log of a key with the flushes by clients of this region that came before.
-    /// Tells whether there were any.
-    fn was_flushed(&mut self, key: Key, database: u32, name: &[u8]) -> bool {
-        let flushes: Vec<&(Span, Entry)> = self.flushes.iter().filter(|(span, _)| span.concerns(database)).collect();
-        if flushes.is_empty() {
-            return false;
-        }
-        let entries: Vec<Entry> = flushes.iter().map(|(_, flush)| deletion(flush, name)).collect();
-        let ties: Vec<Tie> =
-            flushes.iter().filter_map(|(span, flush)| self.tie_of_swap(*span, flush.at, name)).collect();
-        self.ties.extend(ties);
-        self.own.extend(entries.iter().map(|entry| (entry.at, key)));
-        let ranking = self.policies.ranking(name, self.region);
-        let log = KeyLog { ranking, unstable: entries.len(), entries, ..KeyLog::default() };
-        self.logs.insert(key, (log, database, Bytes::copy_from_slice(name)));
-        true
-    }
-
-    /// A database, or all of them, was emptied, or two changed places.
-    fn whole_database(&mut self, flush: Entry) {
-        let span = Span::of(&flush);
-        let concerned = self.logs.values().filter(|(_, database, _)| span.concerns(*database));
-        let ties: Vec<Tie> = concerned.filter_map(|(.., name)| self.tie_of_swap(span, flush.at, name)).collect();
-        self.ties.extend(ties);
-        for (key, (log, of, name)) in &mut self.logs {
-            if !span.concerns(*of) {
-                continue;
-            }
-            let of_key = deletion(&flush, name);
-            log.append(of_key);
-            if flush.local {
-                log.unstable += 1;
-                self.own.push_back((flush.at, *key));
-            }
-            self.touched.push(*key);
-        }
-        if flush.local {
-            self.flushes.push_back((span, flush));
-        }
-    }
-
-    /// Where two databases have changed places, what is wrong with a key of one is wrong with that of the same name in the other.
-    fn tie_of_swap(&self, span: Span, at: u64, name: &[u8]) -> Option<Tie> {
-        let Span::Two(databases) = span else { return None };
-        let keys = databases.map(|database| self.key(database, name)).to_vec();
-        Some(Tie { at, keys, written: databases.map(|database| (database, name.to_vec())).to_vec() })
-    }
-
     /// Our value was put at the other region. Tells whether ours is another one by now.
     fn taken(&mut self, key: Key, at: u64) -> bool {
         let Some((log, database, name)) = self.logs.get_mut(&key) else { return false };
@@ -632,33 +590,6 @@ impl Window {
         }
         self.touched.push(key);
         changed
-    }
-
-    /// A key must be made equal by its value, whatever its log says; where two writes of it and another one met, this is
-    /// on record by them.
-    fn doubt(&mut self, name: &Name, met: Option<Met>, exchange: &mut Exchange, found: &mut impl FnMut(Found)) {
-        let (database, name) = (name.0, name.1.as_slice());
-        let key = self.key(database, name);
-        let fresh = fresh(&self.policies, self.region, (database, name));
-        let (log, ..) = self.logs.entry(key).or_insert_with(fresh);
-        if self.policies.holds(name) && keeps(log, exchange, self.region) {
-            if log.held.is_none() {
-                found(Found::Conflict(undecided(log.met(self.region).or(met), log, self.region, (database, name))));
-                log.hold();
-                keep(log, exchange, self.region, (database, name.to_vec()), found);
-            }
-        } else if log.waits != Waits::Value {
-            let place = Place { region: self.region, database, key: name };
-            let unrecorded = met.filter(|_| !log.has_met(place));
-            log.doubted = Some(log.doubted.flatten().or(unrecorded));
-            if log.waits == Waits::Nothing && !exchange.is_taking(database, name) {
-                let remedy = log.before_a_value(place);
-                perform(log, place, remedy, exchange, found);
-            }
-        }
-        for name in self.tied(key) {
-            self.doubt(&name, met, exchange, found);
-        }
     }
 
     /// Drops what is stable.
@@ -690,71 +621,6 @@ impl Window {
         }
         self.unstable = exchange.writes(self.region).len();
     }
-
-    /// Judges the logs that have changed.
-    fn judge(&mut self, exchange: &mut Exchange, found: &mut impl FnMut(Found)) {
-        let region = self.region;
-        let mut doubts: Vec<(Name, Option<Met>)> = Vec::new();
-        let mut tied: Vec<(Key, Option<Met>)> = Vec::new();
-        let mut touched = std::mem::take(&mut self.touched);
-        touched.sort_unstable();
-        touched.dedup();
-        for key in touched {
-            let Some((log, database, name)) = self.logs.get_mut(&key) else { continue };
-            let (database, name) = (*database, name.clone());
-            let place = Place { region, database, key: &name };
-            let holds = self.policies.holds(&name) && keeps(log, exchange, region);
-            let (met, mut lost) = (log.met(region), false);
-            let remedy = log.judge(place, |finding| match finding {
-                Finding::Lost(record) => {
-                    lost = true;
-                    found(Found::Conflict(if holds { record.undecided() } else { record.decided() }));
-                }
-                Finding::Doubt(name) => doubts.push((name, met)),
-            });
-            if log.waits != Waits::Nothing || !matches!(remedy, Remedy::None) {
-                tied.push((key, met));
-            }
-            if holds && (lost || !matches!(remedy, Remedy::None)) {
-                if !lost {
-                    found(Found::Conflict(undecided(met, log, region, (database, &name))));
-                }
-                log.hold();
-            }
-            if log.held.is_some() || exchange.held(region).contains_key(&(database, name.to_vec())) {
-                keep(log, exchange, region, (database, name.to_vec()), found);
-                if log.held.is_some() {
-                    continue;
-                }
-            }
-            if log.take_overtaken() {
-                exchange.refused(1 - region, (database, name.to_vec()));
-            }
-            if log.waits != Waits::Nothing || exchange.is_taking(database, &name) {
-                continue;
-            }
-            let remedy = if log.doubted.is_some() { log.before_a_value(place) } else { remedy };
-            if matches!(remedy, Remedy::None) {
-                if std::mem::take(&mut log.vanished) {
-                    let pin = log.pin.take().unwrap_or_else(|| exchange.pin(region));
-                    exchange.compare_lives((database, name.to_vec()), region, pin);
-                    found(Found::Wanted);
-                }
-                log.pin.take().into_iter().for_each(|pin| exchange.unpin(pin));
-                if log.unstable == 0 {
-                    self.logs.remove(&key);
-                }
-            } else {
-                perform(log, place, remedy, exchange, found);
-            }
-        }
-        for (key, met) in tied {
-            doubts.extend(self.tied(key).into_iter().map(|name| (name, met)));
-        }
-        for (name, met) in doubts {
-            self.doubt(&name, met, exchange, found);
-        }
-    }
 }
 
 /// Makes the log of a key of `region` that has none.
@@ -766,108 +632,6 @@ fn fresh<'a>(
     move || {
         let log = KeyLog { ranking: policies.ranking(name, region), ..KeyLog::default() };
         (log, database, Bytes::copy_from_slice(name))
-    }
-}
-
-/// Whether a key that is to be held when two writes meet can be.
-fn keeps(log: &KeyLog, exchange: &Exchange, region: usize) -> bool {
-    log.held.is_some() || exchange.held(region).len() < MOST_HELD
-}
-
-/// Takes down whether a key is held, for the sessions to come; nothing is on its way for one that is.
-fn keep(log: &mut KeyLog, exchange: &mut Exchange, region: usize, name: Name, found: &mut impl FnMut(Found)) {
-    let before = exchange.held(region).contains_key(&name);
-    log.pin.take().into_iter().for_each(|pin| exchange.unpin(pin));
-    exchange.set_held(region, name, log.held);
-    if before != log.held.is_some() {
-        found(Found::Held);
-    }
-}
-
-/// The record of a key that is held, where no single write lost against another one. What is not known of a side is as
-/// late as the latest that is.
-fn undecided(met: Option<Met>, log: &KeyLog, region: usize, (database, key): (u32, &[u8])) -> Record {
-    let last = log.entries.iter().filter_map(|entry| Some((entry.stamp?, entry.id))).max().unwrap_or_default();
-    by_value(region, database, key, met.unwrap_or(Met { sides: [last; 2] })).undecided()
-}
-
-/// Has done about a key what its log asks for: writes are executed again, or the other region's value is asked for. That is
-/// on record by what met, if it is not by a write that lost.
-fn perform(log: &mut KeyLog, place: Place<'_>, remedy: Remedy, exchange: &mut Exchange, found: &mut impl FnMut(Found)) {
-    let Place { region, database, key } = place;
-    let name = (database, key.to_vec());
-    log.pin.get_or_insert_with(|| exchange.pin(region));
-    match remedy {
-        Remedy::None => {}
-        Remedy::Again(redos) => {
-            log.waits = Waits::Again;
-            exchange.repairs(region, name, true);
-            exchange.post(region, Mail::Again(redos));
-            found(Found::Posted);
-        }
-        Remedy::Value => {
-            log.waits = Waits::Value;
-            log.rounds += 1;
-            let met = log.doubted.take().flatten();
-            let stamp = log.entries.iter().filter_map(|entry| entry.stamp).max().unwrap_or(Stamp::WEAKEST);
-            // An update beats what the server removed: the region that has not removed the key gives its value.
-            let removed = log.entries.iter().any(|entry| entry.local && entry.weak);
-            let latest = if removed { Order::WEAKEST } else { log.latest() };
-            exchange.ask(region, name, (latest, stamp), (log.rounds, met));
-            found(Found::Wanted);
-        }
-    }
-}
-
-/// The record of a key that was made equal by its value, since these met.
-pub fn by_value(region: usize, database: u32, key: &[u8], met: Met) -> Record {
-    let side = |of: usize| Side { region: of, stamp: met.sides[of].0 };
-    Record {
-        id: hash(&met.sides.map(|(_, id)| id), database, key),
-        found_at: region,
-        database,
-        key: key.to_vec(),
-        unit: Decided::Sequence,
-        winner: side(1 - region),
-        loser: side(region),
-        write: Vec::new(),
-        length: 0,
-        done: Done::Reconciled,
-        against: Vec::new(),
-        against_length: 0,
-    }
-}
-
-/// Which databases a write of whole ones concerns.
-#[derive(Debug, Clone, Copy)]
-enum Span {
-    All,
-    One(u32),
-    /// They change places.
-    Two([u32; 2]),
-}
-
-impl Span {
-    fn of(flush: &Entry) -> Self {
-        match flush.spec.name {
-            "FLUSHDB" => Self::One(flush.database),
-            "SWAPDB" => {
-                let mut reader = FrameReader::new();
-                let Ok(Some(_)) = reader.next(&flush.bytes) else { return Self::All };
-                let command = Command::new(&flush.bytes, reader.arguments());
-                let database = |at| std::str::from_utf8(command.arg(at)).ok().and_then(|text| text.parse().ok());
-                database(1).zip(database(2)).map_or(Self::All, |(one, other)| Self::Two([one, other]))
-            }
-            _ => Self::All,
-        }
-    }
-
-    fn concerns(self, database: u32) -> bool {
-        match self {
-            Self::All => true,
-            Self::One(one) => one == database,
-            Self::Two(two) => two.contains(&database),
-        }
     }
 }
 
@@ -925,17 +689,4 @@ pub fn spec_of(bytes: &[u8]) -> Option<&'static Spec> {
     let mut reader = FrameReader::new();
     reader.next(bytes).ok()??;
     lookup(Command::new(bytes, reader.arguments()).name())
-}
-
-/// What the emptying of its database does to a key. Two databases that change places are no such thing: what a key held
-/// has another name then, and no single write tells it.
-fn deletion(flush: &Entry, name: &[u8]) -> Entry {
-    let swaps = flush.spec.name == "SWAPDB";
-    Entry {
-        spec: lookup(b"DEL").unwrap_or(flush.spec),
-        bytes: request(&[b"del".as_slice(), name]).into(),
-        requests: if swaps { 2 } else { 1 },
-        replaces: !swaps,
-        ..flush.clone()
-    }
 }

@@ -13,7 +13,7 @@ use super::exchange::Name;
 use super::order::Order;
 use super::stamp::Stamp;
 use super::window::shown;
-use crate::command::{Access, Spec};
+use crate::command::Spec;
 use crate::wire::resp::{Command, FrameReader};
 
 /// Bytes of writes that are kept at most before anything has met them; beyond it they are forgotten, and that is said.
@@ -63,8 +63,7 @@ impl Write {
             return Vec::new();
         }
         let command = Command::new(&self.bytes, reader.arguments());
-        let changed = self.spec.keys(&command).filter(|used| used.access != Access::Read);
-        changed.map(|used| (used.database.unwrap_or(self.database), used.key.to_vec())).collect()
+        self.spec.written(&command, self.database).map(|(database, name)| (database, name.to_vec())).collect()
     }
 }
 

@@ -3,7 +3,8 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Copy, CopyEvent, restore, unreadable, value};
+use super::requests::{restore, value};
+use super::{Copy, CopyEvent, unreadable};
 use crate::error::Fault;
 use crate::wire::rdb::{Key, Payload};
 

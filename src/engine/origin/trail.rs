@@ -4,6 +4,8 @@
 //! nothing but the stream tells how far the link has come: the last transaction that the server executed for it stands
 //! there, with its marker. What stands behind it was executed without us.
 
+use memchr::memmem;
+
 use super::Marker;
 use crate::wire::resp::{Command, FrameReader, command};
 
@@ -17,7 +19,7 @@ pub fn last_marker(stream: &[u8], key: &[u8]) -> Option<Marker> {
     loop {
         // From where the stream is given nobody knows where commands begin, and a value may hold what looks like one: that
         // does not go on, command by command, to the very end.
-        let from = rfind(stream.get(..before)?, &beginning)?;
+        let from = memmem::rfind(stream.get(..before)?, &beginning)?;
         if let Some(found) = read(stream.get(from..)?, key) {
             return match found {
                 Found::Marker(marker) => Some(marker),
@@ -54,11 +56,6 @@ fn read(mut stream: &[u8], key: &[u8]) -> Option<Found> {
         stream = stream.get(length..)?;
     }
     Some(found)
-}
-
-fn rfind(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    let last = bytes.len().checked_sub(wanted.len())?;
-    (0..=last).rev().find(|&at| bytes.get(at..).is_some_and(|rest| rest.starts_with(wanted)))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{Beginning, Now, Rules};
-use crate::command::{Access, KeyUse, Spec, lookup};
+use crate::command::{Access, Spec, lookup};
 use crate::engine::conflict::{
     Executed, Found, Held, Made, Mail, Name, Note, Ours, Part, Placed, ReadAgain, Redo, SharedExchange, Stamp,
     StampClock, Value, What, Window, Write, hold, shown, spec_of,
@@ -144,9 +144,14 @@ impl Crossing {
     /// Looks whether a dump was fixed that is copied onto the region: what was executed before is in it, or gone.
     pub(super) fn attend(&mut self) {
         let cut = hold(&self.exchange).cut(self.region);
-        if let Some((covered, at)) = cut
-            && self.window.cut(covered)
-        {
+        if let Some((covered, at)) = cut {
+            self.cut(covered, at);
+        }
+    }
+
+    /// A dump that was fixed at `at` of the other region, and holds this one's writes up to `covered`, is copied here.
+    fn cut(&mut self, covered: u64, at: Position) {
+        if self.window.cut(covered) {
             self.sees = at;
         }
     }
@@ -180,9 +185,7 @@ impl Crossing {
     pub(super) fn echo_begins(&mut self, marker: Marker, note: Note) {
         if marker.phase != Phase::Streaming {
             // A copy onto this region, of what the other one held when it had executed everything of this one up to there.
-            if self.window.cut(marker.saw) {
-                self.sees = marker.high;
-            }
+            self.cut(marker.saw, marker.high);
             self.copies = self.window.is_suspended();
             return;
         }
@@ -220,10 +223,8 @@ impl Crossing {
     /// A request that is not only about our own keys was read in the midst of a copy of an earlier session.
     pub(super) fn copied(&mut self, command: &Command<'_>, spec: &Spec, database: u32, prefix: &[u8]) {
         if self.copies {
-            let written =
-                spec.keys(command).filter(|used| used.access != Access::Read && !used.key.starts_with(prefix));
-            let name = |used: KeyUse<'_>| (self.at, (used.database.unwrap_or(database), used.key.to_vec()));
-            self.copied.extend(written.map(name));
+            let written = spec.written(command, database).filter(|(_, name)| !name.starts_with(prefix));
+            self.copied.extend(written.map(|(database, name)| (self.at, (database, name.to_vec()))));
         }
     }
 
@@ -235,8 +236,8 @@ impl Crossing {
             if self.window.is_suspended()
                 && let Some(spec) = lookup(command.name())
             {
-                let written = spec.keys(command).filter(|used| used.access != Access::Read);
-                echo.names.extend(written.map(|used| (used.database.unwrap_or(database), used.key.to_vec())));
+                let written = spec.written(command, database);
+                echo.names.extend(written.map(|(database, name)| (database, name.to_vec())));
             }
         } else {
             echo.requests.push((database, Bytes::copy_from_slice(buffer.get(place).unwrap_or_default())));

@@ -8,7 +8,7 @@ use super::crossing::Written;
 use super::flow::{Flow, Reading};
 use super::payload::{Instead, instead};
 use super::{Event, Now};
-use crate::command::{Access, Class, Context, Replay, Rule, Spec, Unit, lookup, replay};
+use crate::command::{Class, Context, Replay, Rule, Spec, Unit, lookup, replay};
 use crate::engine::apply::Applied;
 use crate::engine::conflict::departed::Removal;
 use crate::engine::conflict::{self, Held, Mail, Note, Value, spec_of};
@@ -87,8 +87,7 @@ impl Flow {
         if !reading.onto.is_new(self.offset) {
             return;
         }
-        let written = spec.keys(command).filter(|used| used.access != Access::Read);
-        let keys: Vec<(u32, &[u8])> = written.map(|used| (used.database.unwrap_or(self.database), used.key)).collect();
+        let keys: Vec<(u32, &[u8])> = spec.written(command, self.database).collect();
         let expires = conflict::sets_lifetime(spec, command);
         let write = Write { database: self.database, request: bytes, requests, expires };
         let crossed = if is_deletion(spec) {

@@ -1,0 +1,177 @@
+//! What is done about keys that were not executed in order, or that are in doubt for another reason.
+
+use super::{Found, Key, Window, fresh};
+use crate::engine::conflict::exchange::{Exchange, MOST_HELD, Mail, Name};
+use crate::engine::conflict::log::{Finding, KeyLog, Met, Place, Remedy, Waits, hash};
+use crate::engine::conflict::order::Order;
+use crate::engine::conflict::record::{Done, Record, Side, Unit as Decided};
+use crate::engine::conflict::stamp::Stamp;
+
+impl Window {
+    /// Judges the logs that have changed.
+    pub(super) fn judge(&mut self, exchange: &mut Exchange, found: &mut impl FnMut(Found)) {
+        let region = self.region;
+        let mut doubts: Vec<(Name, Option<Met>)> = Vec::new();
+        let mut tied: Vec<(Key, Option<Met>)> = Vec::new();
+        let mut touched = std::mem::take(&mut self.touched);
+        touched.sort_unstable();
+        touched.dedup();
+        for key in touched {
+            let Some((log, database, name)) = self.logs.get_mut(&key) else { continue };
+            let (database, name) = (*database, name.clone());
+            let place = Place { region, database, key: &name };
+            let holds = self.policies.holds(&name) && keeps(log, exchange, region);
+            let (met, mut lost) = (log.met(region), false);
+            let remedy = log.judge(place, |finding| match finding {
+                Finding::Lost(record) => {
+                    lost = true;
+                    found(Found::Conflict(if holds { record.undecided() } else { record.decided() }));
+                }
+                Finding::Doubt(name) => doubts.push((name, met)),
+            });
+            if log.waits != Waits::Nothing || !matches!(remedy, Remedy::None) {
+                tied.push((key, met));
+            }
+            if holds && (lost || !matches!(remedy, Remedy::None)) {
+                if !lost {
+                    found(Found::Conflict(undecided(met, log, region, (database, &name))));
+                }
+                log.hold();
+            }
+            if log.held.is_some() || exchange.held(region).contains_key(&(database, name.to_vec())) {
+                keep(log, exchange, region, (database, name.to_vec()), found);
+                if log.held.is_some() {
+                    continue;
+                }
+            }
+            if log.take_overtaken() {
+                exchange.refused(1 - region, (database, name.to_vec()));
+            }
+            if log.waits != Waits::Nothing || exchange.is_taking(database, &name) {
+                continue;
+            }
+            let remedy = if log.doubted.is_some() { log.before_a_value(place) } else { remedy };
+            if matches!(remedy, Remedy::None) {
+                if std::mem::take(&mut log.vanished) {
+                    let pin = log.pin.take().unwrap_or_else(|| exchange.pin(region));
+                    exchange.compare_lives((database, name.to_vec()), region, pin);
+                    found(Found::Wanted);
+                }
+                log.pin.take().into_iter().for_each(|pin| exchange.unpin(pin));
+                if log.unstable == 0 {
+                    self.logs.remove(&key);
+                }
+            } else {
+                perform(log, place, remedy, exchange, found);
+            }
+        }
+        for (key, met) in tied {
+            doubts.extend(self.tied(key).into_iter().map(|name| (name, met)));
+        }
+        for (name, met) in doubts {
+            self.doubt(&name, met, exchange, found);
+        }
+    }
+
+    /// A key must be made equal by its value, whatever its log says; where two writes of it and another one met, this is
+    /// on record by them.
+    pub(super) fn doubt(
+        &mut self,
+        name: &Name,
+        met: Option<Met>,
+        exchange: &mut Exchange,
+        found: &mut impl FnMut(Found),
+    ) {
+        let (database, name) = (name.0, name.1.as_slice());
+        let key = self.key(database, name);
+        let fresh = fresh(&self.policies, self.region, (database, name));
+        let (log, ..) = self.logs.entry(key).or_insert_with(fresh);
+        if self.policies.holds(name) && keeps(log, exchange, self.region) {
+            if log.held.is_none() {
+                found(Found::Conflict(undecided(log.met(self.region).or(met), log, self.region, (database, name))));
+                log.hold();
+                keep(log, exchange, self.region, (database, name.to_vec()), found);
+            }
+        } else if log.waits != Waits::Value {
+            let place = Place { region: self.region, database, key: name };
+            let unrecorded = met.filter(|_| !log.has_met(place));
+            log.doubted = Some(log.doubted.flatten().or(unrecorded));
+            if log.waits == Waits::Nothing && !exchange.is_taking(database, name) {
+                let remedy = log.before_a_value(place);
+                perform(log, place, remedy, exchange, found);
+            }
+        }
+        for name in self.tied(key) {
+            self.doubt(&name, met, exchange, found);
+        }
+    }
+}
+
+/// Whether a key that is to be held when two writes meet can be.
+fn keeps(log: &KeyLog, exchange: &Exchange, region: usize) -> bool {
+    log.held.is_some() || exchange.held(region).len() < MOST_HELD
+}
+
+/// Takes down whether a key is held, for the sessions to come; nothing is on its way for one that is.
+fn keep(log: &mut KeyLog, exchange: &mut Exchange, region: usize, name: Name, found: &mut impl FnMut(Found)) {
+    let before = exchange.held(region).contains_key(&name);
+    log.pin.take().into_iter().for_each(|pin| exchange.unpin(pin));
+    exchange.set_held(region, name, log.held);
+    if before != log.held.is_some() {
+        found(Found::Held);
+    }
+}
+
+/// The record of a key that is held, where no single write lost against another one. What is not known of a side is as
+/// late as the latest that is.
+fn undecided(met: Option<Met>, log: &KeyLog, region: usize, (database, key): (u32, &[u8])) -> Record {
+    let last = log.entries.iter().filter_map(|entry| Some((entry.stamp?, entry.id))).max().unwrap_or_default();
+    by_value(region, database, key, met.unwrap_or(Met { sides: [last; 2] })).undecided()
+}
+
+/// Has done about a key what its log asks for: writes are executed again, or the other region's value is asked for. That is
+/// on record by what met, if it is not by a write that lost.
+fn perform(log: &mut KeyLog, place: Place<'_>, remedy: Remedy, exchange: &mut Exchange, found: &mut impl FnMut(Found)) {
+    let Place { region, database, key } = place;
+    let name = (database, key.to_vec());
+    log.pin.get_or_insert_with(|| exchange.pin(region));
+    match remedy {
+        Remedy::None => {}
+        Remedy::Again(redos) => {
+            log.waits = Waits::Again;
+            exchange.repairs(region, name, true);
+            exchange.post(region, Mail::Again(redos));
+            found(Found::Posted);
+        }
+        Remedy::Value => {
+            log.waits = Waits::Value;
+            log.rounds += 1;
+            let met = log.doubted.take().flatten();
+            let stamp = log.entries.iter().filter_map(|entry| entry.stamp).max().unwrap_or(Stamp::WEAKEST);
+            // An update beats what the server removed: the region that has not removed the key gives its value.
+            let removed = log.entries.iter().any(|entry| entry.local && entry.weak);
+            let latest = if removed { Order::WEAKEST } else { log.latest() };
+            exchange.ask(region, name, (latest, stamp), (log.rounds, met));
+            found(Found::Wanted);
+        }
+    }
+}
+
+/// The record of a key that was made equal by its value, since these met.
+pub fn by_value(region: usize, database: u32, key: &[u8], met: Met) -> Record {
+    let side = |of: usize| Side { region: of, stamp: met.sides[of].0 };
+    Record {
+        id: hash(&met.sides.map(|(_, id)| id), database, key),
+        found_at: region,
+        database,
+        key: key.to_vec(),
+        unit: Decided::Sequence,
+        winner: side(1 - region),
+        loser: side(region),
+        write: Vec::new(),
+        length: 0,
+        done: Done::Reconciled,
+        against: Vec::new(),
+        against_length: 0,
+    }
+}

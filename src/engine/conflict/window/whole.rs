@@ -1,0 +1,104 @@
+//! Writes of whole databases: FLUSHDB, FLUSHALL and SWAPDB concern every key there, also those that have no log yet.
+
+use bytes::Bytes;
+
+use super::{Key, Tie, Window};
+use crate::command::lookup;
+use crate::engine::conflict::log::{Entry, KeyLog};
+use crate::wire::resp::{Command, FrameReader, command as request};
+
+impl Window {
+    /// Begins the log of a key with the flushes by clients of this region that came before.
+    /// Tells whether there were any.
+    pub(super) fn was_flushed(&mut self, key: Key, database: u32, name: &[u8]) -> bool {
+        let flushes: Vec<&(Span, Entry)> = self.flushes.iter().filter(|(span, _)| span.concerns(database)).collect();
+        if flushes.is_empty() {
+            return false;
+        }
+        let entries: Vec<Entry> = flushes.iter().map(|(_, flush)| deletion(flush, name)).collect();
+        let ties: Vec<Tie> =
+            flushes.iter().filter_map(|(span, flush)| self.tie_of_swap(*span, flush.at, name)).collect();
+        self.ties.extend(ties);
+        self.own.extend(entries.iter().map(|entry| (entry.at, key)));
+        let ranking = self.policies.ranking(name, self.region);
+        let log = KeyLog { ranking, unstable: entries.len(), entries, ..KeyLog::default() };
+        self.logs.insert(key, (log, database, Bytes::copy_from_slice(name)));
+        true
+    }
+
+    /// A database, or all of them, was emptied, or two changed places.
+    pub(super) fn whole_database(&mut self, flush: Entry) {
+        let span = Span::of(&flush);
+        let concerned = self.logs.values().filter(|(_, database, _)| span.concerns(*database));
+        let ties: Vec<Tie> = concerned.filter_map(|(.., name)| self.tie_of_swap(span, flush.at, name)).collect();
+        self.ties.extend(ties);
+        for (key, (log, of, name)) in &mut self.logs {
+            if !span.concerns(*of) {
+                continue;
+            }
+            let of_key = deletion(&flush, name);
+            log.append(of_key);
+            if flush.local {
+                log.unstable += 1;
+                self.own.push_back((flush.at, *key));
+            }
+            self.touched.push(*key);
+        }
+        if flush.local {
+            self.flushes.push_back((span, flush));
+        }
+    }
+
+    /// Where two databases have changed places, what is wrong with a key of one is wrong with that of the same name in the other.
+    fn tie_of_swap(&self, span: Span, at: u64, name: &[u8]) -> Option<Tie> {
+        let Span::Two(databases) = span else { return None };
+        let keys = databases.map(|database| self.key(database, name)).to_vec();
+        Some(Tie { at, keys, written: databases.map(|database| (database, name.to_vec())).to_vec() })
+    }
+}
+
+/// Which databases a write of whole ones concerns.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Span {
+    All,
+    One(u32),
+    /// They change places.
+    Two([u32; 2]),
+}
+
+impl Span {
+    fn of(flush: &Entry) -> Self {
+        match flush.spec.name {
+            "FLUSHDB" => Self::One(flush.database),
+            "SWAPDB" => {
+                let mut reader = FrameReader::new();
+                let Ok(Some(_)) = reader.next(&flush.bytes) else { return Self::All };
+                let command = Command::new(&flush.bytes, reader.arguments());
+                let database = |at| std::str::from_utf8(command.arg(at)).ok().and_then(|text| text.parse().ok());
+                database(1).zip(database(2)).map_or(Self::All, |(one, other)| Self::Two([one, other]))
+            }
+            _ => Self::All,
+        }
+    }
+
+    fn concerns(self, database: u32) -> bool {
+        match self {
+            Self::All => true,
+            Self::One(one) => one == database,
+            Self::Two(two) => two.contains(&database),
+        }
+    }
+}
+
+/// What the emptying of its database does to a key. Two databases that change places are no such thing: what a key held
+/// has another name then, and no single write tells it.
+fn deletion(flush: &Entry, name: &[u8]) -> Entry {
+    let swaps = flush.spec.name == "SWAPDB";
+    Entry {
+        spec: lookup(b"DEL").unwrap_or(flush.spec),
+        bytes: request(&[b"del".as_slice(), name]).into(),
+        requests: if swaps { 2 } else { 1 },
+        replaces: !swaps,
+        ..flush.clone()
+    }
+}
