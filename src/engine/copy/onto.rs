@@ -97,7 +97,7 @@ pub struct Onto {
     /// Up to where the dump holds what was written here.
     covered: u64,
     /// A copy is intended or under way: keys that clients wrote before its dump was fixed, and that it has not held so far.
-    before: Option<HashSet<Key>>,
+    before: Option<BTreeSet<Key>>,
 }
 
 /// A value on its way.
@@ -157,8 +157,8 @@ impl Onto {
     }
 
     /// The dump was read to its end: keys that clients had written before it was fixed, and that it does not hold.
-    pub fn take_missing(&mut self) -> HashSet<Key> {
-        if self.copy.is_some() { self.before.take().unwrap_or_default() } else { HashSet::new() }
+    pub fn take_missing(&mut self) -> BTreeSet<Key> {
+        if self.copy.is_some() { self.before.take().unwrap_or_default() } else { BTreeSet::new() }
     }
 
     /// The copy is done, or none is wanted: what still has to be put in order is by its value.
@@ -217,7 +217,7 @@ impl Onto {
     /// A client wrote this to `keys`. Tells whether it is to be executed once more.
     pub fn wrote(&mut self, keys: &[(u32, &[u8])], effect: Effect, write: &Write) -> bool {
         let database = write.database;
-        let met: Vec<Key> = match effect {
+        let mut met: Vec<Key> = match effect {
             Effect::FlushesAll => self.arriving.keys().cloned().collect(),
             Effect::Flushes => self.arriving.keys().filter(|(of, _)| *of == database).cloned().collect(),
             Effect::Replaces | Effect::Changes => {
@@ -225,6 +225,8 @@ impl Onto {
                 keys.filter(|key| self.arriving.contains_key(key)).collect()
             }
         };
+        // In an order that does not depend on a random number: a run is to be the same each time.
+        met.sort_unstable();
         if let Some(copy) = &mut self.copy {
             // One time to live behind another one: the first may be over by then, and the key gone.
             let twice = |key: &&(u32, &[u8])| write.expires && copy.has_expiring(key.0, key.1);
