@@ -6,7 +6,7 @@ use std::time::Duration;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
 use crate::engine::conflict::departed::{DeletePolicy, Deletes};
-use crate::observe::{ClockState, ClockStatus, ConflictCounts, FullSyncStatus, LinkStatus, Status};
+use crate::observe::{ClockState, ClockStatus, ConflictCounts, Duty, FullSyncStatus, LinkStatus, RegionStatus, Status};
 
 /// How many of the things that were set aside are shown for each link; `--json` has more.
 const SET_ASIDE_SHOWN: usize = 5;
@@ -22,6 +22,9 @@ pub(super) fn table(status: &Status) -> String {
     for link in &status.links {
         text.push_str(&words(link));
     }
+    text.push_str(
+        &status.regions.iter().filter(|region| region.duty.duty != Duty::Serving).map(duty).collect::<String>(),
+    );
     text.push_str(&clock(&status.clock, &status.links));
     let conflicts = &status.conflicts;
     if conflicts.counts.total() + conflicts.unresolved > 0 {
@@ -42,6 +45,14 @@ pub(super) fn table(status: &Status) -> String {
         text.push_str(&format!("\nconflicts cannot be recorded in {}: {}", plain(place), plain(reason)));
     }
     text
+}
+
+/// A region that clients are kept from, and on whose word.
+fn duty(region: &RegionStatus) -> String {
+    let said = |word: &Option<String>| plain(word.as_deref().unwrap_or("?"));
+    let status = &region.duty;
+    let (name, by, why) = (plain(&region.name), said(&status.by), said(&status.why));
+    format!("\nregion {name} is {} since {:.0}, by {by}: {why}", status.duty, status.since)
 }
 
 /// How far the clocks of both regions are apart, in one line; and what to do, where that is too far.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{ClockBoard, Conflicts, Direction, JournalBoard, LinkBoard};
+use super::{ClockBoard, Conflicts, Direction, JournalBoard, LinkBoard, RegionBoard};
 use crate::config::Config;
 
 /// What the runtime writes, and HTTP and people read.
@@ -13,6 +13,8 @@ pub struct Board {
     pub pair: String,
     /// The forward link, then the reverse one.
     pub links: [Arc<LinkBoard>; 2],
+    /// The source of the forward link, then its target.
+    pub regions: [Arc<RegionBoard>; 2],
     /// How far the clocks of both regions are apart.
     pub clocks: Arc<ClockBoard>,
     /// How conflicts ended.
@@ -33,6 +35,7 @@ impl Board {
         Self {
             pair: config.pair.name.to_string(),
             links: [link(Direction::Forward, source, target), link(Direction::Reverse, target, source)],
+            regions: [source, target].map(|region| Arc::new(RegionBoard::new(region.to_string(), interval))),
             clocks: Arc::new(ClockBoard::new([source.to_string(), target.to_string()], &config.clock, interval)),
             conflicts: Conflicts::default(),
             journal: JournalBoard::default(),
@@ -43,6 +46,11 @@ impl Board {
     /// The link that copies the full data, then increments.
     pub fn forward(&self) -> &Arc<LinkBoard> {
         &self.links[0]
+    }
+
+    /// The region of this name.
+    pub fn region(&self, name: &str) -> Option<&Arc<RegionBoard>> {
+        self.regions.iter().find(|region| region.name == name)
     }
 
     /// The link that copies increments the other way.

@@ -1,6 +1,7 @@
 //! What a person sees: the board that the runtime writes and everybody may read without waiting, and the log.
 //!
 //! * [`Board`]: both links of a pair; [`LinkBoard`]: one of them.
+//! * [`RegionBoard`]: one region, and whether clients belong to it ([`Duty`]).
 //! * [`ClockBoard`]: the clocks of both regions.
 //! * [`Status`]: the board at one moment, as HTTP and `duet status` show it.
 //! * [`log`]: the lines that are written.
@@ -12,6 +13,7 @@ mod counter;
 mod link;
 pub mod log;
 mod progress;
+mod regions;
 mod set_aside;
 mod status;
 
@@ -23,6 +25,7 @@ pub use conflicts::{
 pub use counter::Counter;
 pub use link::{Direction, LinkBoard, Reason, State};
 pub use progress::FullSyncProgress;
+pub use regions::{Duty, DutyStatus, RegionBoard, RegionStatus};
 pub use set_aside::{SET_ASIDE_RECENT, SetAside, escaped};
 pub use status::{FullSyncStatus, LinkStatus, Readiness, ReadyLink, Status};
 

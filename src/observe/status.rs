@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Board, ClockStatus, ConflictStatus, Direction, JournalStatus, LinkBoard, SetAside, State};
+use super::{Board, ClockStatus, ConflictStatus, Direction, JournalStatus, LinkBoard, RegionStatus, SetAside, State};
 use crate::engine::conflict::departed::DeletePolicy;
 
 /// How many of the keys that are held are named.
@@ -27,6 +27,9 @@ pub struct Status {
     pub ready: bool,
     /// Forward, then reverse.
     pub links: Vec<LinkStatus>,
+    /// The source of the forward link, then its target.
+    #[serde(default)]
+    pub regions: Vec<RegionStatus>,
     /// How far the clocks of both regions are apart.
     #[serde(default)]
     pub clock: ClockStatus,
@@ -136,6 +139,7 @@ impl Board {
             uptime_s: now.saturating_duration_since(self.started).as_secs(),
             ready: links.iter().all(LinkStatus::ready),
             links,
+            regions: self.regions.iter().map(|region| region.status(now)).collect(),
             clock: self.clocks.status(),
             conflicts: ConflictStatus {
                 held_now: held.len() as u64,

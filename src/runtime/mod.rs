@@ -73,7 +73,7 @@ pub async fn run(
         config: Config::clone(&config),
         departed: Default::default(),
         fences: Default::default(),
-        regions: [RegionPulse::new(epoch), RegionPulse::new(epoch)],
+        regions: [0, 1].map(|index: usize| RegionPulse::new(Arc::clone(&board.regions[index]), epoch)),
         links: [
             LinkState::new(Arc::clone(board.forward()), order(Direction::Forward)),
             LinkState::new(Arc::clone(board.reverse()), order(Direction::Reverse)),

@@ -17,7 +17,7 @@ use crate::engine::origin::{Marker, ReservedKeys};
 use crate::engine::plan::Ordered;
 use crate::engine::position::Position;
 use crate::journal::Journal;
-use crate::observe::{ClockBoard, LinkBoard};
+use crate::observe::{ClockBoard, LinkBoard, RegionBoard};
 
 /// How often a link that waits for the other one to hold looks.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -70,6 +70,8 @@ struct Settled {
 pub struct RegionPulse {
     /// The region's clock.
     pub clock: ServerClock,
+    /// What everybody may read.
+    pub board: Arc<RegionBoard>,
     epoch: Instant,
     /// When a heartbeat was last written there, milliseconds since `epoch`; negative for never.
     beat_ms: AtomicI64,
@@ -163,13 +165,14 @@ impl Drop for Held<'_> {
 
 impl RegionPulse {
     /// A region that has not been reached yet.
-    pub fn new(epoch: Instant) -> Self {
-        Self { clock: ServerClock::new(epoch), epoch, beat_ms: AtomicI64::new(-1) }
+    pub fn new(board: Arc<RegionBoard>, epoch: Instant) -> Self {
+        Self { clock: ServerClock::new(epoch), board, epoch, beat_ms: AtomicI64::new(-1) }
     }
 
     /// A heartbeat was written there.
     pub fn beat(&self, now: Instant) {
         self.beat_ms.store(self.since(now), Ordering::Relaxed);
+        self.board.answered(now);
     }
 
     /// Whether a heartbeat was written within `within`.
