@@ -6,9 +6,11 @@
 //! * [`command`]: what each write command means: keys, unit, how it is made unconditional and absolute.
 //! * [`engine`]: every decision, without sockets, clock or random numbers.
 //! * [`runtime`]: sockets, clock, signals; performs what the engine decides.
+//! * [`admin`]: orders to the running daemon, and their record.
 //! * [`journal`]: the record of conflicts, in memory and in files.
 //! * [`config`], [`cli`], [`http`], [`observe`]: what a person sets, types, asks and sees.
 
+pub mod admin;
 pub mod cli;
 pub mod command;
 pub mod config;

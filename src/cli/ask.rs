@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
-use hyper::{Request, header};
+use hyper::{Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use url::Url;
 
@@ -79,6 +80,11 @@ impl Address {
             _ => Err(format!("not a url of Duet: {form}")),
         }
     }
+
+    /// What to connect to.
+    pub(super) fn socket(&self) -> (&str, u16) {
+        (&self.host, self.port)
+    }
 }
 
 impl From<SocketAddr> for Address {
@@ -125,19 +131,32 @@ pub(super) fn path(path: &str, parameters: &[(&str, Option<String>)]) -> String 
 }
 
 async fn get(address: &Address, path: &str) -> anyhow::Result<Bytes> {
-    let stream = match TcpStream::connect((address.host.as_str(), address.port)).await {
+    let stream = match TcpStream::connect(address.socket()).await {
         Ok(stream) => stream,
         Err(error) => bail!("{error}. Is `duet run` running there, with this http.listen?"),
     };
+    let request = Request::get(path).header(header::HOST, address.to_string()).body(Full::default())?;
+    match exchange(stream, request).await? {
+        (StatusCode::OK, body) => Ok(body),
+        (code, _) => bail!("the answer is {code}: is it another program?"),
+    }
+}
+
+/// Sends a request over a connection of its own; gives code and body of the answer.
+///
+/// # Errors
+/// The connection fails, or what comes is not HTTP or too long.
+pub(super) async fn exchange(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    request: Request<Full<Bytes>>,
+) -> anyhow::Result<(StatusCode, Bytes)> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let request = Request::get(path).header(header::HOST, address.to_string()).body(Empty::<Bytes>::new())?;
     let answer = async {
         let response = sender.send_request(request).await?;
-        if response.status() != hyper::StatusCode::OK {
-            bail!("the answer is {}: is it another program?", response.status());
-        }
+        let code = response.status();
         let body = Limited::new(response.into_body(), ANSWER_BYTES).collect().await;
-        body.map(|body| body.to_bytes()).map_err(|error| anyhow::anyhow!(error))
+        let body = body.map_err(|error| anyhow::anyhow!(error))?;
+        anyhow::Ok((code, body.to_bytes()))
     };
     let mut answer = std::pin::pin!(answer);
     tokio::select! {

@@ -4,6 +4,7 @@ mod ask;
 mod conflicts;
 mod exit;
 mod inspect;
+mod order;
 mod render;
 mod render_conflicts;
 mod resolve;
@@ -52,6 +53,10 @@ enum Command {
     Conflicts(conflicts::Conflicts),
     /// Decide which region's value a held key keeps
     Resolve(resolve::Resolve),
+    /// Let a link read no more, without losing its position
+    Pause(order::Pause),
+    /// Let a paused link go on
+    Resume(order::Resume),
     /// Compare a key in both regions, and tell its last conflicts
     Why(why::Why),
     /// Print the version
@@ -65,6 +70,8 @@ pub fn main() -> ExitCode {
         Command::Status(status) => status.execute(),
         Command::Conflicts(conflicts) => conflicts.execute(),
         Command::Resolve(resolve) => resolve.execute(),
+        Command::Pause(pause) => pause.execute(),
+        Command::Resume(resume) => resume.execute(),
         Command::Why(why) => why.execute(),
         Command::Version => exit::print(&format!("duet {}", env!("CARGO_PKG_VERSION"))),
     }

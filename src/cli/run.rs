@@ -1,6 +1,6 @@
 //! `duet run`.
 
-use std::net::SocketAddr;
+use std::fmt::Display;
 use std::panic::PanicHookInfo;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -13,8 +13,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::exit::{failed, misconfigured};
-use crate::config::{Config, ConfigError, load};
-use crate::http::HttpServer;
+use crate::admin::{self, Audit, Orders};
+use crate::config::{Config, ConfigError, load, token};
+use crate::http::{AdminServer, HttpServer};
 use crate::journal::{Journal, place};
 use crate::observe::{Board, Direction, log};
 use crate::runtime::{self, Options};
@@ -80,19 +81,29 @@ impl Run {
             Ok(http) => http,
             Err(error) => return misconfigured(&error),
         };
+        let audit = admin::place(&config, std::env::var_os("STATE_DIRECTORY"));
+        let (orders, desk) = Orders::new(Audit::start(&config, audit, Arc::clone(&board)));
+        let admin = match self.take_orders(&config, orders) {
+            Ok(admin) => admin,
+            Err(error) => return misconfigured(&error),
+        };
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
             pair = %config.pair.name,
             source = %config.source().name,
             target = %config.target().name,
             http = http.as_ref().map(|http| http.address().to_string()),
+            admin = admin.as_ref().map(|admin| admin.place().to_string()),
             "started"
         );
         board.journal.announce();
         let options = Options { full_sync: self.full_sync.map(Direction::from) };
-        let started = runtime::run(Arc::clone(&config), board, journal.clone(), options, shutdown.clone());
+        let started = runtime::run(Arc::clone(&config), board, journal.clone(), options, desk, shutdown.clone());
         let ended = keep_equal(threads, shutdown, config.shutdown.timeout, started);
         journal.stop();
+        if let Some(admin) = admin {
+            admin.stop();
+        }
         if let Some(http) = http {
             http.stop();
         }
@@ -108,13 +119,29 @@ impl Run {
     fn serve(&self, config: &Config, board: &Arc<Board>, journal: &Journal) -> Result<Option<HttpServer>, ConfigError> {
         let Some(listen) = config.http.listen else { return Ok(None) };
         let http = HttpServer::start(listen, Arc::clone(board), journal.clone());
-        http.map(Some).map_err(|error| self.cannot_listen(listen, &error))
+        http.map(Some).map_err(|error| self.cannot_listen("http.listen", &listen, &error))
     }
 
-    fn cannot_listen(&self, listen: SocketAddr, error: &std::io::Error) -> ConfigError {
+    fn take_orders(&self, config: &Config, orders: Orders) -> Result<Option<AdminServer>, ConfigError> {
+        let Some(listen) = &config.admin.listen else { return Ok(None) };
+        if let Some(Err(problem)) = config.admin.token_file.as_deref().map(token) {
+            let remedy = "Write a long random text there that Duet may read, as `openssl rand -hex 32` gives it";
+            let problem = format!("names a file that cannot be used: {problem}");
+            return Err(ConfigError::at(self.place(), "admin.token_file", problem, remedy));
+        }
+        let server = AdminServer::start(listen, config.admin.clone(), orders);
+        server.map(Some).map_err(|error| self.cannot_listen("admin.listen", listen, &error))
+    }
+
+    fn cannot_listen(&self, key: &str, listen: &dyn Display, error: &std::io::Error) -> ConfigError {
         let problem = format!("cannot be used: {listen}: {error}");
-        let remedy = "Take a free port and an address of this machine, or look whether another Duet is running";
-        ConfigError::at(self.config.display().to_string(), "http.listen", problem, remedy)
+        let remedy = "Take a free port and an address of this machine (or a directory that Duet may write), or look whether \
+                      another Duet is running";
+        ConfigError::at(self.place(), key, problem, remedy)
+    }
+
+    fn place(&self) -> String {
+        self.config.display().to_string()
     }
 }
 

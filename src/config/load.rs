@@ -12,7 +12,7 @@ use super::environment::{Environment, PREFIX, path_of};
 use super::raw::Raw;
 use super::resolve::check_addresses;
 use super::schema::Settings;
-use super::{Config, ConfigError, validate};
+use super::{Admin, Config, ConfigError, validate};
 
 /// Longest configuration file, in bytes.
 const FILE_BYTES: u64 = 1024 * 1024;
@@ -38,6 +38,16 @@ pub fn http_listen(file: &Path) -> Result<Option<SocketAddr>, ConfigError> {
     let settings = read(file)?;
     let raw = raw(&settings)?;
     validate::listen(&settings, &raw)
+}
+
+/// Reads `[admin]` alone, as [`http_listen`].
+///
+/// # Errors
+/// As [`load`], as far as keys, types and `[admin]` are concerned.
+pub fn admin(file: &Path) -> Result<Admin, ConfigError> {
+    let settings = read(file)?;
+    let raw = raw(&settings)?;
+    validate::admin(&settings, &raw)
 }
 
 fn read(file: &Path) -> Result<Settings, ConfigError> {

@@ -5,6 +5,7 @@
 //! with the keys that exist, `raw` is its plain form and holds the defaults, `validate` makes the types below of
 //! it, and `resolve` asks the name service.
 
+mod admin;
 mod conflicts;
 mod endpoint;
 mod environment;
@@ -22,10 +23,12 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+pub use admin::{Admin, Listen};
 pub use conflicts::{Beyond, Clock, Conflicts, Deletes, Policy, PrefixPolicy, ServerDeletes};
 pub use error::{ConfigError, EXIT_CONFIG};
-pub use load::{http_listen, load};
+pub use load::{admin, http_listen, load};
 pub use name::{PairName, RegionName, ReservedPrefix};
+pub use secret::token;
 
 /// Every setting of one pair, checked once.
 #[derive(Debug, Clone)]
@@ -38,6 +41,8 @@ pub struct Config {
     pub regions: [Region; 2],
     /// Where HTTP is answered.
     pub http: Http,
+    /// Where orders are taken.
+    pub admin: Admin,
     /// The keys that prove that a link flows.
     pub heartbeat: Heartbeat,
     /// What of the increments is copied.

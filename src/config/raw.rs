@@ -13,6 +13,7 @@ pub struct Raw {
     pub forward: RawForward,
     pub region: BTreeMap<String, RawRegion>,
     pub http: RawHttp,
+    pub admin: RawAdmin,
     pub heartbeat: RawHeartbeat,
     pub increments: RawIncrements,
     pub conflicts: RawConflicts,
@@ -69,6 +70,22 @@ pub struct RawRegion {
 #[serde(default, deny_unknown_fields)]
 pub struct RawHttp {
     pub listen: Option<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawAdmin {
+    pub listen: Option<String>,
+    pub token_file: Option<String>,
+    pub host: Option<String>,
+    pub audit: Option<String>,
+    pub audit_bytes: u64,
+}
+
+impl Default for RawAdmin {
+    fn default() -> Self {
+        Self { listen: None, token_file: None, host: None, audit: None, audit_bytes: 1_048_576 }
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]

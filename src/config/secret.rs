@@ -2,12 +2,15 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::path::Path;
 
-use secrecy::SecretString;
 use secrecy::zeroize::Zeroize;
+use secrecy::{ExposeSecret, SecretString};
 
 /// Longest password, in bytes.
 pub const PASSWORD_BYTES: u64 = 4096;
+/// Shortest token, in bytes: it may be tried from outside as often as one likes.
+const TOKEN_BYTES: usize = 16;
 
 /// Reads a password; the newline that editors leave at the end is not part of it.
 ///
@@ -20,6 +23,19 @@ pub fn password_from(path: &str) -> Result<SecretString, String> {
     let read = password_in(&bytes);
     bytes.zeroize();
     read
+}
+
+/// Reads a token: a password that is hard to guess.
+///
+/// # Errors
+/// What is wrong with the file, to follow the words "the token file"; with its path.
+pub fn token(path: &Path) -> Result<SecretString, String> {
+    let path = path.display().to_string();
+    let token = password_from(&path).map_err(|problem| format!("{path} {problem}"))?;
+    match token.expose_secret().len() {
+        0..TOKEN_BYTES => Err(format!("{path} holds less than {TOKEN_BYTES} characters")),
+        _ => Ok(token),
+    }
 }
 
 fn password_in(bytes: &[u8]) -> Result<SecretString, String> {

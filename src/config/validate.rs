@@ -1,5 +1,6 @@
 //! From plain values to the types of [`super::Config`]. Every bound of a setting has its name here.
 
+mod admin;
 mod conflicts;
 
 use std::net::SocketAddr;
@@ -7,6 +8,8 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
+
+pub use admin::admin;
 
 use super::endpoint::Endpoint;
 use super::environment::variable_of;
@@ -57,6 +60,7 @@ pub fn config(settings: &Settings, raw: Raw) -> Result<Config, ConfigError> {
         forward: forward(settings, &raw)?,
         regions: regions(settings, &raw)?,
         http: Http { listen: listen(settings, &raw)? },
+        admin: admin(settings, &raw)?,
         heartbeat,
         increments: Increments {
             publish: raw.increments.publish,
@@ -88,12 +92,18 @@ pub fn config(settings: &Settings, raw: Raw) -> Result<Config, ConfigError> {
 /// When it is not an address and a port.
 pub fn listen(settings: &Settings, raw: &Raw) -> Result<Option<SocketAddr>, ConfigError> {
     let Some(text) = &raw.http.listen else { return Ok(None) };
-    let text =
-        if let Some(port) = text.strip_prefix("localhost:") { format!("127.0.0.1:{port}") } else { text.clone() };
-    text.parse().map(Some).map_err(|_| {
+    address(text).map(Some).ok_or_else(|| {
         let remedy = "Write an IP address and a port, as \"127.0.0.1:8780\", or \"0.0.0.0:8780\" for all addresses";
         settings.error("http.listen", "is not an address to listen on", remedy)
     })
+}
+
+/// An address to listen on.
+fn address(text: &str) -> Option<SocketAddr> {
+    match text.strip_prefix("localhost:") {
+        Some(port) => format!("127.0.0.1:{port}").parse().ok(),
+        None => text.parse().ok(),
+    }
 }
 
 fn pair(settings: &Settings, raw: &Raw) -> Result<Pair, ConfigError> {

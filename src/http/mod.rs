@@ -1,15 +1,19 @@
 //! What load balancers, people and scrapers ask. Takes the board, the journal and a listener, gives answers at once: on a thread of
-//! its own, so that nothing that a link does can delay them. It never talks to a region and never changes anything.
+//! its own, so that nothing that a link does can delay them. It never talks to a region, and only orders change anything.
 //!
 //! * `answers`: the routes and what they say; `conflicts`: those about conflicts.
-//! * `server`: connections, and their bounds.
+//! * `actions`: orders, on a listener of their own; who may give them.
+//! * `server`, `listener`: connections, and their bounds.
 
+mod actions;
 mod answers;
 mod conflicts;
+mod listener;
 mod server;
 
+pub use actions::BY_HEADER;
 pub use conflicts::{Conflicts, Why};
-pub use server::HttpServer;
+pub use server::{AdminServer, HttpServer};
 
 #[cfg(test)]
 mod tests;

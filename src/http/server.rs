@@ -1,22 +1,27 @@
 //! Connections: each bounded in time, all of them bounded in number.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::answers::routes;
+use super::listener::{Bound, Peer, Stream};
+use super::{actions, answers};
+use crate::admin::Orders;
+use crate::config::{Admin, Listen};
 use crate::journal::Journal;
 use crate::observe::Board;
 
@@ -33,10 +38,21 @@ const HEAD_BYTES: usize = 16 * 1024;
 /// Wait after a failed accept, as when all file descriptors are in use.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// The server, on its own thread.
+/// What answers questions.
 #[derive(Debug)]
 pub struct HttpServer {
     address: SocketAddr,
+    server: Server,
+}
+
+/// What takes orders.
+#[derive(Debug)]
+pub struct AdminServer(Server);
+
+/// A server, on its own thread.
+#[derive(Debug)]
+struct Server {
+    place: Listen,
     stop: CancellationToken,
     thread: JoinHandle<()>,
 }
@@ -47,18 +63,12 @@ impl HttpServer {
     /// # Errors
     /// The address cannot be bound, or the thread cannot be started.
     pub fn start(listen: SocketAddr, board: Arc<Board>, journal: Journal) -> io::Result<Self> {
-        let listener = TcpListener::bind(listen)?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let stop = CancellationToken::new();
-        let stopped = stop.clone();
-        let thread = std::thread::Builder::new().name("http".into()).spawn(move || {
-            if let Err(error) = runtime.block_on(serve(listener, routes(board, journal), stopped)) {
-                tracing::error!(%error, "HTTP cannot be served");
-            }
-        })?;
-        Ok(Self { address, stop, thread })
+        let server = Server::start("http", &Listen::Tcp(listen), answers::routes(board, journal))?;
+        let address = match server.place {
+            Listen::Tcp(address) => address,
+            Listen::Unix(_) => listen,
+        };
+        Ok(Self { address, server })
     }
 
     /// The address that is listened on.
@@ -68,15 +78,55 @@ impl HttpServer {
 
     /// Closes the listener, lets answers that have begun end, and waits for that (about a second at most).
     pub fn stop(self) {
+        self.server.stop();
+    }
+}
+
+impl AdminServer {
+    /// Listens on `listen` as `admin` says, and gives what comes to `orders`.
+    ///
+    /// # Errors
+    /// The address cannot be bound, or the thread cannot be started.
+    pub fn start(listen: &Listen, admin: Admin, orders: Orders) -> io::Result<Self> {
+        Server::start("admin", listen, actions::routes(orders, Arc::new(admin))).map(Self)
+    }
+
+    /// Where it listens.
+    pub fn place(&self) -> &Listen {
+        &self.0.place
+    }
+
+    /// As [`HttpServer::stop`].
+    pub fn stop(self) {
+        self.0.stop();
+    }
+}
+
+impl Server {
+    fn start(name: &'static str, listen: &Listen, routes: Router) -> io::Result<Self> {
+        let bound = Bound::bind(listen)?;
+        let place = bound.place()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        let thread = std::thread::Builder::new().name(name.into()).spawn(move || {
+            if let Err(error) = runtime.block_on(serve(bound, routes, stopped)) {
+                tracing::error!(%error, name, "HTTP cannot be served");
+            }
+        })?;
+        Ok(Self { place, stop, thread })
+    }
+
+    fn stop(self) {
         self.stop.cancel();
         if self.thread.join().is_err() {
-            tracing::error!("the HTTP thread had panicked");
+            tracing::error!("an HTTP thread had panicked");
         }
     }
 }
 
-async fn serve(listener: TcpListener, routes: Router, stop: CancellationToken) -> io::Result<()> {
-    let listener = tokio::net::TcpListener::from_std(listener)?;
+async fn serve(bound: Bound, routes: Router, stop: CancellationToken) -> io::Result<()> {
+    let listener = bound.listener()?;
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let connections = TaskTracker::new();
     loop {
@@ -87,8 +137,8 @@ async fn serve(listener: TcpListener, routes: Router, stop: CancellationToken) -
         tokio::select! {
             () = stop.cancelled() => break,
             (place, accepted) = accepted => match accepted {
-                Ok((stream, _)) => {
-                    connections.spawn(connection(stream, routes.clone(), stop.clone(), place));
+                Ok((stream, peer)) => {
+                    connections.spawn(connection(stream, peer, routes.clone(), stop.clone(), place));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "an HTTP connection could not be accepted");
@@ -104,12 +154,23 @@ async fn serve(listener: TcpListener, routes: Router, stop: CancellationToken) -
 }
 
 /// A client that goes away, or is too slow, is no news: the outcome is not looked at.
-async fn connection(stream: TcpStream, routes: Router, stop: CancellationToken, _place: OwnedSemaphorePermit) {
+async fn connection(
+    stream: Box<dyn Stream>,
+    peer: Peer,
+    routes: Router,
+    stop: CancellationToken,
+    _place: OwnedSemaphorePermit,
+) {
+    let routes = TowerToHyperService::new(routes);
+    let routes = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer.clone());
+        routes.call(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
+        .serve_connection(TokioIo::new(stream), routes);
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
         _ = connection.as_mut() => return,

@@ -1,3 +1,4 @@
+mod actions;
 mod conflicts;
 
 use std::io::{Read, Write};

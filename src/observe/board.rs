@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{ClockBoard, Conflicts, Direction, JournalBoard, LinkBoard, RegionBoard};
+use super::{AuditBoard, ClockBoard, Conflicts, Direction, JournalBoard, LinkBoard, RegionBoard};
 use crate::config::Config;
 
 /// What the runtime writes, and HTTP and people read.
@@ -21,6 +21,8 @@ pub struct Board {
     pub conflicts: Conflicts,
     /// How their record does.
     pub journal: JournalBoard,
+    /// The last orders.
+    pub audit: AuditBoard,
     pub(super) started: Instant,
 }
 
@@ -39,6 +41,7 @@ impl Board {
             clocks: Arc::new(ClockBoard::new([source.to_string(), target.to_string()], &config.clock, interval)),
             conflicts: Conflicts::default(),
             journal: JournalBoard::default(),
+            audit: AuditBoard::default(),
             started: now,
         }
     }

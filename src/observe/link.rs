@@ -39,6 +39,8 @@ pub enum State {
     Held,
     /// Waiting for the cause to go away.
     Halted,
+    /// Waiting to be resumed, as it was ordered.
+    Paused,
     /// At its end.
     Stopped,
 }
@@ -289,11 +291,11 @@ impl LinkBoard {
                 tracing::error!(%link, source, target, %state, code, reason = text, remedy, "{link} is {state}");
             }
             (State::Held | State::Halted, None) => tracing::error!(%link, source, target, %state, "{link} is {state}"),
-            (State::Connecting | State::FullSync | State::Streaming | State::Stopped, Some(reason)) => {
+            (State::Connecting | State::FullSync | State::Streaming | State::Paused | State::Stopped, Some(reason)) => {
                 let Reason { code, text, remedy } = reason;
                 tracing::warn!(%link, source, target, %state, code, reason = text, remedy, "{link} is {state}");
             }
-            (State::Connecting | State::FullSync | State::Streaming | State::Stopped, None) => {
+            (State::Connecting | State::FullSync | State::Streaming | State::Paused | State::Stopped, None) => {
                 tracing::info!(%link, source, target, %state, "{link} is {state}");
             }
         }
@@ -330,6 +332,7 @@ impl fmt::Display for State {
             Self::Streaming => "streaming",
             Self::Held => "held",
             Self::Halted => "halted",
+            Self::Paused => "paused",
             Self::Stopped => "stopped",
         })
     }

@@ -6,6 +6,7 @@
 //! * [`Status`]: the board at one moment, as HTTP and `duet status` show it.
 //! * [`log`]: the lines that are written.
 
+mod audit;
 mod board;
 mod clocks;
 mod conflicts;
@@ -17,6 +18,7 @@ mod regions;
 mod set_aside;
 mod status;
 
+pub use audit::{AUDIT_RECENT, AuditBoard, AuditEntry, AuditStatus};
 pub use board::Board;
 pub use clocks::{ClockBoard, ClockState, ClockStatus};
 pub use conflicts::{

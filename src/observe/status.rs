@@ -5,7 +5,9 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Board, ClockStatus, ConflictStatus, Direction, JournalStatus, LinkBoard, RegionStatus, SetAside, State};
+use super::{
+    AuditStatus, Board, ClockStatus, ConflictStatus, Direction, JournalStatus, LinkBoard, RegionStatus, SetAside, State,
+};
 use crate::engine::conflict::departed::DeletePolicy;
 
 /// How many of the keys that are held are named.
@@ -38,6 +40,9 @@ pub struct Status {
     /// How their record does.
     #[serde(default)]
     pub journal: JournalStatus,
+    /// The last orders.
+    #[serde(default)]
+    pub audit: AuditStatus,
 }
 
 /// One link.
@@ -148,6 +153,7 @@ impl Board {
                 unresolved: self.links.iter().map(|link| link.unresolved.get()).sum(),
             },
             journal: self.journal.status(),
+            audit: self.audit.status(),
         }
     }
 

@@ -17,13 +17,17 @@ pub async fn run(pair: Arc<Pair>, index: usize) {
     let mut tries = 0u32;
     let state = &pair.links[index];
     loop {
+        paused(&pair, index).await;
         let ended = tokio::select! {
             ended = session::run(&pair, index, &mut memory) => ended,
             () = pair.superseded.cancelled() => Err(Fault::new(Kind::Superseded, "another daemon has taken over this pair")),
         };
         let Err(mut fault) = ended else {
-            state.board.enter(State::Stopped, None);
-            return;
+            if pair.shutdown.is_cancelled() {
+                state.board.enter(State::Stopped, None);
+                return;
+            }
+            continue;
         };
         if fault.kind == Kind::Superseded && !fence::yields(&pair, index) {
             memory.epoch = None;
@@ -43,10 +47,25 @@ pub async fn run(pair: Arc<Pair>, index: usize) {
         tokio::select! {
             () = tokio::time::sleep(pause(&pair.config.retry, tries)) => {}
             () = pair.shutdown.cancelled() => {}
+            () = state.pausing(true) => {}
         }
         if streamed && !pair.shutdown.is_cancelled() {
             state.board.reconnects.add(1);
         }
+    }
+}
+
+/// Waits for as long as the link is to pause.
+async fn paused(pair: &Pair, index: usize) {
+    let state = &pair.links[index];
+    let Some(by) = state.paused_by().filter(|_| !pair.shutdown.is_cancelled()) else { return };
+    let remedy = format!("`duet resume {}` when it may go on.", state.board.direction);
+    let text = format!("paused on the word of {by}");
+    state.board.enter(State::Paused, Some(Reason { code: "paused", text, remedy }));
+    tokio::select! {
+        () = state.pausing(false) => state.board.enter(State::Connecting, None),
+        () = pair.shutdown.cancelled() => {}
+        () = pair.superseded.cancelled() => {}
     }
 }
 

@@ -5,6 +5,7 @@
 //!   has to ask; `sweep`: deletions after a copy; `values`: reading values that are made equal.
 //! * `heartbeat`, `clock`: a region's pulse; `skew`: how far their clocks are apart; `events`: what its server removes by itself; `shared`: what these tasks know of
 //!   each other; `client`: requests and replies.
+//! * `orders`: what a person orders of the running daemon.
 
 mod attach;
 pub(crate) mod client;
@@ -15,6 +16,7 @@ mod heartbeat;
 mod inquiry;
 mod link;
 mod names;
+mod orders;
 mod pump;
 mod session;
 mod shared;
@@ -29,6 +31,7 @@ use std::time::Instant;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::admin::Desk;
 use crate::config::Config;
 use crate::engine::conflict::Exchange;
 use crate::engine::origin::ReservedKeys;
@@ -44,7 +47,7 @@ pub struct Options {
     pub full_sync: Option<Direction>,
 }
 
-/// Keeps the pair equal until `shutdown`, and drains then. Conflicts go to `journal`.
+/// Keeps the pair equal until `shutdown`, and drains then. Conflicts go to `journal`, orders come from `desk`.
 ///
 /// # Errors
 /// When a task of the daemon itself fails: what happens to servers and connections is shown on the board instead.
@@ -53,6 +56,7 @@ pub async fn run(
     board: Arc<Board>,
     journal: Journal,
     options: Options,
+    desk: Desk,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let epoch = Instant::now();
@@ -92,6 +96,7 @@ pub async fn run(
     }
     let looking = Arc::clone(&pair);
     tasks.spawn(async move { skew::run(&looking).await });
+    tasks.spawn(orders::run(Arc::clone(&pair), desk));
     let mut running = true;
     while running {
         tokio::select! {

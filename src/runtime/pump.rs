@@ -58,7 +58,7 @@ impl Lines {
 
 /// Why nothing more is read from the source.
 enum Ending {
-    /// The daemon stops.
+    /// The daemon stops, or the link is to pause.
     Stop,
     /// The source's connection has ended; what came before is still brought to the target, until then.
     Lost(Fault, Instant),

@@ -53,16 +53,18 @@ pub struct Session<'a> {
     failed: Option<Fault>,
 }
 
-/// Runs one session of the link `index`, until it fails or the daemon stops and it is drained.
+/// Runs one session of the link `index`, until it fails, or until the daemon stops or the link is to pause, and it is
+/// drained.
 ///
 /// # Errors
 /// The [`Fault`] that ended it.
 pub async fn run(pair: &Arc<Pair>, index: usize, memory: &mut Memory) -> Result<(), Fault> {
+    let state = &pair.links[index];
     let started = tokio::select! {
         started = start(pair, index, memory) => started?,
         () = pair.shutdown.cancelled() => return Ok(()),
+        () = state.pausing(true) => return Ok(()),
     };
-    let state = &pair.links[index];
     state.forget_heartbeats();
     let (mut session, mut link, source, target) = Session::new(pair, index, started);
     let mut lines = pump::Lines::new(source, target);
@@ -410,8 +412,11 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The daemon stops.
+    /// The daemon stops, or the link is to pause.
     pub async fn stopping(&self) {
-        self.pair.shutdown.cancelled().await;
+        tokio::select! {
+            () = self.pair.shutdown.cancelled() => {}
+            () = self.link().pausing(true) => {}
+        }
     }
 }

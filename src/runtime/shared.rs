@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::clock::ServerClock;
 use super::events::Fences;
@@ -95,6 +95,8 @@ pub struct LinkState {
     holding: AtomicBool,
     /// One of the two has changed.
     pub hold_changed: Notify,
+    /// Who has ordered the link to pause, while it is to.
+    paused: watch::Sender<Option<String>>,
     /// The databases of the target that they were moved to.
     pub moved_to: Mutex<Vec<u32>>,
     settled: Mutex<Option<Settled>>,
@@ -198,6 +200,7 @@ impl LinkState {
             hold: AtomicBool::new(false),
             holding: AtomicBool::new(false),
             hold_changed: Notify::new(),
+            paused: watch::Sender::new(None),
             moved_to: Mutex::new(Vec::new()),
             settled: Mutex::new(None),
             refused: Mutex::new(None),
@@ -206,6 +209,28 @@ impl LinkState {
             applied: AtomicU64::new(0),
             heartbeats: Mutex::new(VecDeque::new()),
         }
+    }
+
+    /// The link is to pause, on the word of `by`.
+    pub fn pause(&self, by: &str) {
+        self.paused.send_replace(Some(by.to_owned()));
+    }
+
+    /// The link is to go on. Tells whether it was to pause.
+    pub fn resume(&self) -> bool {
+        self.paused.send_replace(None).is_some()
+    }
+
+    /// On whose word the link is to pause.
+    pub fn paused_by(&self) -> Option<String> {
+        self.paused.borrow().clone()
+    }
+
+    /// Waits until the link is to pause, or no longer.
+    pub async fn pausing(&self, is_to_pause: bool) {
+        let mut paused = self.paused.subscribe();
+        // The sender is in this very structure: it is there as long as anybody can wait.
+        let _ = paused.wait_for(|by| by.is_some() == is_to_pause).await;
     }
 
     /// This daemon has become the only writer of the link.

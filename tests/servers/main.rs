@@ -2,6 +2,7 @@
 //!
 //! Every test starts servers and a daemon of its own, and waits for conditions with deadlines.
 
+mod admin;
 mod big;
 mod clocks;
 mod config_errors;

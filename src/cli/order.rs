@@ -1,0 +1,164 @@
+//! Orders to the running daemon: `duet pause`, `duet resume`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::{Request, StatusCode, header};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::net::{TcpStream, UnixStream};
+
+use super::ask::{Address, exchange};
+use super::exit::{misconfigured, print, wait_for};
+use super::render::plain;
+use crate::admin::{Done, Links, Order, Refused};
+use crate::config::{self, ConfigError, Listen};
+use crate::http::BY_HEADER;
+
+/// How long an order may take: longer than the daemon gives itself.
+const TIMEOUT: Duration = Duration::from_secs(40);
+
+const PAUSE_HELP: &str = "\
+What is on its way is finished first. The position stays where it is, at the target: `duet resume` goes on there, as long as \
+the source's backlog reaches back so far. A full copy that is paused begins anew.
+
+A restart of the daemon ends a pause.
+
+Examples:
+  duet pause forward --config pair.toml
+  duet pause both --config pair.toml";
+
+const RESUME_HELP: &str = "\
+Example:
+  duet resume forward --config pair.toml";
+
+/// Where the daemon takes orders.
+#[derive(Debug, Clone, Args)]
+pub(super) struct To {
+    /// The configuration of the pair: where the daemon takes orders (`admin.listen`), and the token that it asks for
+    #[arg(long, value_name = "FILE", env = "DUET_CONFIG")]
+    config: PathBuf,
+}
+
+/// Let a link read no more, without losing its position.
+#[derive(Debug, Args)]
+#[command(after_help = PAUSE_HELP)]
+pub(super) struct Pause {
+    /// Which link
+    #[arg(value_name = "LINK")]
+    link: Links,
+
+    #[command(flatten)]
+    to: To,
+}
+
+/// Let a paused link go on.
+#[derive(Debug, Args)]
+#[command(after_help = RESUME_HELP)]
+pub(super) struct Resume {
+    /// Which link
+    #[arg(value_name = "LINK")]
+    link: Links,
+
+    #[command(flatten)]
+    to: To,
+}
+
+impl Pause {
+    pub(super) fn execute(self) -> ExitCode {
+        self.to.give(&Order::Pause { link: self.link })
+    }
+}
+
+impl Resume {
+    pub(super) fn execute(self) -> ExitCode {
+        self.to.give(&Order::Resume { link: self.link })
+    }
+}
+
+/// The listener of the daemon, and the token.
+struct Door {
+    listen: Listen,
+    token: Option<SecretString>,
+}
+
+impl To {
+    /// Gives the order, prints what was done, and tells how the command ends.
+    pub(super) fn give(&self, order: &Order) -> ExitCode {
+        let door = match self.door() {
+            Ok(door) => door,
+            Err(error) => return misconfigured(&error),
+        };
+        wait_for(async {
+            let done = door.give(order).await.with_context(|| format!("{} not done", order.name()))?;
+            Ok(print(&plain(&done.text)))
+        })
+    }
+
+    fn door(&self) -> Result<Door, ConfigError> {
+        let admin = config::admin(&self.config)?;
+        let place = self.config.display().to_string();
+        let Some(listen) = admin.listen else {
+            let remedy = "Set it, as listen = \"unix:/run/duet/admin.sock\" below [admin], and restart the daemon";
+            return Err(ConfigError::at(place, "admin.listen", "is not set: the daemon takes no orders", remedy));
+        };
+        let token = admin.token_file.as_deref().map(config::token).transpose().map_err(|problem| {
+            let remedy = "Give the order as a user that may read it";
+            ConfigError::at(place, "admin.token_file", format!("cannot be used: {problem}"), remedy)
+        })?;
+        Ok(Door { listen, token })
+    }
+}
+
+impl Door {
+    async fn give(&self, order: &Order) -> anyhow::Result<Done> {
+        let answer = tokio::time::timeout(TIMEOUT, self.send(order)).await;
+        let answer =
+            answer.with_context(|| format!("no answer from {} within {} s", self.listen, TIMEOUT.as_secs()))?;
+        let (code, body) = answer.with_context(|| format!("no answer from {}", self.listen))?;
+        let understand = || format!("the answer of {} ({code}) is not understood: is it another program?", self.listen);
+        if code == StatusCode::OK {
+            return serde_json::from_slice(&body).with_context(understand);
+        }
+        let refused: Refused = serde_json::from_slice(&body).with_context(understand)?;
+        bail!("{}. {}", plain(&refused.error), plain(&refused.remedy))
+    }
+
+    async fn send(&self, order: &Order) -> anyhow::Result<(StatusCode, Bytes)> {
+        let running = "Is `duet run` running there, with this admin.listen?";
+        match &self.listen {
+            Listen::Unix(path) => match UnixStream::connect(path).await {
+                Ok(stream) => exchange(stream, self.request(order, "localhost")?).await,
+                Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                    bail!("{error}. Give the order as root, or as a user in the daemon's group")
+                }
+                Err(error) => bail!("{error}. {running}"),
+            },
+            Listen::Tcp(listen) => {
+                let address = Address::from(*listen);
+                match TcpStream::connect(address.socket()).await {
+                    Ok(stream) => exchange(stream, self.request(order, &address.to_string())?).await,
+                    Err(error) => bail!("{error}. {running}"),
+                }
+            }
+        }
+    }
+
+    fn request(&self, order: &Order, host: &str) -> anyhow::Result<Request<Full<Bytes>>> {
+        let mut request = Request::post(format!("/actions/{}", order.name()))
+            .header(header::HOST, host)
+            .header(header::CONTENT_TYPE, "application/json");
+        if let Some(name) = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok()) {
+            let name: String = name.chars().filter(char::is_ascii_graphic).collect();
+            request = request.header(BY_HEADER, name);
+        }
+        if let Some(token) = &self.token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.expose_secret()));
+        }
+        Ok(request.body(Full::from(order.arguments().to_string()))?)
+    }
+}

@@ -1,0 +1,89 @@
+//! Orders to the running daemon.
+
+use crate::duet;
+use anyhow::{Context, Result, ensure};
+use duet_chaos::daemon::Daemon;
+use duet_chaos::flavor::Flavor::Redis70;
+use duet_chaos::load::Counted;
+use duet_chaos::pair::{DEADLINE, More, Regions};
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// Orders are taken at a socket in this directory, and recorded there.
+pub fn admin(place: &Path) -> String {
+    let place = place.display();
+    format!("[admin]\nlisten = \"unix:{place}/admin.sock\"\naudit = \"{place}\"\n")
+}
+
+/// What `duet` says to these words, with the daemon's configuration.
+pub fn order(daemon: &Daemon, words: &[&str]) -> Result<Output> {
+    let output = Command::new(duet()).args(words).arg("--config").arg(daemon.config()).env("USER", "alice").output()?;
+    Ok(output)
+}
+
+#[tokio::test]
+async fn a_link_that_is_paused_goes_on_where_it_was_and_both_orders_are_on_record() -> Result<()> {
+    let place = tempfile::tempdir()?;
+    let regions = Regions::start(Redis70, Redis70).await?;
+    let more = More { tables: admin(place.path()), ..More::default() };
+    let daemon = regions.daemon_with(duet(), &more).await?;
+    let (west, east) = regions.clients().await?;
+    let counted = Counted::new("w");
+    counted.write(&west, 100).await?;
+    regions.wait_equal().await?;
+
+    let paused = order(&daemon, &["pause", "forward"])?;
+    let said = String::from_utf8(paused.stdout)?;
+    ensure!(paused.status.success() && said.contains("forward is paused"), "{said}");
+    let link = daemon.link("forward").await?;
+    let alice = |link: &serde_json::Value| link["reason"].as_str().is_some_and(|why| why.contains("alice (uid "));
+    ensure!(link["state"] == "paused" && link["error_code"] == "paused" && alice(&link), "{link:#}");
+    ensure!(daemon.get("/readyz").await?.code == 503);
+    counted.write(&west, 100).await?;
+    east.args(&["SET", "other-way", "1"]).await?;
+    duet_chaos::wait::eventually("the other link's write", DEADLINE, async || {
+        Ok((west.text("GET other-way").await? == "1").then_some(()))
+    })
+    .await?;
+    let status = daemon.status().await?;
+    ensure!(status["links"][0]["state"] == "paused" && status["links"][1]["state"] == "streaming", "{status:#}");
+    let before = daemon.link("forward").await?["writes_applied"].as_u64().context("no count")?;
+
+    ensure!(order(&daemon, &["resume", "forward"])?.status.success());
+    regions.wait_equal().await?;
+    daemon.wait_streaming(DEADLINE).await?;
+    let link = daemon.link("forward").await?;
+    ensure!(link["full_sync"].is_null() && link["set_aside"] == 0, "{link:#}");
+    ensure!(link["writes_applied"].as_u64() > Some(before), "{link:#}");
+    ensure!(
+        !daemon.output().contains("full copy begins again") && daemon.output().matches("full sync begins").count() == 1
+    );
+
+    let record = std::fs::read_to_string(place.path().join("orders-audit.jsonl"))?;
+    let actions: Vec<serde_json::Value> = record.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    ensure!(actions.len() == 2 && actions[0]["action"] == "pause" && actions[1]["action"] == "resume", "{record}");
+    let status = daemon.status().await?;
+    ensure!(status["audit"]["recent"] == serde_json::Value::from(actions), "{status:#}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_pause_of_a_link_whose_servers_are_away_is_taken_at_once_and_so_is_its_end() -> Result<()> {
+    let place = tempfile::tempdir()?;
+    let mut regions = Regions::start(Redis70, Redis70).await?;
+    let more = More { tables: admin(place.path()), ..More::default() };
+    let mut daemon = regions.daemon_with(duet(), &more).await?;
+    regions.east.stop(duet_chaos::servers::Ending::Save).await?;
+    ensure!(order(&daemon, &["pause", "both"])?.status.success());
+    let status = daemon.status().await?;
+    ensure!((0..2).all(|link| status["links"][link]["state"] == "paused"), "{status:#}");
+    regions.east.resume().await?;
+    ensure!(order(&daemon, &["resume", "both"])?.status.success());
+    daemon.wait_streaming(DEADLINE).await?;
+    ensure!(order(&daemon, &["pause", "both"])?.status.success());
+    ensure!(daemon.terminate().await?.success(), "{}", daemon.log_end());
+    let nobody = order(&daemon, &["resume", "both"])?;
+    let said = String::from_utf8(nobody.stderr)?;
+    ensure!(nobody.status.code() == Some(1) && said.contains("Is `duet run` running"), "{said}");
+    Ok(())
+}
