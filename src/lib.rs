@@ -8,6 +8,7 @@
 //! * [`runtime`]: sockets, clock, signals; performs what the engine decides.
 //! * [`admin`]: orders to the running daemon, and their record.
 //! * [`journal`]: the record of conflicts, in memory and in files.
+//! * [`health`]: whether a load balancer may send clients to a region.
 //! * [`config`], [`cli`], [`http`], [`observe`]: what a person sets, types, asks and sees.
 
 pub mod admin;
@@ -16,6 +17,7 @@ pub mod command;
 pub mod config;
 pub mod engine;
 pub mod error;
+pub mod health;
 pub mod http;
 pub mod journal;
 pub mod observe;

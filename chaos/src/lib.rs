@@ -6,6 +6,7 @@
 //! - [`client`]: an ordinary client of such a server
 //! - [`proxy`]: a TCP proxy that delays, cuts, freezes and throttles
 //! - [`daemon`]: one `duet` process and what it says about itself
+//! - [`process`]: any other program, for the length of a test
 //! - [`pair`]: two servers, the daemon between them, and the proxies on the way
 //! - [`compare`]: the oracle: what two servers hold, and where it differs
 //! - [`hammer`]: every write command on few keys, from a seed
@@ -24,6 +25,7 @@ pub mod load;
 pub mod paced;
 pub mod pair;
 pub mod port;
+pub mod process;
 pub mod proxy;
 pub mod servers;
 pub mod wait;

@@ -1,6 +1,7 @@
 //! `duet run`.
 
 use std::fmt::Display;
+use std::net::TcpListener;
 use std::panic::PanicHookInfo;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,7 +16,8 @@ use tokio_util::sync::CancellationToken;
 use super::exit::{failed, misconfigured};
 use crate::admin::{self, Audit, Orders};
 use crate::config::{Config, ConfigError, load, token};
-use crate::http::{AdminServer, HttpServer};
+use crate::health::Health;
+use crate::http::{AdminServer, HttpServer, Known};
 use crate::journal::{Journal, place};
 use crate::observe::{Board, Direction, log};
 use crate::runtime::{self, Options};
@@ -118,7 +120,12 @@ impl Run {
 
     fn serve(&self, config: &Config, board: &Arc<Board>, journal: &Journal) -> Result<Option<HttpServer>, ConfigError> {
         let Some(listen) = config.http.listen else { return Ok(None) };
-        let http = HttpServer::start(listen, Arc::clone(board), journal.clone());
+        let agent = config.health.agent_listen.map(|listen| {
+            TcpListener::bind(listen).map_err(|error| self.cannot_listen("health.agent_listen", &listen, &error))
+        });
+        let health = Arc::new(Health::new(config, Arc::clone(board)));
+        let known = Known { board: Arc::clone(board), journal: journal.clone(), health };
+        let http = HttpServer::start(listen, agent.transpose()?, known);
         http.map(Some).map_err(|error| self.cannot_listen("http.listen", &listen, &error))
     }
 

@@ -10,6 +10,7 @@ mod conflicts;
 mod endpoint;
 mod environment;
 mod error;
+mod health;
 mod load;
 mod name;
 mod raw;
@@ -26,6 +27,7 @@ use secrecy::SecretString;
 pub use admin::{Admin, Listen};
 pub use conflicts::{Beyond, Clock, Conflicts, Deletes, Policy, PrefixPolicy, ServerDeletes};
 pub use error::{ConfigError, EXIT_CONFIG};
+pub use health::{Alone, Health};
 pub use load::{admin, http_listen, load};
 pub use name::{PairName, RegionName, ReservedPrefix};
 pub use secret::token;
@@ -43,6 +45,8 @@ pub struct Config {
     pub http: Http,
     /// Where orders are taken.
     pub admin: Admin,
+    /// What load balancers are told.
+    pub health: Health,
     /// The keys that prove that a link flows.
     pub heartbeat: Heartbeat,
     /// What of the increments is copied.

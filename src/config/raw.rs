@@ -14,6 +14,7 @@ pub struct Raw {
     pub region: BTreeMap<String, RawRegion>,
     pub http: RawHttp,
     pub admin: RawAdmin,
+    pub health: RawHealth,
     pub heartbeat: RawHeartbeat,
     pub increments: RawIncrements,
     pub conflicts: RawConflicts,
@@ -85,6 +86,22 @@ pub struct RawAdmin {
 impl Default for RawAdmin {
     fn default() -> Self {
         Self { listen: None, token_file: None, host: None, audit: None, audit_bytes: 1_048_576 }
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawHealth {
+    pub max_lag: String,
+    pub alone: String,
+    pub rise: u64,
+    pub fall: u64,
+    pub agent_listen: Option<String>,
+}
+
+impl Default for RawHealth {
+    fn default() -> Self {
+        Self { max_lag: "1s".into(), alone: "serve".into(), rise: 8, fall: 4, agent_listen: None }
     }
 }
 

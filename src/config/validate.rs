@@ -2,6 +2,7 @@
 
 mod admin;
 mod conflicts;
+mod health;
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -61,6 +62,7 @@ pub fn config(settings: &Settings, raw: Raw) -> Result<Config, ConfigError> {
         regions: regions(settings, &raw)?,
         http: Http { listen: listen(settings, &raw)? },
         admin: admin(settings, &raw)?,
+        health: health::health(settings, &raw)?,
         heartbeat,
         increments: Increments {
             publish: raw.increments.publish,

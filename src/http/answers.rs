@@ -1,4 +1,4 @@
-//! `/livez`, `/readyz`, `/status`, `/conflicts`, `/why`: GET and HEAD, always JSON.
+//! `/livez`, `/readyz`, `/syncz`, `/status`, `/conflicts`, `/why`: GET and HEAD, always JSON.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,27 +12,34 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::conflicts::{conflicts, why};
+use super::syncz::sync;
+use crate::health::Health;
 use crate::journal::Journal;
 use crate::observe::Board;
 
 /// What answers are made from.
 #[derive(Debug, Clone)]
-pub(super) struct Known {
+pub struct Known {
+    /// Both links, both regions.
     pub board: Arc<Board>,
+    /// The record of conflicts.
     pub journal: Journal,
+    /// What load balancers are told.
+    pub health: Arc<Health>,
 }
 
-/// The routes over `board` and `journal`.
-pub(super) fn routes(board: Arc<Board>, journal: Journal) -> Router {
+/// The routes over what is known.
+pub(super) fn routes(known: Known) -> Router {
     Router::new()
         .route("/livez", get(live))
         .route("/readyz", get(ready))
+        .route("/syncz", get(sync))
         .route("/status", get(status))
         .route("/conflicts", get(conflicts))
         .route("/why", get(why))
         .method_not_allowed_fallback(wrong_method)
         .fallback(unknown_path)
-        .with_state(Known { board, journal })
+        .with_state(known)
 }
 
 /// The process answers: that is all it says.
@@ -52,7 +59,7 @@ async fn status(State(Known { board, .. }): State<Known>) -> Response {
 }
 
 async fn unknown_path() -> Response {
-    let paths = ["/livez", "/readyz", "/status", "/conflicts", "/why"];
+    let paths = ["/livez", "/readyz", "/syncz", "/status", "/conflicts", "/why"];
     answer(StatusCode::NOT_FOUND, &json!({ "error": "no such path", "paths": paths }))
 }
 

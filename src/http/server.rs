@@ -1,7 +1,8 @@
 //! Connections: each bounded in time, all of them bounded in number.
 
+use std::future::pending;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -18,12 +19,11 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::answers::Known;
 use super::listener::{Bound, Peer, Stream};
-use super::{actions, answers};
+use super::{actions, agent, answers};
 use crate::admin::Orders;
 use crate::config::{Admin, Listen};
-use crate::journal::Journal;
-use crate::observe::Board;
 
 /// Most connections at once; more wait in the kernel's queue.
 const CONNECTIONS: usize = 512;
@@ -58,12 +58,16 @@ struct Server {
 }
 
 impl HttpServer {
-    /// Listens on `listen` (port 0 takes a free one) and answers from `board` and `journal`.
+    /// Listens on `listen` (port 0 takes a free one) and answers from what is known; agent checks on a listener of
+    /// their own, where there is one.
     ///
     /// # Errors
     /// The address cannot be bound, or the thread cannot be started.
-    pub fn start(listen: SocketAddr, board: Arc<Board>, journal: Journal) -> io::Result<Self> {
-        let server = Server::start("http", &Listen::Tcp(listen), answers::routes(board, journal))?;
+    pub fn start(listen: SocketAddr, agent: Option<TcpListener>, known: Known) -> io::Result<Self> {
+        agent.iter().try_for_each(|listener| listener.set_nonblocking(true))?;
+        let health = Arc::clone(&known.health);
+        let beside = async move { agent::run(agent, &health).await };
+        let server = Server::start("http", &Listen::Tcp(listen), answers::routes(known), beside)?;
         let address = match server.place {
             Listen::Tcp(address) => address,
             Listen::Unix(_) => listen,
@@ -88,7 +92,7 @@ impl AdminServer {
     /// # Errors
     /// The address cannot be bound, or the thread cannot be started.
     pub fn start(listen: &Listen, admin: Admin, orders: Orders) -> io::Result<Self> {
-        Server::start("admin", listen, actions::routes(orders, Arc::new(admin))).map(Self)
+        Server::start("admin", listen, actions::routes(orders, Arc::new(admin)), pending()).map(Self)
     }
 
     /// Where it listens.
@@ -103,14 +107,26 @@ impl AdminServer {
 }
 
 impl Server {
-    fn start(name: &'static str, listen: &Listen, routes: Router) -> io::Result<Self> {
+    /// `beside` runs on the same thread for as long as `routes` are served.
+    fn start(
+        name: &'static str,
+        listen: &Listen,
+        routes: Router,
+        beside: impl Future<Output = io::Result<()>> + Send + 'static,
+    ) -> io::Result<Self> {
         let bound = Bound::bind(listen)?;
         let place = bound.place()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let thread = std::thread::Builder::new().name(name.into()).spawn(move || {
-            if let Err(error) = runtime.block_on(serve(bound, routes, stopped)) {
+            let served = async {
+                tokio::select! {
+                    ended = serve(bound, routes, stopped) => ended,
+                    ended = beside => ended,
+                }
+            };
+            if let Err(error) = runtime.block_on(served) {
                 tracing::error!(%error, name, "HTTP cannot be served");
             }
         })?;

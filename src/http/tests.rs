@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::HttpServer;
+use super::{HttpServer, Known};
 use crate::config;
 use crate::engine::conflict::{Done, Record, Unit};
+use crate::health::Health;
 use crate::journal::Journal;
 use crate::journal::tests::{finish, record};
 use crate::observe::{Board, Reason, SetAside, State, tests::board};
@@ -41,8 +42,13 @@ fn start() -> (Arc<Board>, HttpServer) {
 fn start_with_journal() -> (Arc<Board>, Journal, HttpServer) {
     let board = Arc::new(board(Instant::now()));
     let journal = Journal::start(&config::tests::minimal(), None, Arc::clone(&board)).unwrap();
-    let server = HttpServer::start("127.0.0.1:0".parse().unwrap(), Arc::clone(&board), journal.clone()).unwrap();
+    let server = HttpServer::start("127.0.0.1:0".parse().unwrap(), None, known(&board, &journal)).unwrap();
     (board, journal, server)
+}
+
+fn known(board: &Arc<Board>, journal: &Journal) -> Known {
+    let health = Health::new(&config::tests::minimal(), Arc::clone(board));
+    Known { board: Arc::clone(board), journal: journal.clone(), health: Arc::new(health) }
 }
 
 fn stream(board: &Board) {
@@ -170,6 +176,6 @@ fn a_client_that_sends_nothing_keeps_nobody_waiting_and_no_stop() {
 #[test]
 fn an_address_in_use_is_an_error() {
     let (board, journal, server) = start_with_journal();
-    assert!(HttpServer::start(server.address(), board, journal).is_err());
+    assert!(HttpServer::start(server.address(), None, known(&board, &journal)).is_err());
     server.stop();
 }

@@ -13,7 +13,7 @@ use super::{Counter, FullSyncProgress, HeldKey, SetAside};
 use crate::engine::conflict::departed::{DeletePolicy, Deletes};
 
 /// How much later than two intervals a heartbeat may come before the link counts as stalled.
-const HEARTBEAT_GRACE: Duration = Duration::from_millis(100);
+pub(super) const HEARTBEAT_GRACE: Duration = Duration::from_millis(100);
 
 /// Which way a link copies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

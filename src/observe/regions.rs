@@ -8,6 +8,8 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::link::HEARTBEAT_GRACE;
+
 /// Whether clients belong to a region. An operator or a drill sets it, health and console read it. It stops no client by
 /// itself: load balancers ask for it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,10 +93,11 @@ impl RegionBoard {
         self.beat.store(Some(Arc::new(at)));
     }
 
-    /// Whether the server has answered within the last four heartbeats.
+    /// Whether the server has answered within the last two heartbeats and a bit.
     pub fn is_reachable(&self, now: Instant) -> bool {
+        let patience = self.heartbeat_interval * 2 + HEARTBEAT_GRACE;
         let beat = self.beat.load();
-        beat.as_deref().is_some_and(|beat| now.saturating_duration_since(*beat) <= self.heartbeat_interval * 4)
+        beat.as_deref().is_some_and(|beat| now.saturating_duration_since(*beat) <= patience)
     }
 
     /// This region, at `now`.
@@ -145,12 +148,12 @@ mod tests {
     }
 
     #[test]
-    fn a_region_is_reachable_for_four_heartbeats_after_its_last_answer() {
+    fn a_region_is_reachable_for_two_heartbeats_and_a_bit_after_its_last_answer() {
         let (region, now) = (region(), Instant::now());
         assert!(!region.is_reachable(now), "it has never answered");
         region.answered(now);
-        assert!(region.is_reachable(now + Duration::from_millis(1000)));
-        assert!(!region.is_reachable(now + Duration::from_millis(1001)));
+        assert!(region.is_reachable(now + Duration::from_millis(600)));
+        assert!(!region.is_reachable(now + Duration::from_millis(601)));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Every test starts servers and a daemon of its own, and waits for conditions with deadlines.
 
 mod admin;
+mod balancers;
 mod big;
 mod clocks;
 mod config_errors;
@@ -18,6 +19,7 @@ mod existing_keys;
 mod failovers;
 mod faults;
 mod full_sync;
+mod health;
 mod http;
 mod increments;
 mod late_exec;
