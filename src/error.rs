@@ -53,6 +53,8 @@ pub enum Kind {
     SourceShrunk,
     /// The clocks of both regions are too far apart, and the links were told to hold then.
     ClocksApart,
+    /// The precheck found what would do harm.
+    Precheck,
     /// Another daemon has taken over the pair.
     Superseded,
     /// Connections of an earlier run can't be ended at the target.

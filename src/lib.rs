@@ -7,11 +7,13 @@
 //! * [`engine`]: every decision, without sockets, clock or random numbers.
 //! * [`runtime`]: sockets, clock, signals; performs what the engine decides.
 //! * [`admin`]: orders to the running daemon, and their record.
+//! * [`check`]: what of two servers would be in the way of a pair.
 //! * [`journal`]: the record of conflicts, in memory and in files.
 //! * [`health`]: whether a load balancer may send clients to a region.
 //! * [`config`], [`cli`], [`http`], [`observe`]: what a person sets, types, asks and sees.
 
 pub mod admin;
+pub mod check;
 pub mod cli;
 pub mod command;
 pub mod config;

@@ -117,6 +117,11 @@ pub fn advice(kind: Kind) -> Advice {
         Kind::ClocksApart => {
             ("clocks_apart", Hold, "Set both with NTP; the links go on by themselves when they agree.")
         }
+        Kind::Precheck => (
+            "precheck_failed",
+            Hold,
+            "Remove the cause that the reason names (`duet check` shows all); Duet looks again by itself. Or put the item into check.ignore and restart.",
+        ),
         Kind::Superseded => {
             ("superseded", Stop, "Run one daemon per pair: stop this one, or stop the other and restart this one.")
         }

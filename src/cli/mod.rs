@@ -1,6 +1,7 @@
 //! What a person types: one file a subcommand. Every message of a failure goes to standard error as `duet: ...`.
 
 mod ask;
+mod check;
 mod conflicts;
 mod exit;
 mod inspect;
@@ -22,6 +23,7 @@ Start with conf/minimal.toml; conf/full.toml explains every key. Any key can com
 DUET__REGION__EU_WEST__PASSWORD_FILE=/run/secrets/eu sets password_file of [region.eu-west].
 
 Examples:
+  duet check --config pair.toml        look whether both servers are fit for a pair
   duet run --config pair.toml          keep the pair of this file equal
   duet status --watch                  look how it does, again and again
   duet status --json | jq '.links[].lag_ms'
@@ -47,6 +49,8 @@ struct Duet {
 enum Command {
     /// Keep a pair equal, until SIGTERM or Ctrl-C
     Run(run::Run),
+    /// Look whether both servers are fit for a pair
+    Check(check::Check),
     /// Show how a running Duet does
     Status(status::Status),
     /// List writes that lost against concurrent ones, or write one of them back
@@ -67,6 +71,7 @@ enum Command {
 pub fn main() -> ExitCode {
     match Duet::parse().command {
         Command::Run(run) => run.execute(),
+        Command::Check(check) => check.execute(),
         Command::Status(status) => status.execute(),
         Command::Conflicts(conflicts) => conflicts.execute(),
         Command::Resolve(resolve) => resolve.execute(),

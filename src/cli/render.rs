@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
+use crate::check::Outcome;
 use crate::engine::conflict::departed::{DeletePolicy, Deletes};
 use crate::observe::{ClockState, ClockStatus, ConflictCounts, Duty, FullSyncStatus, LinkStatus, RegionStatus, Status};
 
@@ -39,6 +40,9 @@ pub(super) fn table(status: &Status) -> String {
             text.push_str(&format!("\n  database {}, key \"{}\"", held.database, plain(&held.key)));
         }
         text.push_str("\n  what to do: look with `duet why KEY`, decide with `duet resolve KEY --winner REGION`");
+    }
+    if let Some(precheck) = status.precheck.as_ref().filter(|precheck| precheck.result != Outcome::Ok) {
+        text.push_str(&format!("\n{}: `duet check` says what and what to do", super::check::summary(precheck)));
     }
     if let Some(reason) = &status.journal.reason {
         let place = status.journal.place.as_deref().unwrap_or_default();

@@ -23,7 +23,7 @@ pub use capabilities::{Capabilities, Version};
 pub use keys::{Access, KeyUse, KeyUses, Place, guess_key};
 pub use replay::{Context, Replay, Why, replay};
 pub use reserved::{Unreserved, without_reserved};
-pub use table::{Class, Rule, Spec, lookup};
+pub use table::{Class, Rule, Spec, lookup, specs};
 pub use unit::{Elements, ElementsOf, Unit};
 
 #[cfg(test)]

@@ -57,6 +57,8 @@ pub struct Config {
     pub clock: Clock,
     /// How deletions by a server are known.
     pub deletes: Deletes,
+    /// What the precheck passes over.
+    pub check: Check,
     /// How much is written at once.
     pub apply: Apply,
     /// How the full sync cuts its work.
@@ -195,6 +197,13 @@ pub enum WholeDatabase {
     Copy,
     /// Leave the other region as it is, and report it.
     Refuse,
+}
+
+/// `[check]`
+#[derive(Debug, Clone)]
+pub struct Check {
+    /// Items that are shown and do not count.
+    pub ignored: Vec<crate::check::Item>,
 }
 
 /// `[apply]`

@@ -20,6 +20,7 @@ pub struct Raw {
     pub conflicts: RawConflicts,
     pub clock: RawClock,
     pub deletes: RawDeletes,
+    pub check: RawCheck,
     pub apply: RawApply,
     pub full_sync: RawFullSync,
     pub retry: RawRetry,
@@ -178,6 +179,12 @@ impl Default for RawDeletes {
     fn default() -> Self {
         Self { expiry: "propagate".into(), eviction: "propagate".into() }
     }
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawCheck {
+    pub ignore: String,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

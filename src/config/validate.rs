@@ -1,6 +1,7 @@
 //! From plain values to the types of [`super::Config`]. Every bound of a setting has its name here.
 
 mod admin;
+mod check;
 mod conflicts;
 mod health;
 
@@ -72,6 +73,7 @@ pub fn config(settings: &Settings, raw: Raw) -> Result<Config, ConfigError> {
         conflicts: conflicts::conflicts(settings, &raw)?,
         clock: conflicts::clock(settings, &raw)?,
         deletes: conflicts::deletes(settings, &raw)?,
+        check: check::check(settings, &raw)?,
         apply: Apply {
             batch_commands: count(settings, "apply.batch_commands", raw.apply.batch_commands, BATCH_COMMANDS)?,
             batch_bytes: count(settings, "apply.batch_bytes", raw.apply.batch_bytes, BATCH_BYTES)?,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{AuditBoard, ClockBoard, Conflicts, Direction, JournalBoard, LinkBoard, RegionBoard};
+use super::{AuditBoard, ClockBoard, Conflicts, Direction, JournalBoard, LinkBoard, PrecheckBoard, RegionBoard};
 use crate::config::Config;
 
 /// What the runtime writes, and HTTP and people read.
@@ -23,6 +23,8 @@ pub struct Board {
     pub journal: JournalBoard,
     /// The last orders.
     pub audit: AuditBoard,
+    /// What the precheck of this start found.
+    pub precheck: Arc<PrecheckBoard>,
     pub(super) started: Instant,
 }
 
@@ -42,6 +44,7 @@ impl Board {
             conflicts: Conflicts::default(),
             journal: JournalBoard::default(),
             audit: AuditBoard::default(),
+            precheck: Arc::default(),
             started: now,
         }
     }

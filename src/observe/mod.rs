@@ -13,6 +13,7 @@ mod conflicts;
 mod counter;
 mod link;
 pub mod log;
+mod precheck;
 mod progress;
 mod regions;
 mod set_aside;
@@ -26,6 +27,7 @@ pub use conflicts::{
 };
 pub use counter::Counter;
 pub use link::{Direction, LinkBoard, Reason, State};
+pub use precheck::PrecheckBoard;
 pub use progress::FullSyncProgress;
 pub use regions::{Duty, DutyStatus, RegionBoard, RegionStatus};
 pub use set_aside::{SET_ASIDE_RECENT, SetAside, escaped};

@@ -1,6 +1,7 @@
 //! The board at one moment, in the form that `/status`, `/readyz` and `duet status` show.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     AuditStatus, Board, ClockStatus, ConflictStatus, Direction, JournalStatus, LinkBoard, RegionStatus, SetAside, State,
 };
+use crate::check::Precheck;
 use crate::engine::conflict::departed::DeletePolicy;
 
 /// How many of the keys that are held are named.
@@ -43,6 +45,9 @@ pub struct Status {
     /// The last orders.
     #[serde(default)]
     pub audit: AuditStatus,
+    /// What the precheck of this start found; absent until it has ended.
+    #[serde(default)]
+    pub precheck: Option<Arc<Precheck>>,
 }
 
 /// One link.
@@ -154,6 +159,7 @@ impl Board {
             },
             journal: self.journal.status(),
             audit: self.audit.status(),
+            precheck: self.precheck.get(),
         }
     }
 

@@ -3,11 +3,13 @@
 //! * [`run`]: a pair, until it is told to stop; `link`: one direction, session after session.
 //! * `start` (with `fence`, `attach`, `names`): a session begins; `session`, `pump`: it works; `inquiry`: what a copy
 //!   has to ask; `sweep`: deletions after a copy; `values`: reading values that are made equal.
+//! * [`precheck`]: what is looked at before every start; [`check`]: gathers its facts.
 //! * `heartbeat`, `clock`: a region's pulse; `skew`: how far their clocks are apart; `events`: what its server removes by itself; `shared`: what these tasks know of
 //!   each other; `client`: requests and replies.
 //! * `orders`: what a person orders of the running daemon.
 
 mod attach;
+pub mod check;
 pub(crate) mod client;
 mod clock;
 pub mod events;
@@ -17,6 +19,7 @@ mod inquiry;
 mod link;
 mod names;
 mod orders;
+pub mod precheck;
 mod pump;
 mod session;
 mod shared;
@@ -69,6 +72,8 @@ pub async fn run(
     let pair = Arc::new(Pair {
         exchange: Arc::new(Mutex::new(Exchange::new(config.conflicts.policies()))),
         clocks: Arc::clone(&board.clocks),
+        precheck: Arc::clone(&board.precheck),
+        prechecked: tokio::sync::Notify::new(),
         seed: fastrand::u64(..),
         values: tokio::sync::Notify::new(),
         journal,
@@ -97,6 +102,8 @@ pub async fn run(
     let looking = Arc::clone(&pair);
     tasks.spawn(async move { skew::run(&looking).await });
     tasks.spawn(orders::run(Arc::clone(&pair), desk));
+    let checking = Arc::clone(&pair);
+    tasks.spawn(async move { precheck::run(&checking).await });
     let mut running = true;
     while running {
         tokio::select! {

@@ -65,7 +65,10 @@ impl Walk {
 }
 
 /// Which of `names` the server behind `client` holds.
-async fn held(client: &mut Client, names: &Names) -> Result<Vec<bool>, Fault> {
+///
+/// # Errors
+/// A [`Fault`] when the server does not answer.
+pub async fn held(client: &mut Client, names: &Names) -> Result<Vec<bool>, Fault> {
     if names.names.is_empty() {
         return Ok(Vec::new());
     }

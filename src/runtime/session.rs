@@ -9,6 +9,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::inquiry::{Answer, Inquiry};
 use super::names::Names;
+use super::precheck;
 use super::pump;
 use super::shared::{LinkState, Pair, RegionPulse};
 use super::start::{Memory, Started, start};
@@ -60,8 +61,12 @@ pub struct Session<'a> {
 /// The [`Fault`] that ended it.
 pub async fn run(pair: &Arc<Pair>, index: usize, memory: &mut Memory) -> Result<(), Fault> {
     let state = &pair.links[index];
+    let starting = async {
+        precheck::passed(pair).await?;
+        start(pair, index, memory).await
+    };
     let started = tokio::select! {
-        started = start(pair, index, memory) => started?,
+        started = starting => started?,
         () = pair.shutdown.cancelled() => return Ok(()),
         () = state.pausing(true) => return Ok(()),
     };

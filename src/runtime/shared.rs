@@ -17,7 +17,7 @@ use crate::engine::origin::{Marker, ReservedKeys};
 use crate::engine::plan::Ordered;
 use crate::engine::position::Position;
 use crate::journal::Journal;
-use crate::observe::{ClockBoard, LinkBoard, RegionBoard};
+use crate::observe::{ClockBoard, LinkBoard, PrecheckBoard, RegionBoard};
 
 /// How often a link that waits for the other one to hold looks.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -47,6 +47,10 @@ pub struct Pair {
     pub fences: [Fences; 2],
     /// How far the clocks of the regions are apart.
     pub clocks: Arc<ClockBoard>,
+    /// What the precheck of this start found.
+    pub precheck: Arc<PrecheckBoard>,
+    /// It has found something.
+    pub prechecked: Notify,
     /// The source of the forward link, then its target.
     pub regions: [RegionPulse; 2],
     /// The forward link, then the reverse one.

@@ -25,6 +25,7 @@ mod increments;
 mod late_exec;
 mod overrun;
 mod password;
+mod precheck;
 mod restart;
 mod restore_command;
 mod reverse_start;

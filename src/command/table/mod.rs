@@ -165,6 +165,11 @@ const fn slot(name: &[u8]) -> usize {
     (hash ^ (hash >> 15)) as usize % SLOTS
 }
 
+/// Every command of the table.
+pub fn specs() -> impl Iterator<Item = &'static Spec> {
+    TABLE.iter()
+}
+
 /// The meaning of the command called `name`, in any case; `None` when it is not one that we know.
 pub fn lookup(name: &[u8]) -> Option<&'static Spec> {
     if name.len() > LONGEST {

@@ -48,6 +48,11 @@ impl Info {
         self.0.get(name)?.parse().ok()
     }
 
+    /// Every name and value; a name that came more than once has its last value.
+    pub fn entries(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     fn need<T: FromStr>(&self, name: &str) -> Result<T, Fault> {
         self.get(name).ok_or_else(|| Fault::new(Kind::Protocol, format!("INFO does not tell {name}")))
     }
