@@ -10,6 +10,7 @@
 //! * [`check`]: what of two servers would be in the way of a pair.
 //! * [`journal`]: the record of conflicts, in memory and in files.
 //! * [`health`]: whether a load balancer may send clients to a region.
+//! * [`verify`]: whether both regions hold the same, which keys do not, and why.
 //! * [`config`], [`cli`], [`http`], [`observe`]: what a person sets, types, asks and sees.
 
 pub mod admin;
@@ -25,4 +26,5 @@ pub mod journal;
 pub mod observe;
 pub mod remedy;
 pub mod runtime;
+pub mod verify;
 pub mod wire;

@@ -12,6 +12,7 @@ mod resolve;
 mod run;
 mod status;
 mod undo;
+mod verify;
 mod why;
 
 use std::process::ExitCode;
@@ -29,12 +30,13 @@ Examples:
   duet status --json | jq '.links[].lag_ms'
   duet conflicts --since 10m           which writes of both regions met at one key, and what stayed
   duet why user:7 --config pair.toml   what both regions hold of a key, and why
+  duet verify --config pair.toml        whether both regions hold the same, and which keys do not
   duet resolve user:7 --winner eu-west  which region's value a held key keeps
 
 Exit codes:
-  0   stopped as asked; for status: both links stream; for why: both regions hold the same
-  1   failed; for status: not ready, or not reachable; for why: they differ
-  2   the command line is wrong
+  0   stopped as asked; for status: both links stream; for why and verify: both regions hold the same
+  1   failed; for status: not ready, or not reachable; for why and verify: they differ
+  2   the command line is wrong; for verify: it could not come to its end
   78  the configuration is wrong, or its HTTP address cannot be used: restarting does not help";
 
 /// Keeps two unmodified Redis or Valkey deployments, in two regions, equal while clients write to both.
@@ -63,6 +65,8 @@ enum Command {
     Resume(order::Resume),
     /// Compare a key in both regions, and tell its last conflicts
     Why(why::Why),
+    /// Compare both regions, and tell which keys differ
+    Verify(verify::Verify),
     /// Print the version
     Version,
 }
@@ -78,6 +82,7 @@ pub fn main() -> ExitCode {
         Command::Pause(pause) => pause.execute(),
         Command::Resume(resume) => resume.execute(),
         Command::Why(why) => why.execute(),
+        Command::Verify(verify) => verify.execute(),
         Command::Version => exit::print(&format!("duet {}", env!("CARGO_PKG_VERSION"))),
     }
 }

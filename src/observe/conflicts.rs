@@ -54,6 +54,9 @@ pub struct ConflictStatus {
     /// Keys for which something is still to be done, counted in each region.
     #[serde(default)]
     pub unresolved: u64,
+    /// The first of them that are being made equal by their values, in order.
+    #[serde(default)]
+    pub unresolved_keys: Vec<HeldKey>,
     /// Keys that are held now, in order, by region; the first of them.
     #[serde(default)]
     pub held_keys: Vec<HeldKey>,

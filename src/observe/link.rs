@@ -78,6 +78,7 @@ pub struct LinkBoard {
     /// Keys of the source for which something is still to be done on account of a conflict.
     pub unresolved: Counter,
     held: ArcSwap<Vec<HeldKey>>,
+    settling: ArcSwap<Vec<HeldKey>>,
     set_aside: Counter,
     standing: ArcSwap<Standing>,
     heartbeat: ArcSwapOption<Seen>,
@@ -122,6 +123,7 @@ impl LinkBoard {
             bytes_read: Counter::default(),
             unresolved: Counter::default(),
             held: ArcSwap::default(),
+            settling: ArcSwap::default(),
             set_aside: Counter::default(),
             standing: ArcSwap::from_pointee(Standing { state: State::Connecting, reason: None, since: now }),
             heartbeat: ArcSwapOption::empty(),
@@ -260,6 +262,18 @@ impl LinkBoard {
         } else {
             tracing::info!(source, held = count, "a key is no longer held");
         }
+    }
+
+    /// These keys are being made equal by their values, the first of them.
+    pub fn set_settling(&self, settling: Vec<HeldKey>) {
+        if **self.settling.load() != settling {
+            self.settling.store(Arc::new(settling));
+        }
+    }
+
+    /// The first of the keys that are being made equal by their values.
+    pub fn settling(&self) -> Arc<Vec<HeldKey>> {
+        self.settling.load_full()
     }
 
     /// The keys of the source that are held.

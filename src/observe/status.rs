@@ -7,7 +7,8 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AuditStatus, Board, ClockStatus, ConflictStatus, Direction, JournalStatus, LinkBoard, RegionStatus, SetAside, State,
+    AuditStatus, Board, ClockStatus, ConflictStatus, Direction, HeldKey, JournalStatus, LinkBoard, RegionStatus,
+    SetAside, State,
 };
 use crate::check::Precheck;
 use crate::engine::conflict::departed::DeletePolicy;
@@ -155,12 +156,21 @@ impl Board {
                 held_now: held.len() as u64,
                 held_keys: held.into_iter().take(HELD_SHOWN).collect(),
                 counts: self.conflicts.counts(),
+                unresolved_keys: self.unresolved_keys(),
                 unresolved: self.links.iter().map(|link| link.unresolved.get()).sum(),
             },
             journal: self.journal.status(),
             audit: self.audit.status(),
             precheck: self.precheck.get(),
         }
+    }
+
+    /// Keys that are being made equal, as far as the links have told them.
+    fn unresolved_keys(&self) -> Vec<HeldKey> {
+        let mut keys: Vec<_> = self.links.iter().flat_map(|link| link.settling().to_vec()).collect();
+        keys.sort();
+        keys.dedup();
+        keys
     }
 
     /// Whether the pair serves its purpose at `now`.

@@ -27,6 +27,7 @@ mod skew;
 mod start;
 mod sweep;
 mod values;
+pub mod verify;
 
 use std::sync::{Arc, Mutex};
 use std::time::Instant;

@@ -251,8 +251,13 @@ impl<'a> Session<'a> {
                 }
             }
         }
-        let unresolved = conflict::hold(&self.pair.exchange).unresolved(self.index);
+        let exchange = conflict::hold(&self.pair.exchange);
+        let unresolved = exchange.unresolved(self.index);
+        let held_key = |(database, key): (u32, &[u8])| HeldKey { database, key: escaped(key) };
+        let settling = exchange.settling().take(conflict::MOST_VALUES).map(held_key).collect();
+        drop(exchange);
         link.board.unresolved.set(unresolved as u64);
+        link.board.set_settling(settling);
         link.set_applied(stream.acknowledged());
     }
 

@@ -34,6 +34,7 @@ mod sigterm;
 mod soundness;
 mod unknown;
 mod unknown_types;
+mod verify;
 mod whole_database;
 mod writes;
 
