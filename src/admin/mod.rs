@@ -11,4 +11,4 @@ mod order;
 
 pub use audit::{Audit, place};
 pub use desk::{Desk, Orders, Task};
-pub use order::{Done, Links, Order, Refused};
+pub use order::{Done, Links, MendKey, Order, Refused};

@@ -1,5 +1,7 @@
 //! Every order that there is, and what is answered.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -15,11 +17,40 @@ pub enum Order {
         /// Which.
         link: Links,
     },
+    /// Make keys equal by the value of one region.
+    Mend {
+        /// Whose value stays.
+        winner: String,
+        /// Which.
+        keys: Vec<MendKey>,
+    },
     /// Go on where the link was paused.
     Resume {
         /// Which.
         link: Links,
     },
+}
+
+/// A key that is to be made equal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MendKey {
+    /// Its database.
+    #[serde(default)]
+    pub database: u32,
+    /// Its name, in base64.
+    pub key_base64: String,
+}
+
+impl MendKey {
+    /// Database and name.
+    ///
+    /// # Errors
+    /// The name is no base64: a sentence.
+    pub fn name(&self) -> Result<(u32, Vec<u8>), String> {
+        let name = STANDARD.decode(&self.key_base64);
+        name.map(|name| (self.database, name)).map_err(|error| format!("`key_base64` is no base64: {error}"))
+    }
 }
 
 /// One link or both.

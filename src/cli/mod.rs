@@ -8,6 +8,7 @@ mod inspect;
 mod order;
 mod render;
 mod render_conflicts;
+mod repair;
 mod resolve;
 mod run;
 mod status;
@@ -65,6 +66,8 @@ enum Command {
     Resume(order::Resume),
     /// Compare a key in both regions, and tell its last conflicts
     Why(why::Why),
+    /// Make keys equal that a verification has found to differ
+    Repair(repair::Repair),
     /// Compare both regions, and tell which keys differ
     Verify(verify::Verify),
     /// Print the version
@@ -82,6 +85,7 @@ pub fn main() -> ExitCode {
         Command::Pause(pause) => pause.execute(),
         Command::Resume(resume) => resume.execute(),
         Command::Why(why) => why.execute(),
+        Command::Repair(repair) => repair.execute(),
         Command::Verify(verify) => verify.execute(),
         Command::Version => exit::print(&format!("duet {}", env!("CARGO_PKG_VERSION"))),
     }

@@ -81,7 +81,7 @@ impl Resume {
 }
 
 /// The listener of the daemon, and the token.
-struct Door {
+pub(super) struct Door {
     listen: Listen,
     token: Option<SecretString>,
 }
@@ -99,7 +99,13 @@ impl To {
         })
     }
 
-    fn door(&self) -> Result<Door, ConfigError> {
+    /// Where the daemon of this configuration takes orders.
+    pub(super) fn of(config: PathBuf) -> Self {
+        Self { config }
+    }
+
+    /// The listener of the daemon, and the token.
+    pub(super) fn door(&self) -> Result<Door, ConfigError> {
         let admin = config::admin(&self.config)?;
         let place = self.config.display().to_string();
         let Some(listen) = admin.listen else {
@@ -115,7 +121,11 @@ impl To {
 }
 
 impl Door {
-    async fn give(&self, order: &Order) -> anyhow::Result<Done> {
+    /// Gives the order.
+    ///
+    /// # Errors
+    /// Nobody there, or it was refused: why, and what to do.
+    pub(super) async fn give(&self, order: &Order) -> anyhow::Result<Done> {
         let answer = tokio::time::timeout(TIMEOUT, self.send(order)).await;
         let answer =
             answer.with_context(|| format!("no answer from {} within {} s", self.listen, TIMEOUT.as_secs()))?;

@@ -17,6 +17,7 @@ mod fence;
 mod heartbeat;
 mod inquiry;
 mod link;
+mod mend;
 mod names;
 mod orders;
 pub mod precheck;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
+use super::mend;
 use super::shared::Pair;
 use crate::admin::{Desk, Done, Links, Order, Refused};
 use crate::observe::{Direction, State};
@@ -31,6 +32,7 @@ pub async fn run(pair: Arc<Pair>, mut desk: Desk) {
 async fn obey(pair: &Pair, order: Order, by: &str) -> Result<Done, Refused> {
     match order {
         Order::Pause { link } => pause(pair, link, by).await,
+        Order::Mend { winner, keys } => mend::order(pair, &winner, &keys),
         Order::Resume { link } => Ok(resume(pair, link)),
     }
 }

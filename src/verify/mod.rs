@@ -7,6 +7,7 @@
 //!
 //! What talks to servers is in `runtime/verify`.
 
+pub mod backup;
 mod difference;
 pub mod file;
 mod finding;

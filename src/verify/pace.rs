@@ -37,9 +37,9 @@ impl Share {
         (share > 0.0 && share <= 1.0).then_some(Self(share))
     }
 
-    /// How long to rest after a server was busy for `busy`.
-    pub fn rest(self, busy: Duration) -> Duration {
-        busy.mul_f64((1.0 / self.0 - 1.0).min(1e6))
+    /// The same as a pace of microseconds in which the server is busy.
+    pub fn pace(self) -> Pace {
+        Pace::new((self.0 * 1e6).ceil() as u64)
     }
 }
 
@@ -65,10 +65,11 @@ mod tests {
     }
 
     #[test]
-    fn one_percent_rests_ninety_nine_times_as_long() {
-        let rest = Share::new(0.01).unwrap().rest(Duration::from_millis(1));
-        assert!(rest.abs_diff(Duration::from_millis(99)) < Duration::from_micros(1), "{rest:?}");
-        assert_eq!(Share::new(1.0).unwrap().rest(Duration::from_secs(1)), Duration::ZERO);
+    fn one_percent_is_ten_milliseconds_a_second() {
+        let mut pace = Share::new(0.01).unwrap().pace();
+        let now = Duration::from_secs(10);
+        assert_eq!(pace.take(10_000, now), Duration::ZERO);
+        assert_eq!(pace.take(30_000, now), Duration::from_secs(3));
         assert!(Share::new(0.0).is_none() && Share::new(f64::NAN).is_none());
     }
 }

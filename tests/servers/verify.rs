@@ -3,6 +3,7 @@
 mod load;
 mod options;
 mod planted;
+mod repair;
 
 use crate::duet;
 use anyhow::{Context, Result};

@@ -24,7 +24,7 @@ pub struct Limits {
     began: Instant,
     requests: Mutex<Pace>,
     bytes: Mutex<Pace>,
-    share: Option<Share>,
+    busy: Mutex<Pace>,
     /// Bytes of the server's replies.
     pub received: AtomicU64,
     /// For how long it was kept busy, microseconds: the time of each answer without the way.
@@ -38,7 +38,7 @@ impl Limits {
             began: Instant::now(),
             requests: Mutex::new(Pace::new(plan.qps)),
             bytes: Mutex::new(Pace::new(plan.bandwidth)),
-            share,
+            busy: Mutex::new(share.map_or_else(|| Pace::new(0), Share::pace)),
             received: AtomicU64::new(0),
             busy_us: AtomicU64::new(0),
         }
@@ -155,7 +155,7 @@ impl End {
                     self.limits.received.fetch_add(received, Ordering::Relaxed);
                     self.limits.busy_us.fetch_add(busy.as_micros() as u64, Ordering::Relaxed);
                     pause(self.limits.take(&self.limits.bytes, received)).await;
-                    pause(self.limits.share.map_or(Duration::ZERO, |share| share.rest(busy))).await;
+                    pause(self.limits.take(&self.limits.busy, busy.as_micros() as u64)).await;
                     return Ok(replies);
                 }
                 Err(fault) if tried >= TRIES || !passes(fault.kind) => return Err(fault),

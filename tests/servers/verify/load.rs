@@ -79,7 +79,8 @@ async fn plant(regions: &Regions) -> Result<Vec<&'static str>> {
     Ok(vec!["extra", "still:1", "still:2"])
 }
 
-async fn unreplicated(client: &duet_chaos::client::Client, line: &str) -> Result<()> {
+/// Executes a write that the server tells none of its replicas of.
+pub(super) async fn unreplicated(client: &duet_chaos::client::Client, line: &str) -> Result<()> {
     let words: Vec<&str> = line.split(' ').collect();
     let script = "redis.replicate_commands(); redis.set_repl(redis.REPL_NONE); return redis.call(unpack(ARGV))";
     let mut request = vec!["EVAL", script, "0"];
