@@ -7,7 +7,10 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
 use crate::check::Outcome;
 use crate::engine::conflict::departed::{DeletePolicy, Deletes};
-use crate::observe::{ClockState, ClockStatus, ConflictCounts, Duty, FullSyncStatus, LinkStatus, RegionStatus, Status};
+use crate::observe::{
+    ClockState, ClockStatus, ConflictCounts, Duty, FullSyncStatus, LinkStatus, RegionStatus, Status, VerifyState,
+    VerifyStatus,
+};
 
 /// How many of the things that were set aside are shown for each link; `--json` has more.
 const SET_ASIDE_SHOWN: usize = 5;
@@ -44,6 +47,7 @@ pub(super) fn table(status: &Status) -> String {
     if let Some(precheck) = status.precheck.as_ref().filter(|precheck| precheck.result != Outcome::Ok) {
         text.push_str(&format!("\n{}: `duet check` says what and what to do", super::check::summary(precheck)));
     }
+    text.push_str(&verification(&status.verify));
     if let Some(reason) = &status.journal.reason {
         let place = status.journal.place.as_deref().unwrap_or_default();
         text.push_str(&format!("\nconflicts cannot be recorded in {}: {}", plain(place), plain(reason)));
@@ -57,6 +61,38 @@ fn duty(region: &RegionStatus) -> String {
     let status = &region.duty;
     let (name, by, why) = (plain(&region.name), said(&status.by), said(&status.why));
     format!("\nregion {name} is {} since {:.0}, by {by}: {why}", status.duty, status.since)
+}
+
+/// The daemon's own verification, where it is switched on.
+fn verification(verify: &VerifyStatus) -> String {
+    if verify.state == VerifyState::Off {
+        return String::new();
+    }
+    let covered = match verify.covered_within_s {
+        Some(seconds) => format!("all keys seen within the last {}", duration(seconds)),
+        None => "not all keys seen yet".to_owned(),
+    };
+    let going =
+        verify.round.as_ref().map(|round| match (u128::from(round.seen) * 100).checked_div(round.total.into()) {
+            Some(percent) => format!(", a round at {} %", percent.min(100)),
+            None => String::new(),
+        });
+    let mut text = format!("\nverified: {covered}{}", going.unwrap_or_default());
+    if verify.repaired > 0 {
+        text.push_str(&format!(", {} keys made equal", grouped(verify.repaired)));
+    }
+    if verify.different > 0 {
+        text.push_str(&format!(": {} KEYS DIFFER", grouped(verify.different)));
+        for found in verify.findings.iter().take(HELD_SHOWN) {
+            let (key, reason) = (plain(&found.key), plain(&found.reason));
+            text.push_str(&format!("\n  database {}, key \"{key}\": {} {reason}", found.database, found.difference));
+        }
+        text.push_str("\n  what to do: `duet verify --output result.db` tells more, `duet repair` makes them equal");
+    }
+    if let Some(error) = &verify.error {
+        text.push_str(&format!("\nverification failed: {}", plain(error)));
+    }
+    text
 }
 
 /// How far the clocks of both regions are apart, in one line; and what to do, where that is too far.

@@ -18,6 +18,7 @@ mod resolve;
 mod schema;
 mod secret;
 mod validate;
+mod verify;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -31,6 +32,7 @@ pub use health::{Alone, Health};
 pub use load::{admin, http_listen, load};
 pub use name::{PairName, RegionName, ReservedPrefix};
 pub use secret::token;
+pub use verify::{AutoRepair, Verify};
 
 /// Every setting of one pair, checked once.
 #[derive(Debug, Clone)]
@@ -63,6 +65,8 @@ pub struct Config {
     pub apply: Apply,
     /// How the full sync cuts its work.
     pub full_sync: FullSync,
+    /// Whether the daemon verifies the pair by itself.
+    pub verify: Verify,
     /// How long a link waits before it tries again.
     pub retry: Retry,
     /// What is logged, and how.

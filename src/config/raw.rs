@@ -23,6 +23,7 @@ pub struct Raw {
     pub check: RawCheck,
     pub apply: RawApply,
     pub full_sync: RawFullSync,
+    pub verify: RawVerify,
     pub retry: RawRetry,
     pub log: RawLog,
     pub shutdown: RawShutdown,
@@ -210,6 +211,22 @@ pub struct RawFullSync {
 impl Default for RawFullSync {
     fn default() -> Self {
         Self { value_bytes: 262_144 }
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawVerify {
+    pub continuous: bool,
+    pub share: String,
+    pub pause: String,
+    pub repair: String,
+    pub backup: Option<String>,
+}
+
+impl Default for RawVerify {
+    fn default() -> Self {
+        Self { continuous: false, share: "1%".into(), pause: "1m".into(), repair: "never".into(), backup: None }
     }
 }
 

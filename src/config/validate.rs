@@ -4,6 +4,7 @@ mod admin;
 mod check;
 mod conflicts;
 mod health;
+mod verify;
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -82,6 +83,7 @@ pub fn config(settings: &Settings, raw: Raw) -> Result<Config, ConfigError> {
         full_sync: FullSync {
             value_bytes: count(settings, "full_sync.value_bytes", raw.full_sync.value_bytes, VALUE_BYTES)?,
         },
+        verify: verify::verify(settings, &raw)?,
         retry,
         log: log(settings, &raw)?,
         shutdown: Shutdown {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{AuditBoard, ClockBoard, Conflicts, Direction, JournalBoard, LinkBoard, PrecheckBoard, RegionBoard};
+use super::{
+    AuditBoard, ClockBoard, Conflicts, Direction, JournalBoard, LinkBoard, PrecheckBoard, RegionBoard, VerifyBoard,
+};
 use crate::config::Config;
 
 /// What the runtime writes, and HTTP and people read.
@@ -25,6 +27,8 @@ pub struct Board {
     pub audit: AuditBoard,
     /// What the precheck of this start found.
     pub precheck: Arc<PrecheckBoard>,
+    /// How the daemon's own verification does.
+    pub verification: Arc<VerifyBoard>,
     pub(super) started: Instant,
 }
 
@@ -45,6 +49,7 @@ impl Board {
             journal: JournalBoard::default(),
             audit: AuditBoard::default(),
             precheck: Arc::default(),
+            verification: Arc::default(),
             started: now,
         }
     }

@@ -18,6 +18,7 @@ mod progress;
 mod regions;
 mod set_aside;
 mod status;
+mod verification;
 
 pub use audit::{AUDIT_RECENT, AuditBoard, AuditEntry, AuditStatus};
 pub use board::Board;
@@ -32,6 +33,7 @@ pub use progress::FullSyncProgress;
 pub use regions::{Duty, DutyStatus, RegionBoard, RegionStatus};
 pub use set_aside::{SET_ASIDE_RECENT, SetAside, escaped};
 pub use status::{FullSyncStatus, LinkStatus, Readiness, ReadyLink, Status};
+pub use verification::{FoundKey, RoundStatus, VerifyBoard, VerifyState, VerifyStatus};
 
 #[cfg(test)]
 pub(crate) mod tests;

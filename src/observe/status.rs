@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AuditStatus, Board, ClockStatus, ConflictStatus, Direction, HeldKey, JournalStatus, LinkBoard, RegionStatus,
-    SetAside, State,
+    SetAside, State, VerifyStatus,
 };
 use crate::check::Precheck;
 use crate::engine::conflict::departed::DeletePolicy;
@@ -43,6 +43,9 @@ pub struct Status {
     /// How their record does.
     #[serde(default)]
     pub journal: JournalStatus,
+    /// How the daemon's own verification does.
+    #[serde(default)]
+    pub verify: VerifyStatus,
     /// The last orders.
     #[serde(default)]
     pub audit: AuditStatus,
@@ -160,6 +163,7 @@ impl Board {
                 unresolved: self.links.iter().map(|link| link.unresolved.get()).sum(),
             },
             journal: self.journal.status(),
+            verify: self.verification.status(jiff::Timestamp::now()),
             audit: self.audit.status(),
             precheck: self.precheck.get(),
         }

@@ -74,6 +74,7 @@ pub async fn run(
     let pair = Arc::new(Pair {
         exchange: Arc::new(Mutex::new(Exchange::new(config.conflicts.policies()))),
         clocks: Arc::clone(&board.clocks),
+        verification: Arc::clone(&board.verification),
         precheck: Arc::clone(&board.precheck),
         prechecked: tokio::sync::Notify::new(),
         seed: fastrand::u64(..),
@@ -103,6 +104,7 @@ pub async fn run(
     }
     let looking = Arc::clone(&pair);
     tasks.spawn(async move { skew::run(&looking).await });
+    tasks.spawn(verify::continuous(Arc::clone(&pair)));
     tasks.spawn(orders::run(Arc::clone(&pair), desk));
     let checking = Arc::clone(&pair);
     tasks.spawn(async move { precheck::run(&checking).await });

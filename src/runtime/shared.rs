@@ -17,7 +17,7 @@ use crate::engine::origin::{Marker, ReservedKeys};
 use crate::engine::plan::Ordered;
 use crate::engine::position::Position;
 use crate::journal::Journal;
-use crate::observe::{ClockBoard, LinkBoard, PrecheckBoard, RegionBoard};
+use crate::observe::{ClockBoard, LinkBoard, PrecheckBoard, RegionBoard, VerifyBoard};
 
 /// How often a link that waits for the other one to hold looks.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -47,6 +47,8 @@ pub struct Pair {
     pub fences: [Fences; 2],
     /// How far the clocks of the regions are apart.
     pub clocks: Arc<ClockBoard>,
+    /// How the daemon's own verification does.
+    pub verification: Arc<VerifyBoard>,
     /// What the precheck of this start found.
     pub precheck: Arc<PrecheckBoard>,
     /// It has found something.

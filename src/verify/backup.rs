@@ -56,17 +56,28 @@ impl Backup {
         Ok(Self { connection })
     }
 
+    /// Opens a file to add to, or makes it.
+    ///
+    /// # Errors
+    /// It can't be made, or is no backup: a sentence with the path.
+    pub fn append(path: &Path) -> anyhow::Result<Self> {
+        if path.exists() { Self::with(path, OpenFlags::SQLITE_OPEN_READ_WRITE) } else { Self::create(path) }
+    }
+
     /// Opens a file that was made before.
     ///
     /// # Errors
     /// There is none, or it is no backup: a sentence with the path.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
-        let unreadable = || format!("{} can't be read", path.display());
         if !path.exists() {
             bail!("there is no file {}", path.display());
         }
-        let connection =
-            Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).with_context(unreadable)?;
+        Self::with(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+    }
+
+    fn with(path: &Path, flags: OpenFlags) -> anyhow::Result<Self> {
+        let unreadable = || format!("{} can't be read", path.display());
+        let connection = Connection::open_with_flags(path, flags).with_context(unreadable)?;
         let application = connection.pragma_query_value(None, "application_id", |row| row.get::<_, i64>(0));
         if application.with_context(unreadable)? != APPLICATION {
             bail!("{} is no backup of `duet repair`", path.display());

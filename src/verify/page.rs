@@ -49,7 +49,7 @@ pub fn page(summary: &Summary, findings: &[Finding]) -> String {
         if summary.fenced {
             "Each difference was looked at again after both links had passed the moment at which it was seen."
         } else {
-            "The links did not move: what was on its way may be among the differences."
+            "The links did not move, or were not waited for: what was on its way may be among the differences."
         }
     );
     if !findings.is_empty() {

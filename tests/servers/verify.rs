@@ -1,5 +1,6 @@
 //! `duet verify`, `duet repair` and the daemon's own verification.
 
+mod continuous;
 mod load;
 mod options;
 mod planted;

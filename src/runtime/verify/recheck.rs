@@ -37,7 +37,9 @@ pub(super) async fn run(run: &Run, mut lane: Lane, reports: mpsc::Sender<Report>
             news.await;
             continue;
         }
-        if run.plan.rounds > 1 && !fence.pass(&mut lane, FENCE_PATIENCE).await? {
+        if run.plan.rounds == 1 {
+            fenced.store(false, Ordering::Relaxed);
+        } else if !fence.pass(&mut lane, FENCE_PATIENCE).await? {
             fenced.store(false, Ordering::Relaxed);
             tokio::time::sleep(UNFENCED_PAUSE).await;
         }

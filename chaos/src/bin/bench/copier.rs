@@ -89,7 +89,7 @@ pub(crate) struct Usage {
 
 impl Usage {
     /// Reads `/proc/<pid>/stat` and `status` (proc(5)).
-    fn of(pid: u32) -> Result<Self> {
+    pub(crate) fn of(pid: u32) -> Result<Self> {
         /// Clock ticks per second: 100 on every Linux that we know (sysconf(3), `_SC_CLK_TCK`).
         const TICKS: f64 = 100.0;
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
@@ -128,6 +128,6 @@ pub(crate) async fn data_keys(client: &Client) -> Result<i64> {
 }
 
 /// The `duet` that was built together with this program.
-fn duet_binary() -> Result<PathBuf> {
+pub(crate) fn duet_binary() -> Result<PathBuf> {
     Ok(std::env::current_exe()?.with_file_name("duet"))
 }

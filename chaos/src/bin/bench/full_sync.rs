@@ -4,6 +4,7 @@ use crate::copier::{Copier, Usage, data_keys, poll};
 use crate::increments::used_cells;
 use crate::table::{head, median, row};
 use anyhow::{Result, ensure};
+use duet_chaos::client::Client;
 use duet_chaos::flavor::Flavor;
 use duet_chaos::pair::Regions;
 use std::time::Instant;
@@ -47,13 +48,19 @@ pub(crate) async fn measure(rounds: usize, keys: u32) -> Result<()> {
     Ok(())
 }
 
+/// Sets so many keys.
+pub(crate) async fn fill(client: &Client, keys: u32) -> Result<()> {
+    for from in (0..keys).step_by(BATCH as usize) {
+        let (from, to) = (from.to_string(), (from + BATCH).min(keys).to_string());
+        client.args(&["EVAL", FILL, "0", &from, &to]).await?;
+    }
+    Ok(())
+}
+
 async fn round(copier: Copier, args: &[&str], keys: u32) -> Result<(f64, Option<Usage>)> {
     let regions = Regions::start_with((Flavor::Redis70, args), (Flavor::Redis70, &[])).await?;
     let (west, east) = regions.clients().await?;
-    for from in (0..keys).step_by(BATCH as usize) {
-        let (from, to) = (from.to_string(), (from + BATCH).min(keys).to_string());
-        west.args(&["EVAL", FILL, "0", &from, &to]).await?;
-    }
+    fill(&west, keys).await?;
     let started = Instant::now();
     let running = copier.start(&regions).await?;
     // A replica that loads answers with an error; the daemon's own keys come on top.

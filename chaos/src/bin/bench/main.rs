@@ -4,12 +4,14 @@
 //! - [`full_sync`]: a full source and an empty target, until the target has every key
 //! - [`wan`]: a paced load over 80 ms of round trip
 //! - [`conflicts`]: both sides written at once, with every tenth write in conflict and with none
+//! - [`verify`]: two equal regions compared
 
 mod conflicts;
 mod copier;
 mod full_sync;
 mod increments;
 mod table;
+mod verify;
 mod wan;
 
 use anyhow::Result;
@@ -35,6 +37,7 @@ enum Part {
     FullSync,
     Wan,
     Conflicts,
+    Verify,
 }
 
 #[tokio::main]
@@ -53,6 +56,9 @@ async fn main() -> Result<()> {
     }
     if wanted(Part::Conflicts) {
         conflicts::measure(args.rounds, if args.quick { 50_000 } else { 1_000_000 }).await?;
+    }
+    if wanted(Part::Verify) {
+        verify::measure(args.rounds, if args.quick { 100_000 } else { 1_000_000 }).await?;
     }
     Ok(())
 }
