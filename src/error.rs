@@ -53,6 +53,16 @@ pub enum Kind {
     SourceShrunk,
     /// The clocks of both regions are too far apart, and the links were told to hold then.
     ClocksApart,
+    /// Clients of the source have emptied it, or a database of it.
+    FlushSeen,
+    /// Clients of the source have deleted very many keys.
+    MassDelete,
+    /// What a link writes comes back to its source as somebody else's.
+    EchoGrows,
+    /// The target's marker is older than a failover explains.
+    MarkerBack,
+    /// The operator has ordered the link to hold.
+    HoldOrdered,
     /// The precheck found what would do harm.
     Precheck,
     /// Another daemon has taken over the pair.
@@ -63,6 +73,13 @@ pub enum Kind {
     SameServer,
     /// The server is older than anything that this version serves.
     TooOld,
+}
+
+impl Kind {
+    /// Whether the link holds until the operator lets it go on: the cause lies in the past and does not go away.
+    pub fn waits_for_word(self) -> bool {
+        matches!(self, Self::FlushSeen | Self::MassDelete | Self::EchoGrows | Self::MarkerBack | Self::HoldOrdered)
+    }
 }
 
 /// One fault: its kind and what was seen, without secrets and values.

@@ -117,6 +117,27 @@ pub fn advice(kind: Kind) -> Advice {
         Kind::ClocksApart => {
             ("clocks_apart", Hold, "Set both with NTP; the links go on by themselves when they agree.")
         }
+        Kind::FlushSeen => (
+            "flush_seen",
+            Hold,
+            "Was it meant? `duet resume LINK` shows what would happen; `--accept` lets it happen. If it was a mistake: write the keys back from the other region, or copy from there (`--full-sync` in the other direction).",
+        ),
+        Kind::MassDelete => (
+            "mass_delete",
+            Hold,
+            "Was it meant? `duet resume LINK` shows what would happen; `--accept` lets it happen. If it was a mistake: copy from the other region (`--full-sync` in the other direction).",
+        ),
+        Kind::EchoGrows => (
+            "echo_grows",
+            Hold,
+            "Stop the other program that copies between the two servers; then `duet resume LINK --accept`.",
+        ),
+        Kind::MarkerBack => (
+            "marker_back",
+            Hold,
+            "The target looks restored from a backup: what its clients wrote since then is gone there. `duet resume LINK --accept` sends it what it lacks, as far as the backlog reaches; or copy in full with `--full-sync`.",
+        ),
+        Kind::HoldOrdered => ("hold_ordered", Hold, "`duet resume LINK` when it may go on."),
         Kind::Precheck => (
             "precheck_failed",
             Hold,

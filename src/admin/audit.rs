@@ -177,7 +177,7 @@ mod tests {
         for turn in 0..600 {
             audit.record(
                 &format!("uid {turn}"),
-                &Order::Resume { link: Links::Forward },
+                &Order::Resume { link: Links::Forward, accept: false },
                 &Ok(Done::new("x".repeat(100))),
             );
         }
@@ -192,7 +192,7 @@ mod tests {
     fn a_record_that_cannot_be_written_is_told() {
         let (audit, board) = started(Path::new("/proc/nowhere"), 65_536);
         assert!(board.audit.status().reason.is_some());
-        audit.record("uid 0", &Order::Resume { link: Links::Forward }, &Ok(Done::new("done")));
+        audit.record("uid 0", &Order::Resume { link: Links::Forward, accept: false }, &Ok(Done::new("done")));
         assert!(board.audit.status().reason.is_some());
         assert_eq!(board.audit.status().recent.len(), 1);
     }

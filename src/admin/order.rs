@@ -24,8 +24,16 @@ pub enum Order {
         /// Which.
         keys: Vec<MendKey>,
     },
-    /// Go on where the link was paused.
+    /// Go on where the link was paused or held.
     Resume {
+        /// Which.
+        link: Links,
+        /// What the link was held for may happen. Without it the answer to a held link tells what would.
+        #[serde(default)]
+        accept: bool,
+    },
+    /// As a pause, and the link shows that it waits for somebody's decision.
+    Hold {
         /// Which.
         link: Links,
     },

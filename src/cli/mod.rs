@@ -62,6 +62,8 @@ enum Command {
     Resolve(resolve::Resolve),
     /// Let a link read no more, without losing its position
     Pause(order::Pause),
+    /// Hold a link until it is resumed
+    Hold(order::Hold),
     /// Let a paused link go on
     Resume(order::Resume),
     /// Compare a key in both regions, and tell its last conflicts
@@ -83,6 +85,7 @@ pub fn main() -> ExitCode {
         Command::Conflicts(conflicts) => conflicts.execute(),
         Command::Resolve(resolve) => resolve.execute(),
         Command::Pause(pause) => pause.execute(),
+        Command::Hold(hold) => hold.execute(),
         Command::Resume(resume) => resume.execute(),
         Command::Why(why) => why.execute(),
         Command::Repair(repair) => repair.execute(),

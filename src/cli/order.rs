@@ -33,8 +33,19 @@ Examples:
   duet pause both --config pair.toml";
 
 const RESUME_HELP: &str = "\
+A link that a guard holds does not go on by this alone: what would happen is told (keys of the target that would be \
+overwritten and deleted, and which of them its clients have changed meanwhile). With --accept it happens. A link that waits for \
+a full copy makes it with --accept.
+
+Examples:
+  duet resume forward --config pair.toml
+  duet resume forward --accept --config pair.toml";
+
+const HOLD_HELP: &str = "\
+As `duet pause`; the link shows `held`, and `duet resume` tells what it brings over when it lets it go on.
+
 Example:
-  duet resume forward --config pair.toml";
+  duet hold forward --config pair.toml";
 
 /// Where the daemon takes orders.
 #[derive(Debug, Clone, Args)]
@@ -56,7 +67,7 @@ pub(super) struct Pause {
     to: To,
 }
 
-/// Let a paused link go on.
+/// Let a paused or held link go on.
 #[derive(Debug, Args)]
 #[command(after_help = RESUME_HELP)]
 pub(super) struct Resume {
@@ -64,8 +75,30 @@ pub(super) struct Resume {
     #[arg(value_name = "LINK")]
     link: Links,
 
+    /// What the link was held for may happen
+    #[arg(long)]
+    accept: bool,
+
     #[command(flatten)]
     to: To,
+}
+
+/// Hold a link until it is resumed.
+#[derive(Debug, Args)]
+#[command(after_help = HOLD_HELP)]
+pub(super) struct Hold {
+    /// Which link
+    #[arg(value_name = "LINK")]
+    link: Links,
+
+    #[command(flatten)]
+    to: To,
+}
+
+impl Hold {
+    pub(super) fn execute(self) -> ExitCode {
+        self.to.give(&Order::Hold { link: self.link })
+    }
 }
 
 impl Pause {
@@ -76,7 +109,7 @@ impl Pause {
 
 impl Resume {
     pub(super) fn execute(self) -> ExitCode {
-        self.to.give(&Order::Resume { link: self.link })
+        self.to.give(&Order::Resume { link: self.link, accept: self.accept })
     }
 }
 

@@ -61,6 +61,8 @@ pub struct Config {
     pub deletes: Deletes,
     /// What the precheck passes over.
     pub check: Check,
+    /// From where on a link asks before it spreads a disaster.
+    pub guards: Guards,
     /// How much is written at once.
     pub apply: Apply,
     /// How the full sync cuts its work.
@@ -208,6 +210,15 @@ pub enum WholeDatabase {
 pub struct Check {
     /// Items that are shown and do not count.
     pub ignored: Vec<crate::check::Item>,
+}
+
+/// `[guards]`
+#[derive(Debug, Clone)]
+pub struct Guards {
+    /// What is looked at in the stream.
+    pub limits: crate::engine::guard::Limits,
+    /// How far a target's marker may go back; zero for any distance.
+    pub marker_back: Duration,
 }
 
 /// `[apply]`

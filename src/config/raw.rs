@@ -21,6 +21,7 @@ pub struct Raw {
     pub clock: RawClock,
     pub deletes: RawDeletes,
     pub check: RawCheck,
+    pub guards: RawGuards,
     pub apply: RawApply,
     pub full_sync: RawFullSync,
     pub verify: RawVerify,
@@ -186,6 +187,32 @@ impl Default for RawDeletes {
 #[serde(default, deny_unknown_fields)]
 pub struct RawCheck {
     pub ignore: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawGuards {
+    pub flush_keys: u64,
+    pub deletes: u64,
+    pub delete_percent: u64,
+    pub delete_floor: u64,
+    pub window: String,
+    pub echo: bool,
+    pub marker_back: String,
+}
+
+impl Default for RawGuards {
+    fn default() -> Self {
+        Self {
+            flush_keys: 1_000,
+            deletes: 0,
+            delete_percent: 50,
+            delete_floor: 10_000,
+            window: "10s".into(),
+            echo: true,
+            marker_back: "1m".into(),
+        }
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -75,6 +75,7 @@ pub fn config(settings: &Settings, raw: Raw) -> Result<Config, ConfigError> {
         clock: conflicts::clock(settings, &raw)?,
         deletes: conflicts::deletes(settings, &raw)?,
         check: check::check(settings, &raw)?,
+        guards: check::guards(settings, &raw)?,
         apply: Apply {
             batch_commands: count(settings, "apply.batch_commands", raw.apply.batch_commands, BATCH_COMMANDS)?,
             batch_bytes: count(settings, "apply.batch_bytes", raw.apply.batch_bytes, BATCH_BYTES)?,

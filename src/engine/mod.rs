@@ -2,7 +2,7 @@
 //!
 //! A write flows through the rooms in this order: [`source`] obtains the stream, [`decode`] makes commands of values that
 //! can't be restored, [`origin`] tells whose a write is, [`apply`] puts it into marked transactions, [`checkpoint`] says where a restart reads on.
-//! [`stream`] composes them for increments, [`copy`] for a full copy, [`link`] for both in turn; [`plan`] decides which of
+//! [`guard`] holds a link before it spreads a disaster. [`stream`] composes them for increments, [`copy`] for a full copy, [`link`] for both in turn; [`plan`] decides which of
 //! the two a link does.
 
 pub mod apply;
@@ -10,6 +10,7 @@ pub mod checkpoint;
 pub mod conflict;
 pub mod copy;
 pub mod decode;
+pub mod guard;
 pub mod link;
 pub mod origin;
 pub mod plan;

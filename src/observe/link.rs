@@ -169,6 +169,14 @@ impl LinkBoard {
         self.standing.load().state
     }
 
+    /// The code of a link that is held until somebody orders a full copy.
+    pub fn held_for_copy(&self) -> Option<&'static str> {
+        let standing = self.standing.load();
+        let code = standing.reason.as_ref()?.code;
+        let waits = matches!(code, "position_lost" | "both_positions_lost" | "source_shrunk");
+        (standing.state == State::Held && waits).then_some(code)
+    }
+
     /// A heartbeat has travelled through the link: `lag` is from the source's clock at its write to the echo of our
     /// transaction at the target, which was seen `at`.
     pub fn heartbeat_seen(&self, lag: Duration, at: Instant) {

@@ -102,8 +102,23 @@ pub async fn end_of_stream(region: &Region, control: &mut Client) -> Result<Atta
 /// A [`Fault`] when the connection fails, or is silent.
 pub async fn tail(region: &Region, replication: &Replication, most: u64) -> Result<BytesMut, Fault> {
     let Some((first, length)) = replication.backlog else { return Ok(BytesMut::new()) };
-    let end = first + length;
-    let from = first.max(end.saturating_sub(most));
+    let from = first.max((first + length).saturating_sub(most));
+    since(region, replication, from, most).await
+}
+
+/// What the server has in its backlog from byte `from` of its history on (counted from 1), `most` bytes at the most; nothing
+/// where it can't continue there.
+///
+/// # Errors
+/// A [`Fault`] when the connection fails, or is silent.
+pub async fn since(region: &Region, replication: &Replication, from: u64, most: u64) -> Result<BytesMut, Fault> {
+    let Some((first, length)) = replication.backlog.filter(|(first, _)| *first <= from) else {
+        return Ok(BytesMut::new());
+    };
+    let end = (first + length).min(from.saturating_add(most));
+    if end <= from {
+        return Ok(BytesMut::new());
+    }
     let mut client = greet(region, true).await?;
     match ask(&mut client, &replication.id.to_string(), &from.to_string()).await? {
         Answer::Continue(_) => {}

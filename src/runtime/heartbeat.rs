@@ -4,9 +4,13 @@ use std::time::Instant;
 
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::client::{Client, Reply, elements, integer};
+use super::client::{Client, Reply, elements, integer, text};
 use super::shared::Pair;
+use crate::engine::source::Info;
 use crate::error::Fault;
+
+/// With one beat of so many it is looked how many keys the region holds.
+const KEYS_EVERY: u64 = 4;
 
 /// Writes the heartbeat of region `index` (0 the forward link's source) until the daemon stops.
 pub async fn run(pair: &Pair, index: usize) {
@@ -36,7 +40,7 @@ async fn beat(pair: &Pair, index: usize) -> Result<(), Fault> {
     let expire = pair.config.heartbeat.expire.as_millis().to_string();
     let mut ticks = interval(pair.config.heartbeat.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
+    for beats in 0u64.. {
         ticks.tick().await;
         let written_ms = pulse.clock.at_ms(Instant::now()).to_string();
         let replies = client.calls(&[["SET", &key, &written_ms, "PX", &expire]]).await?;
@@ -46,7 +50,12 @@ async fn beat(pair: &Pair, index: usize) -> Result<(), Fault> {
         }
         pulse.beat(Instant::now());
         learn(&mut client, pulse).await?;
+        if beats.is_multiple_of(KEYS_EVERY) {
+            let info = Info::parse(&text(&client.call(&["INFO", "keyspace"]).await?));
+            pulse.set_keys(info.keyspace().iter().map(|(_, keys)| keys).sum());
+        }
     }
+    Ok(())
 }
 
 async fn learn(client: &mut Client, pulse: &super::shared::RegionPulse) -> Result<(), Fault> {

@@ -18,6 +18,7 @@ pub async fn run(pair: Arc<Pair>, index: usize) {
     let state = &pair.links[index];
     loop {
         paused(&pair, index).await;
+        held(&pair, index).await;
         let ended = tokio::select! {
             ended = session::run(&pair, index, &mut memory) => ended,
             () = pair.superseded.cancelled() => Err(Fault::new(Kind::Superseded, "another daemon has taken over this pair")),
@@ -37,6 +38,10 @@ pub async fn run(pair: Arc<Pair>, index: usize) {
             );
         }
         state.set_in_step(false);
+        if fault.kind.waits_for_word() {
+            state.hold_for_word(fault, pair.links[1 - index].applied());
+            continue;
+        }
         let streamed = state.board.state() == State::Streaming;
         let stance = show(&pair, index, &fault);
         if stance == Stance::Stop {
@@ -64,6 +69,18 @@ async fn paused(pair: &Pair, index: usize) {
     state.board.enter(State::Paused, Some(Reason { code: "paused", text, remedy }));
     tokio::select! {
         () = state.pausing(false) => state.board.enter(State::Connecting, None),
+        () = pair.shutdown.cancelled() => {}
+        () = pair.superseded.cancelled() => {}
+    }
+}
+
+/// Waits for as long as the link is to hold until somebody decides.
+async fn held(pair: &Pair, index: usize) {
+    let state = &pair.links[index];
+    let Some(held) = state.held().filter(|_| !pair.shutdown.is_cancelled()) else { return };
+    show(pair, index, &held.fault);
+    tokio::select! {
+        () = state.holding_for_word(false) => state.board.enter(State::Connecting, None),
         () = pair.shutdown.cancelled() => {}
         () = pair.superseded.cancelled() => {}
     }

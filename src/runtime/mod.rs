@@ -6,7 +6,7 @@
 //! * [`precheck`]: what is looked at before every start; [`check`]: gathers its facts.
 //! * `heartbeat`, `clock`: a region's pulse; `skew`: how far their clocks are apart; `events`: what its server removes by itself; `shared`: what these tasks know of
 //!   each other; `client`: requests and replies.
-//! * `orders`: what a person orders of the running daemon.
+//! * `orders`: what a person orders of the running daemon; `outlook`: what would happen if a held link went on.
 
 mod attach;
 pub mod check;
@@ -20,6 +20,7 @@ mod link;
 mod mend;
 mod names;
 mod orders;
+mod outlook;
 pub mod precheck;
 mod pump;
 mod session;

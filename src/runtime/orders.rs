@@ -6,8 +6,13 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::mend;
-use super::shared::Pair;
+use super::attach::replication;
+use super::client::Client;
+use super::outlook::outlook;
+use super::shared::{HeldLink, Pair};
 use crate::admin::{Desk, Done, Links, Order, Refused};
+use crate::engine::plan::Ordered;
+use crate::error::{Fault, Kind};
 use crate::observe::{Direction, State};
 
 /// How long a pause waits for what is on its way; it ends later by itself.
@@ -33,7 +38,8 @@ async fn obey(pair: &Pair, order: Order, by: &str) -> Result<Done, Refused> {
     match order {
         Order::Pause { link } => pause(pair, link, by).await,
         Order::Mend { winner, keys } => mend::order(pair, &winner, &keys),
-        Order::Resume { link } => Ok(resume(pair, link)),
+        Order::Resume { link, accept } => release(pair, link, accept).await,
+        Order::Hold { link } => hold(pair, link, by),
     }
 }
 
@@ -69,6 +75,78 @@ fn resume(pair: &Pair, links: Links) -> Done {
     let resumed = links.directions().iter().filter(|direction| pair.links[index(**direction)].resume()).count();
     let (what, is) = spoken(links);
     Done::new(if resumed == 0 { format!("{what} {is} not paused") } else { format!("{what} {is} resumed") })
+}
+
+fn hold(pair: &Pair, links: Links, by: &str) -> Result<Done, Refused> {
+    for direction in links.directions() {
+        let fault = Fault::new(Kind::HoldOrdered, format!("held on the word of {by}"));
+        pair.links[index(*direction)].hold_for_word(fault, pair.links[1 - index(*direction)].applied());
+    }
+    let (what, is) = spoken(links);
+    Ok(Done::new(format!(
+        "{what} {is} held. What clients write waits in the source's backlog, as long as that reaches"
+    )))
+}
+
+/// Lets links go on that are paused or held. For one that is held on account of what was found it is told what would happen,
+/// unless that is accepted.
+async fn release(pair: &Pair, links: Links, accept: bool) -> Result<Done, Refused> {
+    let mut told = Vec::new();
+    for direction in links.directions() {
+        let at = index(*direction);
+        let link = &pair.links[at];
+        if let Some(HeldLink { fault, .. }) = link.held() {
+            let shown = shown(pair, at).await;
+            if fault.kind != Kind::HoldOrdered && !accept {
+                let error = format!("{direction} is held: {fault}. If it went on: {shown}");
+                let remedy = format!("`duet resume {direction} --accept` lets that happen");
+                return Err(Refused::new("held", error, remedy));
+            }
+            let accepted = if accept { Some(source_offset(pair, at).await?) } else { None };
+            link.release(accepted);
+            told.push(format!("{direction}: {shown}"));
+        } else if let Some(code) = link.board.held_for_copy() {
+            if !accept {
+                let shown = shown(pair, at).await;
+                let error = format!(
+                    "{direction} is held ({code}). A full copy would make its target equal to its source: {shown}"
+                );
+                let remedy = format!("`duet resume {direction} --accept` makes that copy, with deletions");
+                return Err(Refused::new("held", error, remedy));
+            }
+            order_copy(pair, at);
+            told.push(format!("{direction}: a full copy is ordered"));
+        }
+    }
+    let done = resume(pair, links);
+    Ok(if told.is_empty() { done } else { Done::new(format!("{} resumed. {}", spoken(links).0, told.join("; "))) })
+}
+
+/// What would happen if the link went on, in words.
+async fn shown(pair: &Pair, at: usize) -> String {
+    match outlook(pair, at).await {
+        Ok(outlook) => outlook.to_string(),
+        Err(fault) => format!("what would happen cannot be told: {fault}"),
+    }
+}
+
+/// The operator's word that a copy waits for, as `--full-sync` at a start.
+fn order_copy(pair: &Pair, at: usize) {
+    for (link, ordered) in [(at, Ordered::This), (1 - at, Ordered::Other)] {
+        if let Ok(mut order) = pair.links[link].ordered.lock() {
+            *order = Some(ordered);
+        }
+    }
+}
+
+/// Where the source's history stands: what is before it is what the operator was told about.
+async fn source_offset(pair: &Pair, at: usize) -> Result<u64, Refused> {
+    let source = pair.source(at);
+    let offset = async {
+        let mut client = Client::connect(source, source.primary()).await?;
+        Ok::<u64, Fault>(replication(&mut client).await?.offset)
+    };
+    offset.await.map_err(|fault| Refused::new("unreachable", fault.to_string(), "Try again when the source answers"))
 }
 
 fn spoken(links: Links) -> (&'static str, &'static str) {

@@ -19,6 +19,7 @@ use crate::engine::conflict;
 use crate::engine::copy::dumped::Dumped;
 use crate::engine::copy::onto::hold;
 use crate::engine::copy::{Copy, CopyEvent};
+use crate::engine::guard::Guard;
 use crate::engine::link::Link;
 use crate::engine::origin::Phase;
 use crate::engine::position::Position;
@@ -34,6 +35,7 @@ const SWEPT_AHEAD: usize = 4;
 struct AfterCopy {
     rules: Rules,
     position: Position,
+    guard: Guard,
 }
 
 /// One session of a link.
@@ -69,6 +71,7 @@ pub async fn run(pair: &Arc<Pair>, index: usize, memory: &mut Memory) -> Result<
         started = starting => started?,
         () = pair.shutdown.cancelled() => return Ok(()),
         () = state.pausing(true) => return Ok(()),
+        () = state.holding_for_word(true) => return Ok(()),
     };
     state.forget_heartbeats();
     let (mut session, mut link, source, target) = Session::new(pair, index, started);
@@ -97,7 +100,7 @@ impl<'a> Session<'a> {
         index: usize,
         started: Started,
     ) -> (Self, Link, super::attach::Attached, tokio::net::TcpStream) {
-        let Started { source, target, identity, bounds, rules, resumed, probe, copy, attached } = started;
+        let Started { source, target, identity, bounds, rules, resumed, probe, copy, attached, guard } = started;
         let position = source.position;
         let beginning = Beginning::after(resumed, position);
         let interval_ms = i64::try_from(pair.config.heartbeat.interval.as_millis()).unwrap_or(i64::MAX);
@@ -119,12 +122,16 @@ impl<'a> Session<'a> {
             failed: None,
         };
         let link = match copy {
-            None => Link::Streaming(Box::new(Stream::new(rules, applier, clock, beginning, probe))),
+            None => {
+                let mut stream = Stream::new(rules, applier, clock, beginning, probe);
+                stream.set_guard(guard);
+                Link::Streaming(Box::new(stream))
+            }
             Some((copy_rules, reason)) => {
                 tracing::info!(link = %session.link().board.direction, reason = ?reason, "full sync begins");
                 session.link().board.begin_full_sync(Instant::now());
                 session.link().board.enter(State::FullSync, None);
-                session.after_copy = Some(AfterCopy { rules, position });
+                session.after_copy = Some(AfterCopy { rules, position, guard });
                 let copy = Copy::new(copy_rules, applier, position, attached.1, reason.phase());
                 Link::Copying(Box::new(copy))
             }
@@ -251,6 +258,9 @@ impl<'a> Session<'a> {
                 }
             }
         }
+        if let Some(keys) = self.pair.regions[1 - self.index].keys() {
+            stream.guard().set_keys(keys);
+        }
         let exchange = conflict::hold(&self.pair.exchange);
         let unresolved = exchange.unresolved(self.index);
         let held_key = |(database, key): (u32, &[u8])| HeldKey { database, key: escaped(key) };
@@ -277,17 +287,23 @@ impl<'a> Session<'a> {
 
     /// The increments begin where the dump stood.
     fn end_copy(&mut self, link: &mut Link) {
-        let Some(AfterCopy { rules, position }) = self.after_copy.take() else { return };
+        let Some(AfterCopy { rules, position, guard }) = self.after_copy.take() else { return };
         self.inquiry = None;
         let board = &self.link().board;
         board.end_full_sync(Instant::now());
         hold(&self.pair.onto[1 - self.index]).end();
-        link.stream_on(|applier| Stream::new(rules, applier, self.clock.clone(), Beginning::fresh(position), None));
+        let clock = self.clock.clone();
+        link.stream_on(|applier| {
+            let mut stream = Stream::new(rules, applier, clock, Beginning::fresh(position), None);
+            stream.set_guard(guard);
+            stream
+        });
     }
 
     /// The target has executed a transaction.
     pub fn applied(&mut self, applied: Applied, link: &Link) {
         let state = self.link();
+        state.set_known(applied.checkpoint.time_ms);
         state.board.transactions.add(1);
         state.board.writes_applied.add(applied.writes);
         for refusal in applied.refusals {
@@ -427,6 +443,7 @@ impl<'a> Session<'a> {
         tokio::select! {
             () = self.pair.shutdown.cancelled() => {}
             () = self.link().pausing(true) => {}
+            () = self.link().holding_for_word(true) => {}
         }
     }
 }

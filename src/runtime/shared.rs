@@ -16,6 +16,7 @@ use crate::engine::copy::onto::SharedOnto;
 use crate::engine::origin::{Marker, ReservedKeys};
 use crate::engine::plan::Ordered;
 use crate::engine::position::Position;
+use crate::error::Fault;
 use crate::journal::Journal;
 use crate::observe::{ClockBoard, LinkBoard, PrecheckBoard, RegionBoard, VerifyBoard};
 
@@ -71,6 +72,15 @@ struct Settled {
     position: Position,
 }
 
+/// Why a link waits for the operator's word.
+#[derive(Debug, Clone)]
+pub struct HeldLink {
+    /// What was found.
+    pub fault: Fault,
+    /// Where the target's history stood then.
+    pub target_offset: u64,
+}
+
 /// One region's heartbeat and clock.
 #[derive(Debug)]
 pub struct RegionPulse {
@@ -79,6 +89,8 @@ pub struct RegionPulse {
     /// What everybody may read.
     pub board: Arc<RegionBoard>,
     epoch: Instant,
+    /// Keys that it holds, ours among them; negative while that is not known.
+    keys: AtomicI64,
     /// When a heartbeat was last written there, milliseconds since `epoch`; negative for never.
     beat_ms: AtomicI64,
 }
@@ -103,6 +115,12 @@ pub struct LinkState {
     pub hold_changed: Notify,
     /// Who has ordered the link to pause, while it is to.
     paused: watch::Sender<Option<String>>,
+    /// Why the link waits for the operator's word, while it does.
+    held: watch::Sender<Option<HeldLink>>,
+    /// What is before this offset of the source's history is accepted by the operator.
+    accepted: AtomicU64,
+    /// The source's clock at the last checkpoint that this daemon has seen at the target, milliseconds.
+    known_ms: AtomicI64,
     /// The databases of the target that they were moved to.
     pub moved_to: Mutex<Vec<u32>>,
     settled: Mutex<Option<Settled>>,
@@ -174,7 +192,17 @@ impl Drop for Held<'_> {
 impl RegionPulse {
     /// A region that has not been reached yet.
     pub fn new(board: Arc<RegionBoard>, epoch: Instant) -> Self {
-        Self { clock: ServerClock::new(epoch), board, epoch, beat_ms: AtomicI64::new(-1) }
+        Self { clock: ServerClock::new(epoch), board, epoch, keys: AtomicI64::new(-1), beat_ms: AtomicI64::new(-1) }
+    }
+
+    /// The region holds so many keys.
+    pub fn set_keys(&self, keys: u64) {
+        self.keys.store(i64::try_from(keys).unwrap_or(i64::MAX), Ordering::Relaxed);
+    }
+
+    /// How many keys it held of late, if that is known.
+    pub fn keys(&self) -> Option<u64> {
+        u64::try_from(self.keys.load(Ordering::Relaxed)).ok()
     }
 
     /// A heartbeat was written there.
@@ -207,6 +235,9 @@ impl LinkState {
             holding: AtomicBool::new(false),
             hold_changed: Notify::new(),
             paused: watch::Sender::new(None),
+            held: watch::Sender::new(None),
+            accepted: AtomicU64::new(0),
+            known_ms: AtomicI64::new(0),
             moved_to: Mutex::new(Vec::new()),
             settled: Mutex::new(None),
             refused: Mutex::new(None),
@@ -237,6 +268,48 @@ impl LinkState {
         let mut paused = self.paused.subscribe();
         // The sender is in this very structure: it is there as long as anybody can wait.
         let _ = paused.wait_for(|by| by.is_some() == is_to_pause).await;
+    }
+
+    /// The link waits for the operator's word from now on; `target_offset` is where the target's history stands.
+    pub fn hold_for_word(&self, fault: Fault, target_offset: u64) {
+        self.held.send_replace(Some(HeldLink { fault, target_offset }));
+    }
+
+    /// The link may go on; everything before `accepted` of the source's history is accepted, if that is given. Tells whether
+    /// it was held.
+    pub fn release(&self, accepted: Option<u64>) -> bool {
+        if let Some(offset) = accepted {
+            self.accepted.store(offset, Ordering::Release);
+            self.known_ms.store(0, Ordering::Release);
+        }
+        self.held.send_replace(None).is_some()
+    }
+
+    /// Why the link waits for the operator's word.
+    pub fn held(&self) -> Option<HeldLink> {
+        self.held.borrow().clone()
+    }
+
+    /// Waits until the link is to wait for the operator's word, or no longer.
+    pub async fn holding_for_word(&self, is_to_hold: bool) {
+        let mut held = self.held.subscribe();
+        // The sender is in this very structure: it is there as long as anybody can wait.
+        let _ = held.wait_for(|held| held.is_some() == is_to_hold).await;
+    }
+
+    /// What the operator has accepted of the source's history.
+    pub fn accepted(&self) -> u64 {
+        self.accepted.load(Ordering::Acquire)
+    }
+
+    /// The target holds a checkpoint of this time of the source's clock.
+    pub fn set_known(&self, time_ms: i64) {
+        self.known_ms.store(time_ms, Ordering::Release);
+    }
+
+    /// The source's clock at the last checkpoint that was seen at the target; 0 for none.
+    pub fn known_ms(&self) -> i64 {
+        self.known_ms.load(Ordering::Acquire)
     }
 
     /// This daemon has become the only writer of the link.

@@ -18,9 +18,10 @@ use crate::engine::conflict;
 use crate::engine::copy::CopyRules;
 use crate::engine::copy::onto::hold;
 use crate::engine::decode::rebuild::TargetFeatures;
+use crate::engine::guard::{Guard, went_back};
 use crate::engine::origin::{Marker, last_marker};
 use crate::engine::plan::{CopyReason, End, Plan, View, plan, reads_from};
-use crate::engine::position::Position;
+use crate::engine::position::{Position, ReplicationId};
 use crate::engine::source::{Info, Server};
 use crate::engine::stream::Rules;
 use crate::error::{Fault, Kind};
@@ -72,6 +73,8 @@ pub struct Started {
     pub copy: Option<(CopyRules, CopyReason)>,
     /// The source's offset and clock when the link attached.
     pub attached: (u64, i64),
+    /// Asks before a disaster is spread.
+    pub guard: Guard,
 }
 
 /// Connections and facts of a start.
@@ -87,6 +90,8 @@ struct Starting<'a> {
     epoch: u64,
     /// What was found of markers that are gone, by the region that held them.
     searched: [Option<Option<Marker>>; 2],
+    /// The target's history and how many keys it holds, as they were seen last.
+    target_seen: (ReplicationId, u64),
 }
 
 /// Starts a session of the link `index`.
@@ -115,6 +120,7 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
         databases,
         epoch,
         searched: [None; 2],
+        target_seen: (ReplicationId::NONE, 0),
     };
     loop {
         let view = starting.look().await?;
@@ -134,6 +140,8 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
         }
         match plan(&view) {
             Plan::Resume(high) => {
+                let back_ms = i64::try_from(pair.config.guards.marker_back.as_millis()).unwrap_or(i64::MAX);
+                went_back(pair.links[index].known_ms(), own.map_or(0, |marker| marker.time_ms), back_ms)?;
                 starting.forget_kept(memory).await?;
                 hold(&pair.onto[1 - index]).end();
                 let from = reads_from(&view, high);
@@ -216,6 +224,7 @@ impl Starting<'_> {
         let (pair, index) = (self.pair, self.index);
         let source = self.end(index).await?;
         let target = self.end(1 - index).await?;
+        self.target_seen = (target.replication.id, target.keys);
         let ordered = pair.links[index].ordered.lock().map_or(None, |ordered| *ordered);
         let marker_broken = target.marker.is_some_and(|marker| pair.links[index].has_broken(marker));
         let other_broken = source.marker.is_some_and(|marker| pair.links[1 - index].has_broken(marker));
@@ -420,8 +429,23 @@ impl Starting<'_> {
         let attached = (offset, pair.regions[index].clock.at_ms(Instant::now()));
         tracing::debug!(link = index, source = ?self.source_server, target = ?self.target_server, "attached");
         let resumed = own.filter(|_| probe.is_none() && copy.is_none());
+        let guard = self.guard(resumed, attached.1);
         let (target, _) = self.target.into_parts();
-        Ok(Started { source, target, identity, bounds, rules, resumed, probe, copy, attached })
+        Ok(Started { source, target, identity, bounds, rules, resumed, probe, copy, attached, guard })
+    }
+}
+
+impl Starting<'_> {
+    /// The guard of this session, which goes on from `resumed` at `now_ms` of the source's clock.
+    fn guard(&self, resumed: Option<Marker>, now_ms: i64) -> Guard {
+        let (pair, (history, keys)) = (self.pair, self.target_seen);
+        let markers =
+            [pair.source(self.index), pair.target(self.index)].map(|region| pair.reserved.marker(region.name.as_str()));
+        let away_ms = resumed.map_or(0, |marker| now_ms.saturating_sub(marker.time_ms));
+        let mut guard = Guard::new(pair.config.guards.limits, markers, history, away_ms);
+        guard.set_keys(keys);
+        guard.accept(pair.links[self.index].accepted());
+        guard
     }
 }
 

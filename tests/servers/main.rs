@@ -19,6 +19,7 @@ mod existing_keys;
 mod failovers;
 mod faults;
 mod full_sync;
+mod guards;
 mod health;
 mod http;
 mod increments;

@@ -11,6 +11,7 @@ use crate::engine::apply::Applier;
 use crate::engine::checkpoint::Checkpoint;
 use crate::engine::conflict::departed::Removal;
 use crate::engine::copy::onto::Onto;
+use crate::engine::guard::Guard;
 use crate::engine::origin::Marker;
 use crate::engine::position::{Position, ReplicationId};
 use crate::engine::source::StreamClock;
@@ -69,6 +70,8 @@ pub(super) struct Flow {
     /// What the removal that is being read is.
     pub(super) removal: Removal,
     pub(super) lingering: Lingering,
+    /// Asks before a disaster is spread.
+    pub(super) guard: Guard,
 }
 
 /// Our keys as they appear in this stream.
@@ -128,6 +131,7 @@ impl Flow {
             pending: None,
             removal: Removal::Full,
             lingering: Lingering::default(),
+            guard: Guard::default(),
         }
     }
 
@@ -201,7 +205,13 @@ impl Flow {
             }
             _ if self.scope == Scope::Echo => self.echo_write(command, spec, place, reading),
             _ if self.seeking.is_some() => self.seek(command),
-            _ => self.write(command, spec, place, reading),
+            _ => {
+                if !self.is_past() {
+                    let begins = self.scope != Scope::Local;
+                    self.guard.look(command, spec, self.offset, self.database, begins)?;
+                }
+                self.write(command, spec, place, reading);
+            }
         }
         Ok(())
     }
@@ -364,6 +374,7 @@ impl Flow {
         };
         self.clock.heartbeat(self.offset, written_ms);
         self.crossing.heartbeat(written_ms);
+        self.guard.heartbeat(written_ms);
         if self.is_past() {
             return;
         }

@@ -19,6 +19,7 @@ use super::apply::{Applied, Applier};
 use super::conflict::departed::{DeletePolicy, SharedDeparted};
 use super::conflict::{self, Found, Record, SharedExchange};
 use super::copy::onto::{SharedOnto, hold};
+use super::guard::Guard;
 use super::origin::{Marker, ReservedKeys};
 use super::position::{Position, ReplicationId};
 use super::source::StreamClock;
@@ -252,6 +253,16 @@ impl Stream {
     /// Whether it stopped before a removal, and can go on.
     pub fn may_go_on(&self) -> bool {
         self.flow.pending.is_some() && self.wants_source()
+    }
+
+    /// Asks before a disaster is spread, from now on.
+    pub fn set_guard(&mut self, guard: Guard) {
+        self.flow.guard = guard;
+    }
+
+    /// The guard.
+    pub fn guard(&mut self) -> &mut Guard {
+        &mut self.flow.guard
     }
 
     /// Holds what is read from now on, or goes on.
