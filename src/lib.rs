@@ -8,6 +8,7 @@
 //! * [`runtime`]: sockets, clock, signals; performs what the engine decides.
 //! * [`admin`]: orders to the running daemon, and their record.
 //! * [`check`]: what of two servers would be in the way of a pair.
+//! * [`drill`]: leaving a region in order, and coming back.
 //! * [`journal`]: the record of conflicts, in memory and in files.
 //! * [`health`]: whether a load balancer may send clients to a region.
 //! * [`verify`]: whether both regions hold the same, which keys do not, and why.
@@ -18,6 +19,7 @@ pub mod check;
 pub mod cli;
 pub mod command;
 pub mod config;
+pub mod drill;
 pub mod engine;
 pub mod error;
 pub mod health;

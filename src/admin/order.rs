@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::drill;
 use crate::observe::Direction;
 
 /// What can be ordered of a running daemon. Its name, in snake_case, is that of the action in `/actions/NAME`, in the
@@ -31,6 +32,23 @@ pub enum Order {
         /// What the link was held for may happen. Without it the answer to a held link tells what would.
         #[serde(default)]
         accept: bool,
+    },
+    /// A step of a failover drill.
+    Drill {
+        /// Which.
+        step: drill::Action,
+        /// The region that is left; that of the drill under way, or forward.source, when absent.
+        #[serde(default)]
+        region: Option<String>,
+        /// The region is lost: it can't be asked anything.
+        #[serde(default)]
+        lost: bool,
+        /// Go on without a proof, or with differences.
+        #[serde(default)]
+        accept: bool,
+        /// Tell what would be done, and do nothing.
+        #[serde(default)]
+        dry_run: bool,
     },
     /// As a pause, and the link shows that it waits for somebody's decision.
     Hold {

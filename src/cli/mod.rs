@@ -3,6 +3,7 @@
 mod ask;
 mod check;
 mod conflicts;
+mod drill;
 mod exit;
 mod inspect;
 mod order;
@@ -62,6 +63,8 @@ enum Command {
     Resolve(resolve::Resolve),
     /// Let a link read no more, without losing its position
     Pause(order::Pause),
+    /// Leave a region in order and come back: a failover drill, step by step
+    Drill(drill::Drill),
     /// Hold a link until it is resumed
     Hold(order::Hold),
     /// Let a paused link go on
@@ -85,6 +88,7 @@ pub fn main() -> ExitCode {
         Command::Conflicts(conflicts) => conflicts.execute(),
         Command::Resolve(resolve) => resolve.execute(),
         Command::Pause(pause) => pause.execute(),
+        Command::Drill(drill) => drill.execute(),
         Command::Hold(hold) => hold.execute(),
         Command::Resume(resume) => resume.execute(),
         Command::Why(why) => why.execute(),

@@ -120,6 +120,11 @@ pub(super) struct Door {
 }
 
 impl To {
+    /// The file that names the daemon.
+    pub(super) fn config(&self) -> &std::path::Path {
+        &self.config
+    }
+
     /// Gives the order, prints what was done, and tells how the command ends.
     pub(super) fn give(&self, order: &Order) -> ExitCode {
         let door = match self.door() {

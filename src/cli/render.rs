@@ -44,6 +44,9 @@ pub(super) fn table(status: &Status) -> String {
         }
         text.push_str("\n  what to do: look with `duet why KEY`, decide with `duet resolve KEY --winner REGION`");
     }
+    if let Some(drill) = status.drill.as_ref().filter(|drill| !drill.is_over()) {
+        text.push_str(&format!("\ndrill of {}: {} (`duet drill status`)", plain(&drill.from), drill.step));
+    }
     if let Some(precheck) = status.precheck.as_ref().filter(|precheck| precheck.result != Outcome::Ok) {
         text.push_str(&format!("\n{}: `duet check` says what and what to do", super::check::summary(precheck)));
     }

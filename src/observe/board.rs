@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{
-    AuditBoard, ClockBoard, Conflicts, Direction, JournalBoard, LinkBoard, PrecheckBoard, RegionBoard, VerifyBoard,
+    AuditBoard, ClockBoard, Conflicts, Direction, DrillBoard, JournalBoard, LinkBoard, PrecheckBoard, RegionBoard,
+    VerifyBoard,
 };
 use crate::config::Config;
 
@@ -25,6 +26,8 @@ pub struct Board {
     pub journal: JournalBoard,
     /// The last orders.
     pub audit: AuditBoard,
+    /// The failover drill.
+    pub drill: Arc<DrillBoard>,
     /// What the precheck of this start found.
     pub precheck: Arc<PrecheckBoard>,
     /// How the daemon's own verification does.
@@ -50,6 +53,7 @@ impl Board {
             audit: AuditBoard::default(),
             precheck: Arc::default(),
             verification: Arc::default(),
+            drill: Arc::default(),
             started: now,
         }
     }

@@ -11,6 +11,7 @@ mod board;
 mod clocks;
 mod conflicts;
 mod counter;
+mod drill;
 mod link;
 pub mod log;
 mod precheck;
@@ -27,6 +28,7 @@ pub use conflicts::{
     ConflictCounts, ConflictStatus, Conflicts, HeldKey, JournalBoard, JournalState, JournalStatus, UnitCounts,
 };
 pub use counter::Counter;
+pub use drill::DrillBoard;
 pub use link::{Direction, LinkBoard, Reason, State};
 pub use precheck::PrecheckBoard;
 pub use progress::FullSyncProgress;

@@ -11,6 +11,7 @@ use super::{
     SetAside, State, VerifyStatus,
 };
 use crate::check::Precheck;
+use crate::drill::Drill;
 use crate::engine::conflict::departed::DeletePolicy;
 
 /// How many of the keys that are held are named.
@@ -49,6 +50,9 @@ pub struct Status {
     /// The last orders.
     #[serde(default)]
     pub audit: AuditStatus,
+    /// The failover drill that is under way, or the last one.
+    #[serde(default)]
+    pub drill: Option<Arc<Drill>>,
     /// What the precheck of this start found; absent until it has ended.
     #[serde(default)]
     pub precheck: Option<Arc<Precheck>>,
@@ -166,6 +170,7 @@ impl Board {
             verify: self.verification.status(jiff::Timestamp::now()),
             audit: self.audit.status(),
             precheck: self.precheck.get(),
+            drill: self.drill.get(),
         }
     }
 

@@ -6,12 +6,15 @@
 //! * [`precheck`]: what is looked at before every start; [`check`]: gathers its facts.
 //! * `heartbeat`, `clock`: a region's pulse; `skew`: how far their clocks are apart; `events`: what its server removes by itself; `shared`: what these tasks know of
 //!   each other; `client`: requests and replies.
+//! * `drill`: the failover drill, and the fence that it keeps; `comparison`: both regions at its end.
 //! * `orders`: what a person orders of the running daemon; `outlook`: what would happen if a held link went on.
 
 mod attach;
 pub mod check;
 pub(crate) mod client;
 mod clock;
+mod comparison;
+mod drill;
 pub mod events;
 mod fence;
 mod heartbeat;
@@ -78,6 +81,9 @@ pub async fn run(
         verification: Arc::clone(&board.verification),
         precheck: Arc::clone(&board.precheck),
         prechecked: tokio::sync::Notify::new(),
+        drill: Default::default(),
+        drill_board: Arc::clone(&board.drill),
+        fencing: Default::default(),
         seed: fastrand::u64(..),
         values: tokio::sync::Notify::new(),
         journal,
@@ -107,6 +113,8 @@ pub async fn run(
     tasks.spawn(async move { skew::run(&looking).await });
     tasks.spawn(verify::continuous(Arc::clone(&pair)));
     tasks.spawn(orders::run(Arc::clone(&pair), desk));
+    let drilling = Arc::clone(&pair);
+    tasks.spawn(async move { drill::run(&drilling).await });
     let checking = Arc::clone(&pair);
     tasks.spawn(async move { precheck::run(&checking).await });
     let mut running = true;

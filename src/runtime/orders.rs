@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::mend;
 use super::attach::replication;
 use super::client::Client;
+use super::drill;
+use super::mend;
 use super::outlook::outlook;
 use super::shared::{HeldLink, Pair};
 use crate::admin::{Desk, Done, Links, Order, Refused};
@@ -39,6 +40,10 @@ async fn obey(pair: &Pair, order: Order, by: &str) -> Result<Done, Refused> {
         Order::Pause { link } => pause(pair, link, by).await,
         Order::Mend { winner, keys } => mend::order(pair, &winner, &keys),
         Order::Resume { link, accept } => release(pair, link, accept).await,
+        Order::Drill { step, region, lost, accept, dry_run } => {
+            let order = drill::Ordered { action: step, region, lost, accept, dry_run };
+            drill::obey(pair, &order, by).await
+        }
         Order::Hold { link } => hold(pair, link, by),
     }
 }

@@ -173,6 +173,8 @@ impl<'a> Session<'a> {
                 if !copy.is_applied() || self.sweeping.is_some() {
                     return Ok(false);
                 }
+                // Until it is counted again: what empties the target now should find it full.
+                self.pair.regions[1 - self.index].set_keys(copy.progress().0);
                 if let Some(dumped) = copy.take_dumped() {
                     self.begin_sweep(dumped);
                     return Ok(false);

@@ -10,6 +10,7 @@ use tokio::sync::{Notify, watch};
 use super::clock::ServerClock;
 use super::events::Fences;
 use crate::config::{Config, Region, ServerDeletes};
+use crate::drill::Drill;
 use crate::engine::conflict::SharedExchange;
 use crate::engine::conflict::departed::{DeletePolicy, Deletes, SharedDeparted};
 use crate::engine::copy::onto::SharedOnto;
@@ -18,7 +19,7 @@ use crate::engine::plan::Ordered;
 use crate::engine::position::Position;
 use crate::error::Fault;
 use crate::journal::Journal;
-use crate::observe::{ClockBoard, LinkBoard, PrecheckBoard, RegionBoard, VerifyBoard};
+use crate::observe::{ClockBoard, DrillBoard, LinkBoard, PrecheckBoard, RegionBoard, VerifyBoard};
 
 /// How often a link that waits for the other one to hold looks.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -54,6 +55,12 @@ pub struct Pair {
     pub precheck: Arc<PrecheckBoard>,
     /// It has found something.
     pub prechecked: Notify,
+    /// The failover drill that is under way, or the last one.
+    pub drill: tokio::sync::Mutex<Option<Drill>>,
+    /// The same for everybody to read.
+    pub drill_board: Arc<DrillBoard>,
+    /// The region whose writers are to be kept from writing.
+    pub fencing: tokio::sync::Mutex<Option<usize>>,
     /// The source of the forward link, then its target.
     pub regions: [RegionPulse; 2],
     /// The forward link, then the reverse one.

@@ -12,6 +12,7 @@ mod conflicts;
 mod copies;
 mod cut;
 mod demo;
+mod drill;
 mod echo;
 mod events;
 mod exactly_once;

@@ -53,6 +53,11 @@ impl ReservedKeys {
         self.key("epoch", origin)
     }
 
+    /// Where a failover drill stands in which `region` takes over: it lives there.
+    pub fn drill(&self, region: &str) -> Vec<u8> {
+        self.key("drill", region)
+    }
+
     /// The channel of the message that gives a value that is read at `region` its place in the region's stream.
     pub fn nonce(&self, region: &str) -> Vec<u8> {
         self.key("nonce", region)
@@ -60,7 +65,16 @@ impl ReservedKeys {
 
     /// All keys of this pair that may stand in one region, for counting what is data.
     pub fn all(&self, regions: [&str; 2]) -> Vec<Vec<u8>> {
-        let kinds = [Self::marker, Self::gate, Self::heartbeat, Self::probe, Self::kept, Self::building, Self::epoch];
+        let kinds = [
+            Self::marker,
+            Self::gate,
+            Self::heartbeat,
+            Self::probe,
+            Self::kept,
+            Self::building,
+            Self::epoch,
+            Self::drill,
+        ];
         kinds.iter().flat_map(|kind| regions.map(|region| kind(self, region))).collect()
     }
 
