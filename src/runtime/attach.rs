@@ -21,6 +21,10 @@ const BACKLOG_PATIENCE: Duration = Duration::from_secs(5);
 /// How long a primary may be silent while it sends what its backlog holds.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How much of what was written while nobody read is held before the first of it is looked at, bytes: heartbeats in it date
+/// what stands before them.
+const AHEAD: usize = 16 * 1024 * 1024;
+
 /// A replica's connection, at a position.
 #[derive(Debug)]
 pub struct Attached {
@@ -32,20 +36,41 @@ pub struct Attached {
     pub position: Position,
 }
 
+impl Attached {
+    /// Reads until `wanted` bytes of the stream are here.
+    async fn read(&mut self, region: &Region, wanted: usize) -> Result<(), Fault> {
+        let lost = |what: &dyn std::fmt::Display| Fault::new(Kind::Disconnected, format!("{}: {what}", region.name));
+        while self.input.len() < wanted {
+            match timeout(PATIENCE, self.stream.read_buf(&mut self.input)).await {
+                Ok(Ok(1..)) => {}
+                Ok(Ok(0)) => return Err(lost(&"it closed the connection")),
+                Ok(Err(error)) => return Err(lost(&error)),
+                Err(_) => return Err(Fault::new(Kind::TimedOut, format!("{} sent nothing in 10 s", region.name))),
+            }
+        }
+        Ok(())
+    }
+}
+
 /// A primary's answer to PSYNC.
 enum Answer {
     Continue(ReplicationId),
     FullResync(ReplicationId, u64),
 }
 
-/// Attaches at `position`.
+/// Attaches at `position`, and reads what the primary has written up to `end`, [`AHEAD`] bytes at the most.
 ///
 /// # Errors
 /// A [`Fault`]; of kind `PositionLost` when the primary wants to send everything again.
-pub async fn resume(region: &Region, position: Position) -> Result<Attached, Fault> {
+pub async fn resume(region: &Region, position: Position, end: u64) -> Result<Attached, Fault> {
     let mut client = greet(region, false).await?;
     match ask(&mut client, &position.replication_id.to_string(), &(position.offset + 1).to_string()).await? {
-        Answer::Continue(replication_id) => Ok(attached(client, Position { replication_id, ..position })),
+        Answer::Continue(replication_id) => {
+            let mut attached = attached(client, Position { replication_id, ..position });
+            let ahead = usize::try_from(end.saturating_sub(position.offset)).map_or(AHEAD, |gap| gap.min(AHEAD));
+            attached.read(region, ahead).await?;
+            Ok(attached)
+        }
         Answer::FullResync(..) => {
             Err(Fault::new(Kind::PositionLost, format!("{} can't continue at {position}", client.place())))
         }
@@ -125,18 +150,10 @@ pub async fn since(region: &Region, replication: &Replication, from: u64, most: 
         Answer::FullResync(..) => return Ok(BytesMut::new()),
     }
     let wanted = usize::try_from(end - from).unwrap_or(usize::MAX);
-    let Attached { mut stream, mut input, .. } = attached(client, Position::NONE);
-    while input.len() < wanted {
-        let lost = |what: &dyn std::fmt::Display| Fault::new(Kind::Disconnected, format!("{}: {what}", region.name));
-        match timeout(PATIENCE, stream.read_buf(&mut input)).await {
-            Ok(Ok(1..)) => {}
-            Ok(Ok(0)) => return Err(lost(&"it closed the connection")),
-            Ok(Err(error)) => return Err(lost(&error)),
-            Err(_) => return Err(Fault::new(Kind::TimedOut, format!("{} sent nothing in 10 s", region.name))),
-        }
-    }
-    input.truncate(wanted);
-    Ok(input)
+    let mut attached = attached(client, Position::NONE);
+    attached.read(region, wanted).await?;
+    attached.input.truncate(wanted);
+    Ok(attached.input)
 }
 
 /// What the server says of its history.
@@ -151,11 +168,13 @@ pub async fn replication(control: &mut Client) -> Result<Replication, Fault> {
 /// Connects and tells what we understand. `empty` asks for a dump without keys, should there be one.
 async fn greet(region: &Region, empty: bool) -> Result<Client, Fault> {
     let mut client = Client::connect(region, region.primary()).await?;
-    client.call(&["REPLCONF", "capa", "eof", "capa", "psync2"]).await?;
-    // Servers that don't know the next two say so, and send everything in their own format.
-    client.calls(&[["REPLCONF", "version", VERSION]]).await?;
-    if empty {
-        client.calls(&[["REPLCONF", "rdb-filter-only", ""]]).await?;
+    let mut requests =
+        vec![["REPLCONF", "capa", "eof"], ["REPLCONF", "capa", "psync2"], ["REPLCONF", "version", VERSION]];
+    requests.extend(empty.then_some(["REPLCONF", "rdb-filter-only", ""]));
+    let replies = client.calls(&requests).await?;
+    // Servers that don't know the last two say so, and send everything in their own format.
+    for reply in replies.iter().take(2) {
+        client.accepted("REPLCONF", Some(reply))?;
     }
     Ok(client)
 }

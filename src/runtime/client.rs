@@ -78,12 +78,29 @@ impl Client {
     /// # Errors
     /// A [`Fault`] when the connection fails, the reply is late or an error.
     pub async fn call<A: AsRef<[u8]>>(&mut self, request: &[A]) -> Result<Reply, Fault> {
-        let mut replies = self.calls(&[request]).await?;
-        match replies.pop() {
-            Some(Reply::Error(text)) => {
-                let name = request.first().map(|name| String::from_utf8_lossy(name.as_ref()).into_owned());
-                Err(Fault::of_reply(&text, &format!("{} answered {}", self.place, name.unwrap_or_default())))
-            }
+        self.call_all(&[request]).await?.pop().ok_or_else(|| self.protocol("no reply"))
+    }
+
+    /// Sends requests together and waits for all replies.
+    ///
+    /// # Errors
+    /// A [`Fault`] when the connection fails, a reply is late, or one is an error: the first of those.
+    pub async fn call_all<A: AsRef<[u8]>>(&mut self, requests: &[impl AsRef<[A]>]) -> Result<Vec<Reply>, Fault> {
+        let replies = self.calls(requests).await?;
+        for (request, reply) in requests.iter().zip(&replies) {
+            let name = request.as_ref().first().map(|name| String::from_utf8_lossy(name.as_ref()).into_owned());
+            self.accepted(&name.unwrap_or_default(), Some(reply))?;
+        }
+        Ok(replies)
+    }
+
+    /// A reply to the request `name` among several.
+    ///
+    /// # Errors
+    /// A [`Fault`] when it is an error, or missing.
+    pub fn accepted<'r>(&self, name: &str, reply: Option<&'r Reply>) -> Result<&'r Reply, Fault> {
+        match reply {
+            Some(Reply::Error(text)) => Err(Fault::of_reply(text, &format!("{} answered {name}", self.place))),
             Some(reply) => Ok(reply),
             None => Err(self.protocol("no reply")),
         }

@@ -28,59 +28,92 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub async fn claim(client: &mut Client, pair: &Pair, index: usize, epoch: Option<u64>) -> Result<u64, Fault> {
     let (source, target) = (&pair.source(index).name, &pair.target(index).name);
     let name = format!("duet/{}/{source}>{target}", pair.config.pair.name);
-    client.call(&["CLIENT", "SETNAME", &name]).await?;
-    let epoch = settle_epoch(client, pair, index, epoch).await?;
-    let own = integer(&client.call(&["CLIENT", "ID"]).await?);
+    let key = pair.reserved.epoch(source.as_str());
+    let marker = pair.reserved.marker(source.as_str());
+    let told = client
+        .call_all(&[
+            [b"CLIENT".as_slice(), b"SETNAME", name.as_bytes()].as_slice(),
+            &[b"GET", &key],
+            &[b"GET", &marker],
+            &[b"CLIENT", b"ID"],
+        ])
+        .await?;
+    let [_, held, marked, own] = told.as_slice() else {
+        return Err(Fault::new(Kind::Protocol, format!("{} owes replies", client.place())));
+    };
+    let held = u64::try_from(integer(held)).unwrap_or(0);
+    let found = held.max(Marker::parse(bytes(marked)).map_or(0, |marker| marker.epoch));
+    let (own, list) = (integer(own), [b"CLIENT".to_vec(), b"LIST".to_vec()].to_vec());
+    let raising = raise(held, found, epoch).ok_or_else(|| {
+        let place = client.place();
+        let ours = epoch.unwrap_or(0);
+        let text = format!("another daemon has taken over this pair at {place} (epoch {found} after {ours})");
+        Fault::new(Kind::Superseded, text)
+    })?;
+    let mut requests: Vec<Vec<Vec<u8>>> = raising.iter().map(|raise| raise.request(&key)).collect();
+    requests.push(list.clone());
+    let mut raised = epoch;
     for look in 0..LOOKS {
-        let listed = client.call(&["CLIENT", "LIST"]).await.map_err(not_fenced)?;
-        let listed = text(&listed);
-        let others: Vec<String> = listed.lines().filter_map(|line| other(line, &name, own)).collect();
-        if others.is_empty() {
-            pair.links[index].set_claimed();
-            return Ok(epoch);
-        }
-        for id in &others {
-            match client.calls(&[["CLIENT", "KILL", "ID", id]]).await?.pop() {
-                Some(Reply::Error(error)) if error.starts_with("NOPERM") => {
+        let mut replies = client.calls(&requests).await?;
+        let listed = match replies.pop() {
+            Some(Reply::Error(error)) => return Err(not_fenced(Fault::of_reply(&error, client.place()))),
+            listed => listed.map(|listed| text(&listed)).unwrap_or_default(),
+        };
+        for reply in replies {
+            match reply {
+                Reply::Error(error) if look == 0 => return Err(Fault::of_reply(&error, client.place())),
+                Reply::Error(error) if error.starts_with("NOPERM") => {
                     return Err(not_fenced(Fault::of_reply(&error, client.place())));
                 }
-                _ => {} // it may have gone by itself meanwhile: the next look tells
+                // A connection may have gone by itself meanwhile: the list tells.
+                Reply::Integer(number) if look == 0 => raised = u64::try_from(number).ok(),
+                _ => {}
             }
+        }
+        let others: Vec<String> = listed.lines().filter_map(|line| other(line, &name, own)).collect();
+        if others.is_empty() {
+            let none = || Fault::new(Kind::Protocol, format!("{}: bad epoch", client.place()));
+            let raised = raised.ok_or_else(none)?;
+            pair.links[index].set_claimed();
+            return Ok(raised);
         }
         if look > 0 {
             tokio::time::sleep(PAUSE).await;
         }
+        let kill = |id: &String| [b"CLIENT".as_slice(), b"KILL", b"ID", id.as_bytes()].map(<[u8]>::to_vec).to_vec();
+        requests = others.iter().map(kill).collect();
+        requests.push(list.clone());
     }
     Err(Fault::new(Kind::NotFenced, format!("{}: connections of an earlier run don't end", client.place())))
 }
 
-async fn settle_epoch(client: &mut Client, pair: &Pair, index: usize, epoch: Option<u64>) -> Result<u64, Fault> {
-    let source = pair.source(index).name.as_str();
-    let (key, marker) = (pair.reserved.epoch(source), pair.reserved.marker(source));
-    let held = u64::try_from(integer(&client.call(&[b"GET".as_slice(), &key]).await?)).unwrap_or(0);
-    let marked = Marker::parse(bytes(&client.call(&[b"GET".as_slice(), &marker]).await?)).map_or(0, |m| m.epoch);
-    match epoch {
-        Some(epoch) if held.max(marked) > epoch => Err(Fault::new(
-            Kind::Superseded,
-            format!(
-                "another daemon has taken over this pair at {} (epoch {} after {epoch})",
-                client.place(),
-                held.max(marked)
-            ),
-        )),
-        Some(epoch) => {
-            if held < epoch {
-                client.call(&[b"SET".as_slice(), &key, epoch.to_string().as_bytes()]).await?;
-            }
-            Ok(epoch)
+/// What is done to the epoch at the target.
+#[derive(Debug, PartialEq, Eq)]
+enum Raise {
+    /// It is set to what is known otherwise.
+    To(u64),
+    /// It is raised by one, and told.
+    ByOne,
+}
+
+impl Raise {
+    fn request(&self, key: &[u8]) -> Vec<Vec<u8>> {
+        match self {
+            Self::To(epoch) => vec![b"SET".to_vec(), key.to_vec(), epoch.to_string().into_bytes()],
+            Self::ByOne => vec![b"INCR".to_vec(), key.to_vec()],
         }
-        None => {
-            if held < marked {
-                client.call(&[b"SET".as_slice(), &key, marked.to_string().as_bytes()]).await?;
-            }
-            let raised = integer(&client.call(&[b"INCR".as_slice(), &key]).await?);
-            u64::try_from(raised).map_err(|_| Fault::new(Kind::Protocol, format!("{}: bad epoch", client.place())))
-        }
+    }
+}
+
+/// What is to be done where the key holds the epoch `held`, key and marker at most `found`, and this daemon has had the
+/// epoch `ours`; `None` when another daemon has taken over.
+fn raise(held: u64, found: u64, ours: Option<u64>) -> Option<Vec<Raise>> {
+    match ours {
+        Some(epoch) if found > epoch => None,
+        Some(epoch) if held < epoch => Some(vec![Raise::To(epoch)]),
+        Some(_) => Some(Vec::new()),
+        None if held < found => Some(vec![Raise::To(found), Raise::ByOne]),
+        None => Some(vec![Raise::ByOne]),
     }
 }
 
@@ -109,6 +142,16 @@ fn not_fenced(fault: Fault) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_epoch_is_raised_above_all_that_is_known_or_another_daemon_has_taken_over() {
+        assert_eq!(raise(4, 4, None), Some(vec![Raise::ByOne]));
+        assert_eq!(raise(0, 7, None), Some(vec![Raise::To(7), Raise::ByOne]), "the key is gone, the marker is there");
+        assert_eq!(raise(5, 5, Some(5)), Some(vec![]));
+        assert_eq!(raise(0, 5, Some(5)), Some(vec![Raise::To(5)]));
+        assert_eq!(raise(6, 6, Some(5)), None);
+        assert_eq!(raise(5, 6, Some(5)), None);
+    }
 
     #[test]
     fn only_other_connections_with_the_links_name_are_ended() {

@@ -23,7 +23,7 @@ use crate::engine::guard::Guard;
 use crate::engine::link::Link;
 use crate::engine::origin::Phase;
 use crate::engine::position::Position;
-use crate::engine::source::StreamClock;
+use crate::engine::source::{StreamClock, heartbeats};
 use crate::engine::stream::{Beginning, Event, Now, Rules, Stream};
 use crate::error::Fault;
 use crate::observe::{HeldKey, SetAside, State, escaped};
@@ -105,7 +105,9 @@ impl<'a> Session<'a> {
         let beginning = Beginning::after(resumed, position);
         let interval_ms = i64::try_from(pair.config.heartbeat.interval.as_millis()).unwrap_or(i64::MAX);
         let from = resumed.map_or(attached, |marker| (marker.high.offset, marker.time_ms));
-        let clock = StreamClock::new(from, attached, interval_ms);
+        let key = pair.reserved.heartbeat(pair.source(index).name.as_str());
+        let ahead = if resumed.is_some() { heartbeats(&source.input, position, &key) } else { Default::default() };
+        let clock = StreamClock::new(from, attached, interval_ms).with_ahead(ahead);
         let applier = Applier::new(identity, bounds);
         let mut session = Self {
             pair,

@@ -22,7 +22,7 @@ use crate::engine::guard::{Guard, went_back};
 use crate::engine::origin::{Marker, last_marker};
 use crate::engine::plan::{CopyReason, End, Plan, View, plan, reads_from};
 use crate::engine::position::{Position, ReplicationId};
-use crate::engine::source::{Info, Server};
+use crate::engine::source::{Info, Replication, Server};
 use crate::engine::stream::Rules;
 use crate::error::{Fault, Kind};
 use crate::observe::{Reason, State};
@@ -100,12 +100,13 @@ struct Starting<'a> {
 /// The [`Fault`] that keeps it from starting.
 pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Started, Fault> {
     let (source, target) = (pair.source(index), pair.target(index));
-    let mut writer = Client::connect(target, target.primary()).await?;
-    let mut source_control = Client::connect(source, source.primary()).await?;
-    let mut target_control = Client::connect(target, target.primary()).await?;
-    let source_server = distinct(&mut source_control, &mut target_control).await?;
-    let target_server = server(&mut target_control).await?;
-    let databases = databases(&mut target_control).await?;
+    // A start does together what it can: what is written before it has attached is dated from what stands around it.
+    let (mut writer, mut source_control, mut target_control) = tokio::try_join!(
+        Client::connect(target, target.primary()),
+        Client::connect(source, source.primary()),
+        Client::connect(target, target.primary()),
+    )?;
+    let (source_server, target_server, databases) = distinct(&mut source_control, &mut target_control).await?;
     let epoch = fence::claim(&mut writer, pair, index, memory.epoch).await?;
     memory.epoch = Some(epoch);
     let began = Instant::now();
@@ -142,13 +143,13 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
             Plan::Resume(high) => {
                 let back_ms = i64::try_from(pair.config.guards.marker_back.as_millis()).unwrap_or(i64::MAX);
                 went_back(pair.links[index].known_ms(), own.map_or(0, |marker| marker.time_ms), back_ms)?;
-                starting.forget_kept(memory).await?;
                 hold(&pair.onto[1 - index]).end();
                 let from = reads_from(&view, high);
                 if from.offset > own.map_or(0, |marker| marker.low.offset) {
                     tracing::warn!(%high, "the source no longer has what was unfinished: concurrent writes of then may differ");
                 }
-                let attached = attach::resume(source, from).await?;
+                let attaching = attach::resume(source, from, view.source.replication.offset);
+                let (attached, ()) = tokio::try_join!(attaching, starting.forget_kept(memory))?;
                 return starting.finish(attached, own, None, None).await;
             }
             Plan::Fix => {
@@ -185,27 +186,26 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
     }
 }
 
-/// The source's program, once it is certain that it is not the target.
-async fn distinct(source: &mut Client, target: &mut Client) -> Result<Server, Fault> {
-    let ours = Info::parse(&text(&source.call(&["INFO", "server"]).await?));
-    let theirs = Info::parse(&text(&target.call(&["INFO", "server"]).await?));
+/// The programs of source and target, once it is certain that they are not one, and how many databases the target has.
+async fn distinct(source: &mut Client, target: &mut Client) -> Result<(Server, Server, u32), Fault> {
+    let asked = [["INFO", "server"].as_slice(), &["CONFIG", "GET", "databases"]];
+    let (ours, theirs) = tokio::try_join!(source.call(asked[0]), target.calls(&asked))?;
+    let told = theirs.get(1).map(elements).unwrap_or_default();
+    let theirs = target.accepted("INFO", theirs.first())?;
+    let (ours, theirs) = (Info::parse(&text(&ours)), Info::parse(&text(theirs)));
     if ours.run_id()? == theirs.run_id()? {
         let text = format!("{} and {} are one server", source.place(), target.place());
         return Err(Fault::new(Kind::SameServer, text));
     }
-    ours.server()
+    let databases = match told {
+        [_, count] => u32::try_from(integer(count)).unwrap_or(1).max(1),
+        _ => databases_tried(target).await?,
+    };
+    Ok((ours.server()?, theirs.server()?, databases))
 }
 
-async fn server(client: &mut Client) -> Result<Server, Fault> {
-    Info::parse(&text(&client.call(&["INFO", "server"]).await?)).server()
-}
-
-/// How many databases a server has: as it is configured, or, where that is not told, as it lets one select.
-async fn databases(client: &mut Client) -> Result<u32, Fault> {
-    let told = client.calls(&[["CONFIG", "GET", "databases"]]).await?;
-    if let Some([_, count]) = told.first().map(elements) {
-        return Ok(u32::try_from(integer(count)).unwrap_or(1).max(1));
-    }
+/// How many databases a server lets one select, where it does not tell how many it has.
+async fn databases_tried(client: &mut Client) -> Result<u32, Fault> {
     let (mut has, mut lacks) = (0u32, MAX_DATABASES);
     while has + 1 < lacks {
         let middle = has + (lacks - has) / 2;
@@ -388,7 +388,9 @@ impl Starting<'_> {
     ) -> Result<Started, Fault> {
         let (pair, index) = (self.pair, self.index);
         let origin = pair.source(index).name.as_str();
-        let reply = self.target_control.call(&["COMMAND"]).await?;
+        let end = attach::replication(&mut self.source_control);
+        let (reply, Replication { offset, .. }) = tokio::try_join!(self.target_control.call(&["COMMAND"]), end)?;
+        let attached = (offset, pair.regions[index].clock.at_ms(Instant::now()));
         let commands = elements(&reply).iter().filter_map(|entry| elements(entry).first()).map(bytes);
         let Server { dialect, version } = self.target_server;
         let rules = Rules {
@@ -425,8 +427,6 @@ impl Starting<'_> {
             batch_bytes: apply.batch_bytes,
             in_flight: apply.in_flight,
         };
-        let offset = attach::replication(&mut self.source_control).await?.offset;
-        let attached = (offset, pair.regions[index].clock.at_ms(Instant::now()));
         tracing::debug!(link = index, source = ?self.source_server, target = ?self.target_server, "attached");
         let resumed = own.filter(|_| probe.is_none() && copy.is_none());
         let guard = self.guard(resumed, attached.1);
@@ -459,7 +459,11 @@ fn expires_fields(server: &Server) -> bool {
 async fn end(pair: &Pair, index: usize, client: &mut Client) -> Result<End, Fault> {
     let region = pair.source(index).name.to_string();
     let writer = pair.target(index).name.to_string();
-    let info = Info::parse(&text(&client.call(&["INFO"]).await?));
+    let marker = pair.reserved.marker(&writer);
+    let mut exists = vec![b"EXISTS".to_vec()];
+    exists.extend(pair.reserved.all([&region, &writer]));
+    let told = client.calls(&[vec![b"INFO".to_vec()], vec![b"GET".to_vec(), marker], exists]).await?;
+    let info = Info::parse(&text(client.accepted("INFO", told.first())?));
     let replication = info.replication()?;
     if !replication.is_primary {
         return Err(Fault::new(Kind::ReadOnly, format!("{} is a replica", client.place())));
@@ -467,12 +471,9 @@ async fn end(pair: &Pair, index: usize, client: &mut Client) -> Result<End, Faul
     if info.get::<u8>("cluster_enabled") == Some(1) {
         return Err(Fault::new(Kind::Cluster, format!("{} is part of a cluster", client.place())));
     }
-    let marker = pair.reserved.marker(&writer);
-    let marker = Marker::parse(bytes(&client.call(&[b"GET".as_slice(), &marker]).await?));
+    let marker = Marker::parse(bytes(client.accepted("GET", told.get(1))?));
     let marker = marker.map(|marker| pair.links[1 - index].settled(marker));
-    let mut exists = vec![b"EXISTS".to_vec()];
-    exists.extend(pair.reserved.all([&region, &writer]));
-    let ours = u64::try_from(integer(&client.call(&exists).await?)).unwrap_or(0);
+    let ours = u64::try_from(integer(client.accepted("EXISTS", told.get(2))?)).unwrap_or(0);
     let keys: u64 = info.keyspace().iter().map(|(_, keys)| keys).sum();
     Ok(End { region, replication, keys: keys.saturating_sub(ours), marker })
 }

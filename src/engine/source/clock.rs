@@ -1,7 +1,38 @@
 //! The source's clock at a place of its stream.
 //!
 //! Only heartbeats carry a time. What was written while Duet was away lies between two known moments; by how far is told
-//! from the bytes between them. Needed where a server sends relative expiry times (Redis 6.2).
+//! from the bytes between them. Needed where a server sends relative expiry times (Redis 6.2). Daemons that never came so
+//! far as to read have left heartbeats there, too: [`heartbeats`] finds them before the first of it is dated.
+
+use std::collections::VecDeque;
+
+use crate::engine::position::Position;
+use crate::wire::resp::{Command, FrameReader};
+
+/// What the heartbeats in `stream`, which begins at `from`, say: the offset behind each, and its Unix milliseconds; `key` is
+/// the heartbeat's. It ends with the last whole command.
+pub fn heartbeats(mut stream: &[u8], from: Position, key: &[u8]) -> VecDeque<(u64, i64)> {
+    let (mut reader, mut found) = (FrameReader::new(), VecDeque::new());
+    let (mut offset, mut database) = (from.offset, from.database);
+    while let Ok(Some(length)) = reader.next(stream)
+        && let Some((frame, rest)) = stream.split_at_checked(length)
+    {
+        let command = Command::new(frame, reader.arguments());
+        let is = |name: &str| command.name().eq_ignore_ascii_case(name.as_bytes());
+        let number = |at| std::str::from_utf8(command.arg(at)).ok().and_then(|text| text.parse::<i64>().ok());
+        offset += length as u64;
+        stream = rest;
+        if is("SELECT") {
+            database = number(1).and_then(|number| u32::try_from(number).ok()).unwrap_or(database);
+        } else if command.arg(1) == key
+            && (is("PUBLISH") || (database == 0 && is("SET")))
+            && let Some(ms) = number(2)
+        {
+            found.push_back((offset, ms));
+        }
+    }
+    found
+}
 
 /// Maps offsets of a stream to the source's clock.
 #[derive(Debug, Clone)]
@@ -10,6 +41,8 @@ pub struct StreamClock {
     known: (u64, i64),
     /// Where the stream ended when the link attached, and when that was.
     attached: (u64, i64),
+    /// Moments before that one that are known from further on in the stream.
+    ahead: VecDeque<(u64, i64)>,
     interval_ms: i64,
 }
 
@@ -17,12 +50,20 @@ impl StreamClock {
     /// A clock for a link that reads from `from` (offset, Unix milliseconds) and attached when the stream had come to
     /// `attached`; heartbeats are written every `interval_ms`.
     pub fn new(from: (u64, i64), attached: (u64, i64), interval_ms: i64) -> Self {
-        Self { known: from, attached, interval_ms }
+        Self { known: from, attached, ahead: VecDeque::new(), interval_ms }
+    }
+
+    /// The same clock, where the [`heartbeats`] `ahead` are known before they are read.
+    pub fn with_ahead(self, ahead: VecDeque<(u64, i64)>) -> Self {
+        Self { ahead, ..self }
     }
 
     /// A heartbeat at `offset` was written at `ms`.
     pub fn heartbeat(&mut self, offset: u64, ms: i64) {
         self.known = (offset, self.known.1.max(ms));
+        while self.ahead.front().is_some_and(|ahead| ahead.0 <= offset) {
+            self.ahead.pop_front();
+        }
     }
 
     /// The source's clock when what stands at `offset` was written, Unix milliseconds; `now_ms` is that clock now, and
@@ -31,9 +72,11 @@ impl StreamClock {
         let (known_offset, known_ms) = self.known;
         let (attached_offset, attached_ms) = self.attached;
         if offset < attached_offset {
-            let span = i128::from(attached_offset.saturating_sub(known_offset).max(1));
+            let next = self.ahead.iter().copied().find(|ahead| ahead.0 > offset.max(known_offset));
+            let (next_offset, next_ms) = next.filter(|next| next.0 < attached_offset).unwrap_or(self.attached);
+            let span = i128::from(next_offset.saturating_sub(known_offset).max(1));
             let done = i128::from(offset.saturating_sub(known_offset));
-            let gap = i128::from((attached_ms - known_ms).max(0));
+            let gap = i128::from((next_ms - known_ms).max(0));
             return known_ms + i64::try_from(gap * done / span).unwrap_or(0);
         }
         let floor = if known_offset < attached_offset { attached_ms } else { known_ms };
@@ -45,6 +88,7 @@ impl StreamClock {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::resp::command;
 
     #[test]
     fn what_was_written_while_nobody_read_is_dated_by_its_place() {
@@ -52,6 +96,22 @@ mod tests {
         assert_eq!(clock.at(1000, 99_000, true), 50_000);
         assert_eq!(clock.at(1500, 99_000, true), 55_000);
         assert_eq!(clock.at(1999, 99_000, true), 59_990);
+    }
+
+    #[test]
+    fn heartbeats_that_nobody_has_read_date_what_stands_before_them() {
+        let line = |text: &str| command(&text.split(' ').collect::<Vec<_>>());
+        let (beat, other) = (line("SET duet:p:heartbeat:a 51000 PX 60000"), line("INCR n"));
+        let stream = [line("SELECT 3"), beat.clone(), line("SELECT 0"), other, beat, line("SET cut off")].concat();
+        let (from, whole) = (Position { offset: 1000, ..Position::NONE }, stream.len() - 3);
+        let cut = stream.len() as u64 - line("SET cut off").len() as u64;
+        let found = heartbeats(&stream[..whole], from, b"duet:p:heartbeat:a");
+        assert_eq!(found, [(1000 + cut, 51_000)], "a client's in another database is none");
+
+        let mut clock = StreamClock::new((1000, 50_000), (3000, 90_000), 250).with_ahead([(2000, 51_000)].into());
+        assert_eq!(clock.at(1500, 99_000, true), 50_500);
+        clock.heartbeat(2000, 51_000);
+        assert_eq!(clock.at(2500, 99_000, true), 70_500);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Obtaining the stream: what a primary says of itself, how it announces a dump, what its clock read at a write.
 //!
-//! Takes replies and lines, gives facts. Never reads a command of the stream.
+//! Takes replies, lines and the beginning of a stream; gives facts. Never judges a command.
 
 mod announcement;
 mod clock;
@@ -9,7 +9,7 @@ mod offset;
 mod skew;
 
 pub use announcement::{Announcement, DumpLength};
-pub use clock::StreamClock;
+pub use clock::{StreamClock, heartbeats};
 pub use info::{Info, Replication, Server};
 pub use offset::{Measured, Offset};
 pub use skew::Skew;

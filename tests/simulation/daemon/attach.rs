@@ -19,11 +19,16 @@ enum Answer {
     FullResync(ReplicationId, u64),
 }
 
-/// Attaches at `position`.
-pub async fn resume(world: &Shared, server: usize, position: Position) -> Result<Attached, Fault> {
+/// Attaches at `position`, and reads what the primary has written up to `end`.
+pub async fn resume(world: &Shared, server: usize, position: Position, end: u64) -> Result<Attached, Fault> {
     let mut client = greet(world, server, false).await?;
     match ask(&mut client, position.replication_id.as_str(), &(position.offset + 1).to_string()).await? {
-        Answer::Continue(replication_id) => Ok(Attached { client, position: Position { replication_id, ..position } }),
+        Answer::Continue(replication_id) => {
+            while (client.input.len() as u64) < end.saturating_sub(position.offset) {
+                client.fill().await?;
+            }
+            Ok(Attached { client, position: Position { replication_id, ..position } })
+        }
         Answer::FullResync(..) => Err(Fault::new(Kind::PositionLost, "it can't continue")),
     }
 }

@@ -15,11 +15,12 @@ use duet::engine::copy::{Copy, CopyEvent};
 use duet::engine::link::Link;
 use duet::engine::origin::Phase;
 use duet::engine::position::Position;
-use duet::engine::source::StreamClock;
+use duet::engine::source::{StreamClock, heartbeats};
 use duet::engine::stream::{Beginning, Event, Now, Rules, Stream};
 use duet::error::{Fault, Kind};
 use duet::wire::resp::command;
 
+use super::REGIONS;
 use super::client::{Client, ended, sleep, turn};
 use super::start::{Memory, Started, start};
 use super::sweep::{Swept, sweep};
@@ -101,7 +102,10 @@ impl Session {
         let position = source.position;
         let beginning = Beginning::after(resumed, position);
         let from = resumed.map_or(attached, |marker| (marker.high.offset, marker.time_ms));
-        let clock = StreamClock::new(from, attached, pair.settings.heartbeat_ms);
+        let key = pair.settings.reserved.heartbeat(REGIONS[index]);
+        let input = &source.client.input;
+        let ahead = if resumed.is_some() { heartbeats(input, position, &key) } else { Default::default() };
+        let clock = StreamClock::new(from, attached, pair.settings.heartbeat_ms).with_ahead(ahead);
         let mut bounds = pair.settings.bounds;
         bounds.in_flight += if pair.settings.flaws.unbounded { 2 } else { 0 };
         let applier = Applier::new(identity, bounds);

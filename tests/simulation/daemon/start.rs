@@ -85,7 +85,7 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
                 let low = if flaws.unresolved.recovery { position } else { reads_from(&view, position) };
                 let noted = pair.notes.borrow()[index].filter(|_| flaws.own_memory);
                 let from = noted.filter(|noted| noted.offset < low.offset).unwrap_or(low);
-                let attached = attach::resume(world, index, from).await?;
+                let attached = attach::resume(world, index, from, view.source.replication.offset).await?;
                 let own = own.map(|marker| Marker { high: noted.unwrap_or(marker.high), ..marker });
                 return starting.finish(attached, own, None, None).await;
             }
