@@ -11,7 +11,7 @@ use clap::Args;
 use super::exit::{misconfigured, print, wait_for};
 use super::render::plain;
 use crate::config::{Config, Region, load};
-use crate::runtime::client::{Client, Reply, elements, integer};
+use crate::runtime::client::{Client, Reply, TOO_LONG, elements, integer};
 
 /// How often a key that clients change meanwhile is read again.
 const TRIES: usize = 10;
@@ -20,7 +20,7 @@ const AFTER_HELP: &str = "\
 Decides what a held key is (conflicts.policy = \"hold\"): the region's value is written there once more, with its time to \
 live, as an ordinary client with the user and password of the configuration. That is a new update of the whole key: it \
 goes to the other region like any other, replaces what stands there, and the key is no longer held. Where the region has \
-no such key, it is deleted in the other one.
+no such key, its deletion is written: the key is made there for a moment, and deleted.
 
 It works for any key of which both regions hold different values. What clients of the other region write at the same time \
 may meet it: then the key is held again.
@@ -82,9 +82,11 @@ impl Resolve {
                         winner.name, loser.name
                     ));
                 }
-                Rewritten::NoSuchKey => {
-                    self.client(loser).await?.call(&[b"DEL".as_slice(), key]).await?;
-                    return Ok(format!("{} has no such key: it is deleted in {}.", winner.name, loser.name));
+                Rewritten::Deleted => {
+                    return Ok(format!(
+                        "{} has no such key, and has deleted it again. That is a new update, and goes to {} like any other.",
+                        winner.name, loser.name
+                    ));
                 }
                 Rewritten::Changed => {}
             }
@@ -102,32 +104,66 @@ impl Resolve {
 /// What became of a value that was to be written again.
 enum Rewritten {
     Done,
-    NoSuchKey,
+    /// There was no such key: it was made, and deleted.
+    Deleted,
     /// A client changed it in between.
     Changed,
 }
 
-/// Writes the value of a key again, with its time to live.
+/// Writes the value of a key again, with its time to live; a key that is not there is deleted again. Either is an update of the
+/// whole key, made at once, and only if no client has changed the key since it was read.
 async fn rewrite(client: &mut Client, key: &[u8]) -> anyhow::Result<Rewritten> {
     client.call(&[b"WATCH".as_slice(), key]).await?;
-    let payload = client.call(&[b"DUMP".as_slice(), key]).await?;
-    let Reply::BulkString(payload) = payload else { return Ok(Rewritten::NoSuchKey) };
-    let left_ms = integer(&client.call(&[b"PTTL".as_slice(), key]).await?);
-    let time = client.call(&["TIME"]).await?;
-    let now_ms = match elements(&time) {
-        [seconds, micros] => integer(seconds).saturating_mul(1000).saturating_add(integer(micros) / 1000),
-        _ => bail!("{} did not answer TIME", client.place()),
+    let payload = match client.call(&[b"DUMP".as_slice(), key]).await {
+        Ok(Reply::BulkString(payload)) => Some(payload),
+        Ok(_) => None,
+        Err(fault) if fault.text.contains(TOO_LONG) => bail!(
+            "{fault}: the value is too long to be read here. Write it again yourself at the region whose value stays, as a \
+             whole: `COPY` it to another name and `RENAME` that back"
+        ),
+        Err(fault) => return Err(fault.into()),
     };
-    let expires_ms = if left_ms > 0 { now_ms.saturating_add(left_ms) } else { 0 };
-    let expires = expires_ms.to_string();
+    let Some(payload) = payload else {
+        // A deletion of what is not there would not be told to the other region.
+        let requests: [&[&[u8]]; 2] = [&[b"SET", key, b""], &[b"DEL", key]];
+        return Ok(if execute(client, &requests).await? { Rewritten::Deleted } else { Rewritten::Changed });
+    };
+    let expires = expiry(client, key).await?.to_string();
     let restore: [&[u8]; 6] = [b"RESTORE", key, expires.as_bytes(), &payload, b"REPLACE", b"ABSTTL"];
-    let replies = client.calls::<&[u8]>(&[&[b"MULTI".as_slice()][..], &restore, &[b"EXEC"]]).await?;
+    Ok(if execute(client, &[&restore]).await? { Rewritten::Done } else { Rewritten::Changed })
+}
+
+/// When a key expires, Unix milliseconds: 0 for never. Before 7.0 a server tells only how long it still lives: then the
+/// earliest time is given that it can be, which is early by no more than the server took to answer.
+async fn expiry(client: &mut Client, key: &[u8]) -> anyhow::Result<i64> {
+    let requests: [&[&[u8]]; 3] = [&[b"PEXPIRETIME", key], &[b"TIME"], &[b"PTTL", key]];
+    let replies = client.calls::<&[u8]>(&requests).await?;
+    let [absolute, time, left] = replies.as_slice() else { bail!("{} did not answer about the key", client.place()) };
+    if let Reply::Integer(expires_ms) = absolute {
+        return Ok((*expires_ms).max(0));
+    }
+    let [seconds, micros] = elements(time) else { bail!("{} did not answer TIME", client.place()) };
+    let Reply::Integer(left_ms) = left else { bail!("{} did not answer PTTL", client.place()) };
+    let now_ms = integer(seconds).saturating_mul(1000).saturating_add(integer(micros) / 1000);
+    // A key that is in its last millisecond has 0 left; one without a time to live has -1.
+    Ok(if *left_ms < 0 { 0 } else { now_ms.saturating_add(*left_ms) })
+}
+
+/// Executes requests in one transaction. Tells whether nothing that is watched had changed.
+async fn execute(client: &mut Client, requests: &[&[&[u8]]]) -> anyhow::Result<bool> {
+    let (multi, exec): ([&[u8]; 1], [&[u8]; 1]) = ([b"MULTI"], [b"EXEC"]);
+    let mut all: Vec<&[&[u8]]> = vec![&multi];
+    all.extend(requests);
+    all.push(&exec);
+    let replies = client.calls::<&[u8]>(&all).await?;
     match replies.last() {
-        Some(Reply::Null) => Ok(Rewritten::Changed),
-        Some(Reply::Array(executed)) => match executed.first() {
-            Some(Reply::Error(error)) => bail!("{}: {}", client.place(), plain(error)),
-            Some(_) | None => Ok(Rewritten::Done),
-        },
+        Some(Reply::Null) => Ok(false),
+        Some(Reply::Array(executed)) => {
+            match executed.iter().find_map(|reply| if let Reply::Error(error) = reply { Some(error) } else { None }) {
+                Some(error) => bail!("{}: {}", client.place(), plain(error)),
+                None => Ok(true),
+            }
+        }
         Some(Reply::Error(error)) => bail!("{}: {}", client.place(), plain(error)),
         Some(_) | None => bail!("{} did not answer EXEC", client.place()),
     }

@@ -21,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const SILENCE: Duration = Duration::from_secs(60);
 /// The longest reply that is held, in bytes.
 const MAX_REPLY: usize = 64 * 1024 * 1024;
+/// What a server has sent then.
+pub const TOO_LONG: &str = "a reply longer than 64 MiB";
 
 /// A reply of a server.
 pub type Reply = BytesFrame;
@@ -139,7 +141,7 @@ impl Client {
                 };
             }
             if self.input.len() > MAX_REPLY {
-                return Err(self.protocol("a reply longer than 64 MiB"));
+                return Err(self.protocol(TOO_LONG));
             }
             self.fill().await?;
         }

@@ -136,6 +136,7 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
                 tracing::warn!(region = %end.region, "the server lacks what was read of it: it was replaced by a replica that lagged");
             }
         }
+        starting.recall_held().await?;
         for marker in [own, view.source.marker].into_iter().flatten() {
             conflict::hold(&pair.exchange).has_stamp(marker.stamp_us);
         }
@@ -285,6 +286,20 @@ impl Starting<'_> {
         self.forget_unfinished().await?;
         drained(self.pair, self.index, &mut self.target_control).await?;
         Ok(keep)
+    }
+
+    /// Reads which keys are held at the source since an earlier daemon.
+    async fn recall_held(&mut self) -> Result<(), Fault> {
+        let (pair, region) = (self.pair, self.index);
+        if !conflict::hold(&pair.exchange).wants_held(region) {
+            return Ok(());
+        }
+        let key = pair.reserved.held(pair.source(region).name.as_str());
+        let reply = self.source_control.call(&[b"HGETALL".as_slice(), &key]).await?;
+        let fields = elements(&reply).chunks_exact(2);
+        let held = fields.filter_map(|pair| conflict::parse_held(bytes(&pair[0]), bytes(&pair[1])));
+        conflict::hold(&pair.exchange).keeps_held(region, held);
+        Ok(())
     }
 
     /// The names that the target keeps; with `existing_keys = "fail"` any such name is a fault.

@@ -143,6 +143,12 @@ fn judging_in_one_step_with_reading_is_missed() {
     is_missed_in_conflicts(unresolved, &["regions equal"]);
 }
 
+#[test]
+fn telling_a_later_daemon_which_keys_are_held_is_missed() {
+    let unresolved = Unresolved { holding: true, ..Unresolved::default() };
+    missed_in(Mix::Hold, Flaws { unresolved, ..Flaws::default() }, Defects::default(), &["held"]);
+}
+
 /// What changes nothing in one region and something in the other is rare among the rest: only several keys at once are
 /// written.
 #[test]

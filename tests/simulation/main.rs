@@ -2,7 +2,7 @@
 //! a virtual clock, a daemon that is killed anywhere. No sockets, no real time.
 //!
 //! * `DUET_SEED=n cargo test --test simulation -- replay` runs one seed again; `DUET_TRACE=1` tells what happens in it.
-//! * `DUET_SEEDS=100000 cargo test --test simulation` runs so many; `DUET_MIX=crossing`, `region` or `apart` says of which kind,
+//! * `DUET_SEEDS=100000 cargo test --test simulation` runs so many; `DUET_MIX=crossing`, `region`, `hold` or `apart` says of which kind,
 //!   `DUET_ONLY="regions equal"` looks at no other promise.
 //!
 //! [`run`] plays one seed with the clients of [`workload`] (each region its own keys) or [`crossing`] (the same keys in
@@ -48,6 +48,9 @@ const OF_CONCURRENT_WRITES: &str = "regions equal,sums,exactly once,no echo,rese
 /// Seeds of runs in which both regions write the same keys: those that run every time, and those that run once.
 const CROSSING: (u64, u64) = (10_000, 1_000);
 
+/// Seeds of runs in which some keys are held.
+const HOLD: (u64, u64) = (2_000, 500);
+
 /// How many seeds that broke a promise are looked for, and of how many a smaller variant is.
 const ENOUGH: (usize, usize) = (8, 2);
 
@@ -72,8 +75,9 @@ fn whole() -> Broken {
 
 /// The kinds of runs, each with its number of seeds.
 fn mixes() -> Vec<(Mix, u64, u64)> {
-    let wanted =
-        std::env::var("DUET_MIX").ok().map(|name| Mix::named(&name).expect("apart, crossing, events, lossy or region"));
+    let wanted = std::env::var("DUET_MIX")
+        .ok()
+        .map(|name| Mix::named(&name).expect("apart, crossing, events, lossy, region or hold"));
     wanted.map_or(MIXES.to_vec(), |mix| vec![(mix, MIXES[0].1, MIXES[0].2)])
 }
 
@@ -103,6 +107,14 @@ fn writes_of_both_regions_to_the_same_keys_end_equal() {
     hold(&broken_seeds(Mix::Crossing, 0..fixed, broken, ENOUGH.0));
     let first = fresh_seed();
     hold(&broken_seeds(Mix::Crossing, first..first + fresh, broken, ENOUGH.0));
+}
+
+#[test]
+fn keys_that_differ_are_held_until_a_later_write_of_the_whole_key_whatever_happens_to_the_daemon() {
+    let broken = Broken { only: Some("held,sums,reserved,gate"), ..Broken::default() };
+    hold(&broken_seeds(Mix::Hold, 0..HOLD.0, broken, ENOUGH.0));
+    let first = fresh_seed();
+    hold(&broken_seeds(Mix::Hold, first..first + HOLD.1, broken, ENOUGH.0));
 }
 
 /// A seed that nobody has played yet; it is told.
@@ -152,7 +164,7 @@ fn concurrent_writes_are_many_in_some_runs_and_few_in_others() {
 
 #[test]
 fn the_same_seed_runs_the_same_way() {
-    for mix in [Mix::Apart, Mix::Crossing, Mix::Events, Mix::Lossy, Mix::Region] {
+    for mix in [Mix::Apart, Mix::Crossing, Mix::Events, Mix::Lossy, Mix::Region, Mix::Hold] {
         let twice = [(); 2].map(|()| run(&Variant::new(mix, 5), Broken::default()));
         assert_eq!(twice[0].steps, twice[1].steps);
     }

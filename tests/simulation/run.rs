@@ -1,6 +1,7 @@
 //! One run: a pair, its clients, its daemons and what befalls them, all from one seed.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::rc::Rc;
 
@@ -15,7 +16,7 @@ use crate::crossing::Crossing;
 use crate::daemon::{Daemon, Flaws, REGIONS, Settings};
 use crate::faults::Plan;
 use crate::network::{Shared, Way, World};
-use crate::oracle::Oracle;
+use crate::oracle::{Oracle, Place};
 use crate::promises::{self, last_update_wins::Share, no_echo::Idle};
 use crate::server::{Defects, Flavour, Server};
 use crate::variant::{Mix, Variant};
@@ -29,6 +30,8 @@ const IDLE_BEATS: u64 = 8;
 const REST_MS: i64 = 10_000;
 /// Steps between two looks at whether it is.
 const LOOK_EVERY: u32 = 64;
+/// What is held in some runs: kinds of keys of which no sum is promised.
+const HELD: [&str; 8] = ["register:", "session:", "wipe:", "set:", "list:", "text:", "kind:", "ttl:"];
 /// A time in which all that expires soon has expired, milliseconds.
 const SOON_MS: i64 = 10_000;
 
@@ -136,18 +139,19 @@ impl Run {
             value_bytes: if rng.bool() { rng.usize(8..200) } else { 64 * 1024 },
             reserved,
             deletes: match variant.mix {
-                Mix::Apart | Mix::Crossing | Mix::Lossy | Mix::Region => {
+                Mix::Apart | Mix::Crossing | Mix::Lossy | Mix::Region | Mix::Hold => {
                     DeletePolicy { expiry: Deletes::Propagate, eviction: Deletes::Propagate }
                 }
                 Mix::Events => DeletePolicy { expiry: Deletes::Events, eviction: Deletes::Events },
             },
             clashes: variant.mix != Mix::Apart,
             winner: (variant.mix == Mix::Region).then_some(usize::from(!variant.seed.is_multiple_of(2))),
+            held: if variant.mix == Mix::Hold { &HELD } else { &[] },
             flaws: broken.flaws,
         };
         let mut plan = match variant.mix {
             Mix::Apart => Plan::new(&mut rng),
-            Mix::Crossing | Mix::Events | Mix::Lossy | Mix::Region => Plan::crossing(&mut rng),
+            Mix::Crossing | Mix::Events | Mix::Lossy | Mix::Region | Mix::Hold => Plan::crossing(&mut rng),
         };
         plan = plan.with_holds(variant.seed);
         let loses = matches!(variant.mix, Mix::Apart | Mix::Lossy);
@@ -219,11 +223,11 @@ impl Run {
             self.client();
         }
         self.calm();
-        while !self.is_silent() {
-            self.step()?;
-        }
-        self.rest()?;
+        self.settle()?;
         self.judge();
+        if !self.settings.held.is_empty() {
+            self.decide()?;
+        }
         self.idle()?;
         self.judge();
         Ok(())
@@ -272,7 +276,50 @@ impl Run {
 
     fn are_equal(&self) -> bool {
         let World { servers: [a, b], .. } = &*self.world.borrow();
-        promises::regions_equal::holds([&a.keys, &b.keys], self.settings.reserved.prefix()).is_ok()
+        promises::held::holds([&a.keys, &b.keys], self.settings.reserved.prefix(), &self.held()).is_ok()
+    }
+
+    /// The keys that daemons hold.
+    fn held(&self) -> BTreeSet<Place> {
+        self.daemons.iter().flat_map(Daemon::held).collect()
+    }
+
+    /// The daemon is killed, and what it held is held by the next one. Then somebody decides: each held key is written as a
+    /// whole, which lets it go, and regions are equal.
+    fn decide(&mut self) -> Result<(), String> {
+        let before = self.held();
+        self.daemons.clear();
+        self.start_daemon();
+        self.settle()?;
+        let held = self.held();
+        let mut world = self.world.borrow_mut();
+        let lasts = promises::held::lasts(&before, &held);
+        lasts.unwrap_or_else(|what| world.oracle.fail(format!("held: {what}")));
+        for (database, key) in held {
+            let index = world.rng.usize(0..2);
+            world.tick(index);
+            let set = [b"SET".to_vec(), key, b"decided".to_vec()].to_vec();
+            world.servers[index].client(database, &[set]);
+            let World { oracle, servers, .. } = &mut *world;
+            oracle.wrote(index, &servers[index], &[]);
+            world.collect(index);
+        }
+        drop(world);
+        self.settle()?;
+        let still = self.held();
+        if let Some((database, key)) = still.first() {
+            let what = format!("held: '{}' in database {database}, although decided", String::from_utf8_lossy(key));
+            self.world.borrow_mut().oracle.fail(what);
+        }
+        Ok(())
+    }
+
+    /// Waits until nothing more happens by itself.
+    fn settle(&mut self) -> Result<(), String> {
+        while !self.is_silent() {
+            self.step()?;
+        }
+        self.rest()
     }
 
     /// Something moves: a task, or bytes on their way.
@@ -409,12 +456,17 @@ impl Run {
         let World { servers: [a, b], oracle, .. } = &mut *world;
         let (prefix, reserved) = (self.settings.reserved.prefix(), &self.settings.reserved);
         let [a, b] = [&a.keys, &b.keys];
-        let mut told = vec![("regions equal", promises::regions_equal::holds([a, b], prefix))];
+        let held: BTreeSet<Place> = self.daemons.iter().flat_map(Daemon::held).collect();
+        let holds = !self.settings.held.is_empty();
+        let equal = if holds { "held" } else { "regions equal" };
+        let mut told = vec![(equal, promises::held::holds([a, b], prefix, &held))];
         for (index, region) in [a, b].into_iter().enumerate() {
             let names = [REGIONS[index], REGIONS[1 - index]];
             told.push(("reserved", promises::reserved::holds(region, reserved, names, CLIENTS_OWN, oracle.flushed)));
             if !oracle.flushed {
-                told.push(("nothing lost", promises::nothing_lost::of_one_side(region, &oracle.ledger, now_ms)));
+                if !holds {
+                    told.push(("nothing lost", promises::nothing_lost::of_one_side(region, &oracle.ledger, now_ms)));
+                }
                 told.push(("sums", promises::sums::holds(region, &oracle.ledger)));
             }
         }
@@ -425,11 +477,13 @@ impl Run {
             let (share, last) = promises::last_update_wins::holds(a, &oracle.ledger, bound_ms, now_ms);
             self.outcome.shares[usize::from(self.disturbed)] = share;
             self.outcome.met = oracle.ledger.met();
-            if !self.disturbed && self.settings.winner.is_none() {
+            if !self.disturbed && self.settings.winner.is_none() && !holds {
                 told.push(("last update wins", last));
             }
             let records = promises::one_conflict_one_record::holds(&oracle.records, &oracle.ledger, self.disturbed);
-            told.push(("one conflict one record", records));
+            if !holds {
+                told.push(("one conflict one record", records));
+            }
         }
         for (promise, told) in told {
             told.unwrap_or_else(|what| oracle.fail(format!("{promise}: {what}")));

@@ -16,6 +16,8 @@ pub enum Mix {
     Lossy,
     /// The same as crossing, but one region wins, whenever it writes.
     Region,
+    /// The same as crossing, but keys of some kinds are held when two writes meet.
+    Hold,
 }
 
 /// One run.
@@ -34,7 +36,7 @@ pub struct Variant {
 impl Mix {
     /// The mix of this name.
     pub fn named(name: &str) -> Option<Self> {
-        [Self::Apart, Self::Crossing, Self::Events, Self::Lossy, Self::Region]
+        [Self::Apart, Self::Crossing, Self::Events, Self::Lossy, Self::Region, Self::Hold]
             .into_iter()
             .find(|mix| mix.name() == name)
     }
@@ -46,6 +48,7 @@ impl Mix {
             Self::Events => "events",
             Self::Lossy => "lossy",
             Self::Region => "region",
+            Self::Hold => "hold",
         }
     }
 }
@@ -62,7 +65,7 @@ impl Variant {
         let number = |name: &str| text(name).map(|text| text.parse::<u64>().expect("a number"));
         Some(Self {
             mix: text("DUET_MIX")
-                .map_or(mix, |name| Mix::named(&name).expect("apart, crossing, events, lossy or region")),
+                .map_or(mix, |name| Mix::named(&name).expect("apart, crossing, events, lossy, region or hold")),
             seed: number("DUET_SEED")?,
             salt: number("DUET_SALT").unwrap_or(0),
             writes: number("DUET_WRITES"),

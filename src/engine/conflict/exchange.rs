@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
+use super::kept::{Change, Kept};
 use super::lives::{Decided, Life, Lives};
 use super::log::{Met, Redo};
 use super::order::Order;
@@ -44,6 +45,8 @@ pub enum Mail {
     Again(Vec<Redo>),
     /// The value of a key.
     Value(Value),
+    /// Which keys are held there, for the region to keep.
+    Held(Vec<Change>),
 }
 
 /// A value that was taken at the other region.
@@ -180,6 +183,7 @@ struct Side {
     cut: Option<(Position, Position)>,
     /// Keys that are held here, each with the latest write that was executed.
     held: BTreeMap<Name, Order>,
+    kept: Kept,
     /// Keys whose values arrived at the other region, and where in this one's stream they were taken: not told to the window
     /// yet, and all that a session that begins again may read again.
     taken: Vec<(Name, u64)>,
@@ -239,7 +243,10 @@ pub struct Exchange {
 impl Exchange {
     /// Nothing is known yet, but what holds for which keys.
     pub fn new(policies: Policies) -> Self {
-        Self { policies: Arc::new(policies), ..Self::default() }
+        let unread = policies.hold_any();
+        let mut new = Self { policies: Arc::new(policies), ..Self::default() };
+        new.sides.iter_mut().for_each(|side| side.kept.unread = unread);
+        new
     }
 
     /// What holds for which keys.
@@ -269,7 +276,9 @@ impl Exchange {
             side.sees = 0;
         }
         // Until the region is judged again, what was unfinished is.
-        let pinned = self.pins.iter().filter(|(_, (of, _))| *of == region).map(|(pin, _)| *pin);
+        let kept = &self.sides[region].kept;
+        let pinned =
+            self.pins.iter().filter(|(pin, (of, _))| *of == region && !kept.has_pin(**pin)).map(|(pin, _)| *pin);
         self.sides[region].left = pinned.collect();
         let side = &mut self.sides[region];
         if fresh {
@@ -297,6 +306,7 @@ impl Exchange {
         let _later = side.stamps.split_off(&(high + 1));
         // What this link had sent and was not answered is decided: its connection is gone.
         self.sides[1 - region].unanswered = 0;
+        self.sides[1 - region].kept.send_again();
         for region in [0, 1] {
             if self.sides[region].seen.is_none() {
                 self.sides[region].seen = self.sides[1 - region].stable;
@@ -348,7 +358,11 @@ impl Exchange {
             side.taken.clear();
             side.given.clear();
             side.looks.clear();
-            side.held.clear();
+            for (name, _) in std::mem::take(&mut side.held) {
+                self.next += 1;
+                side.kept.change(name, self.next, None);
+            }
+            side.kept.over = side.kept.unread;
             side.left.clear();
             side.executed.clear();
             (side.ready, side.judged, side.sees) = (false, None, 0);
@@ -411,6 +425,9 @@ impl Exchange {
             latest_us: self.latest_us,
             ..Self::default()
         };
+        // What a region keeps is as old as its data.
+        let unread = self.policies.hold_any();
+        self.sides.iter_mut().for_each(|side| side.kept.unread = unread);
         self.sides[region].second = history.second;
         true
     }
@@ -439,6 +456,18 @@ impl Exchange {
     /// Keys that `region` does not hold as they will be: what they are to be there has been sent for, or is not seen there yet.
     pub fn unresolved(&self, region: usize) -> usize {
         self.pins.values().filter(|(of, _)| *of == region).count() + self.sides[region].refused.len()
+    }
+
+    /// The place of the latest write that `region` may have executed: what a client writes there from now on is later.
+    pub fn latest(&self, region: usize) -> Order {
+        let seen = self.sides[region].sees;
+        let of = |stamps: &mut dyn Iterator<Item = &(u64, Made)>| stamps.map(|(_, made)| made.stamp).max();
+        let own = of(&mut self.sides[region].stamps.values());
+        let other = of(&mut self.sides[1 - region].stamps.range(..=seen).map(|(_, made)| made));
+        // What is not sent yet has its stamp, too.
+        let sent = self.sides[region].stamps.last_key_value().map_or(0, |(end, _)| *end);
+        let unsent = self.sides[region].writes.after(sent).filter_map(|write| write.stamp).max();
+        own.max(other).max(unsent).map_or(Order::WEAKEST, |Stamp { time_us, rank }| Order(time_us, rank, u64::MAX))
     }
 
     /// Whether no value is being taken.
@@ -591,15 +620,18 @@ impl Exchange {
 
     /// Whether something is to be executed at `region`.
     pub fn has_mail(&self, region: usize) -> bool {
-        !self.sides[region].mail.is_empty()
+        !self.sides[region].mail.is_empty() || self.sides[region].kept.is_due()
     }
 
-    /// The next that fits behind what was taken already: values go alone, writes up to `room`.
+    /// The next that fits behind what was taken already: values, and which keys are held, go alone, writes up to `room`.
     pub fn take(&mut self, region: usize, room: usize, first: bool) -> Option<Mail> {
-        let mail = &mut self.sides[region].mail;
+        let Side { mail, kept, held, .. } = &mut self.sides[region];
+        if mail.is_empty() && first && kept.is_due() {
+            return Some(Mail::Held(kept.take(held)));
+        }
         let fits = match mail.front()? {
             Mail::Again(redos) => first || redos.len() <= room,
-            Mail::Value(_) => first,
+            Mail::Value(_) | Mail::Held(_) => first,
         };
         if fits { mail.pop_front() } else { None }
     }
@@ -633,12 +665,60 @@ impl Exchange {
         self.refused(region, name);
     }
 
-    /// A key is held at `region`, its latest write being this; or it no longer is.
-    pub fn set_held(&mut self, region: usize, name: Name, latest: Option<Order>) {
-        match latest {
-            Some(latest) => drop(self.sides[region].held.insert(name, latest)),
-            None => drop(self.sides[region].held.remove(&name)),
+    /// A key is held at `region`, its latest write being this; or it no longer is. Where that is news, `pin`, or another one,
+    /// holds the checkpoints back until the region keeps it: what is read again then is all that is later. Tells whether it is
+    /// news, and whether the key was not held before, or is not any more.
+    pub fn set_held(&mut self, region: usize, name: Name, latest: Option<Order>, pin: Option<u64>) -> (bool, bool) {
+        let held = &mut self.sides[region].held;
+        let before = match latest {
+            Some(latest) => held.insert(name.clone(), latest),
+            None => held.remove(&name),
+        };
+        let is_news = before != latest;
+        let over = if is_news { self.keep(region, name, pin) } else { pin };
+        over.into_iter().for_each(|pin| self.unpin(pin));
+        (is_news, before.is_some() != latest.is_some())
+    }
+
+    /// What `region` keeps of a key is to be changed.
+    fn keep(&mut self, region: usize, name: Name, pin: Option<u64>) -> Option<u64> {
+        let pin = pin.unwrap_or_else(|| self.pin(region));
+        self.next += 1;
+        self.sides[region].kept.change(name, self.next, Some(pin))
+    }
+
+    /// Whether it was not read yet what `region` keeps of held keys: a session of the link that reads it begins behind that.
+    pub fn wants_held(&self, region: usize) -> bool {
+        self.sides[region].kept.unread
+    }
+
+    /// `region` keeps these as held, as it has since an earlier daemon. Those that are not to be held any more it is to forget.
+    pub fn keeps_held(&mut self, region: usize, kept: impl Iterator<Item = (Name, Order)>) {
+        self.sides[region].kept.unread = false;
+        let over = std::mem::take(&mut self.sides[region].kept.over);
+        for (name, latest) in kept {
+            let held = &mut self.sides[region].held;
+            if !over && self.policies.holds(&name.1) && held.len() < MOST_HELD {
+                held.entry(name).or_insert(latest);
+            } else {
+                self.keep(region, name, None).into_iter().for_each(|pin| self.unpin(pin));
+            }
         }
+    }
+
+    /// A client has taken away what `region` keeps of held keys: it is to be written again. Tells whether there is something.
+    pub fn lost_held(&mut self, region: usize) -> bool {
+        let names: Vec<Name> = self.sides[region].held.keys().cloned().collect();
+        let any = !names.is_empty();
+        for name in names {
+            self.keep(region, name, None).into_iter().for_each(|pin| self.unpin(pin));
+        }
+        any
+    }
+
+    /// `region` keeps these now.
+    pub fn kept_held(&mut self, region: usize, changes: &[Change]) {
+        self.sides[region].kept.written(changes).into_iter().for_each(|pin| self.unpin(pin));
     }
 
     /// The keys that are held at `region`, each with the latest write that was executed.

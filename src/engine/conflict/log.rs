@@ -151,7 +151,8 @@ impl KeyLog {
     /// Appends an execution. One that replaces the value makes those before it forgotten that are not later, and of which
     /// nothing is left to record. Gives behind what it counts, for a deletion by the server itself.
     pub fn append(&mut self, mut entry: Entry) -> Order {
-        entry.behind = entry.behind.max(self.removed_by(&entry));
+        let before: Vec<&Entry> = if entry.weak { self.entries.iter().collect() } else { Vec::new() };
+        entry.behind = entry.behind.max(self.removed_by(&entry, &before));
         if let Some(latest) = self.held
             && entry.stamp.is_some()
         {
@@ -183,19 +184,19 @@ impl KeyLog {
         }
     }
 
-    /// The latest of what made the value that a deletion finds when it is executed now. Of the other region's deletion it is
-    /// known here what that one had sent before, and what it had seen of this region's writes.
-    fn removed_by(&self, entry: &Entry) -> Order {
+    /// The latest of what made the value that a deletion finds when it is executed behind `before`. Of the other region's
+    /// deletion it is known here what that one had sent before, and what it had seen of this region's writes.
+    fn removed_by(&self, entry: &Entry, before: &[&Entry]) -> Order {
         if !entry.weak {
             return Order::WEAKEST;
         }
         let order = |entry: &Entry| order(self.ranking, entry);
         if !entry.local {
-            let had_seen = |before: &&Entry| before.id <= if before.local { entry.saw } else { entry.id };
-            return self.entries.iter().filter(had_seen).map(order).max().unwrap_or(Order::WEAKEST);
+            let had_seen = |before: &&&Entry| before.id <= if before.local { entry.saw } else { entry.id };
+            return before.iter().filter(had_seen).map(|before| order(before)).max().unwrap_or(Order::WEAKEST);
         }
         let (mut latest, mut made) = (Order::WEAKEST, false);
-        for before in self.entries.iter().rev().filter(|before| !before.wiped) {
+        for before in before.iter().rev().filter(|before| !before.wiped) {
             // What is sent is executed behind all that its region sent before.
             if !made || (before.local && !entry.silent) {
                 latest = latest.max(order(before));
@@ -207,19 +208,23 @@ impl KeyLog {
 
     /// Stamps that were not known when the executions were read are known now.
     pub fn date(&mut self, made: impl Fn(&Entry) -> Option<Made>) {
-        let entries = std::mem::take(&mut self.entries);
-        for mut entry in entries {
+        for entry in &mut self.entries {
             if entry.stamp.is_none()
-                && let Some(Made { stamp, seen }) = made(&entry)
+                && let Some(Made { stamp, seen }) = made(entry)
             {
                 (entry.stamp, entry.seen) = (Some(stamp), seen);
             }
-            if entry.stamp.is_some() {
+        }
+        self.entries.retain(|entry| entry.stamp.is_some());
+        for index in 0..self.entries.len() {
+            let entry = &self.entries[index];
+            if entry.weak {
                 // What it covers was forgotten when it was read. What was executed again stands behind more than it removed.
-                if !entry.again {
-                    entry.behind = entry.behind.max(self.removed_by(&entry));
-                }
-                self.entries.push(entry);
+                let is_before = |other: &&Entry| other.first < entry.first;
+                let mut before: Vec<&Entry> = self.entries.iter().filter(is_before).collect();
+                before.sort_by_key(|before| before.first);
+                let behind = entry.behind.max(self.removed_by(entry, &before));
+                self.entries[index].behind = behind;
             }
         }
     }
@@ -432,11 +437,18 @@ impl KeyLog {
         look(&self.entries, &commands, &steps)
     }
 
-    /// Neither region's writes are given up: what was executed is forgotten, but for the place of the latest.
-    pub fn hold(&mut self) {
-        self.held = Some(self.latest());
+    /// Neither region's writes are given up: what was executed is forgotten, but for the place of the latest, or that of
+    /// `least`, if that is later.
+    pub fn hold(&mut self, least: Order) {
+        self.held = Some(self.latest().max(least));
         self.entries.clear();
         self.waits = Waits::Nothing;
+    }
+
+    /// Whether the last write is one of the whole key that is later than all: were the key held, that would let it go.
+    pub fn is_let_go(&self) -> bool {
+        let last = self.entries.last().filter(|last| last.replaces && last.stamp.is_some());
+        last.is_some_and(|last| order(self.ranking, last) == self.latest())
     }
 
     /// What was read of a held key before it was known when it was made.
@@ -645,7 +657,7 @@ mod tests {
     fn a_held_key_keeps_no_writes_and_is_let_go_by_a_later_one_of_the_whole_key() {
         let mut log = KeyLog::default();
         log.append(entry(10, false));
-        log.hold();
+        log.hold(Order::WEAKEST);
         for (time_us, replaces) in [(11, false), (9, true), (15, false), (12, true)] {
             log.append(entry(time_us, replaces));
             assert!(log.held.is_some() && log.entries.is_empty(), "{time_us}");

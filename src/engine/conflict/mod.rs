@@ -11,6 +11,7 @@ mod claim;
 pub mod departed;
 mod exchange;
 mod judge;
+mod kept;
 mod lives;
 mod log;
 mod note;
@@ -25,6 +26,7 @@ pub use claim::{replaces, sets_lifetime};
 pub use exchange::{
     Exchange, Look, MOST_HELD, MOST_VALUES, Made, Mail, Name, Placed, ReadAgain, SharedExchange, Value, Wanted, hold,
 };
+pub use kept::{Change, field, parse as parse_held, value as held_value};
 pub use lives::Life;
 pub use log::Redo;
 pub use note::Note;

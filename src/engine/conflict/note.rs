@@ -6,6 +6,7 @@
 //! `value:AT.COVERED[.ORDER.ORDER.ORDER]`: the transaction puts a value there that was taken at AT of the other region's
 //! stream, when that region had executed this one's writes up to COVERED; it is later than anything up to the place in the
 //! order of the key's writes (`order.rs`).
+//! `held`: the transaction changes which keys are held at the region.
 
 use std::fmt;
 
@@ -29,11 +30,16 @@ pub enum Note {
         /// It is later than anything before this.
         floor: Option<Order>,
     },
+    /// Which keys are held.
+    Held,
 }
 
 impl Note {
     /// The note in `word`, or `None` where that is not a valid one.
     pub fn parse(word: &str) -> Option<Self> {
+        if word == "held" {
+            return Some(Self::Held);
+        }
         if let Some(list) = word.strip_prefix("again:") {
             let one = |item: &str| {
                 let mut numbers = item.split('.');
@@ -59,6 +65,7 @@ impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Writes => Ok(()),
+            Self::Held => f.write_str("held"),
             Self::Again(items) => {
                 f.write_str("again:")?;
                 for (index, (Stamp { time_us, rank }, id, seen)) in items.iter().enumerate() {
@@ -85,7 +92,7 @@ mod tests {
         fn what_was_written_is_read(items in prop::collection::vec((any::<i64>(), any::<u8>(), any::<u64>(), any::<u64>()), 1..5), at: u64, covered: u64, floor: Option<(i64, u8, u64)>) {
             let items = items.into_iter().map(|(time_us, rank, id, seen)| (Stamp { time_us, rank }, id, seen)).collect();
             let floor = floor.map(|(first, second, third)| Order(first, second, third));
-            for note in [Note::Again(items), Note::Value { at, covered, floor }] {
+            for note in [Note::Again(items), Note::Value { at, covered, floor }, Note::Held] {
                 prop_assert_eq!(Note::parse(&note.to_string()), Some(note));
             }
         }

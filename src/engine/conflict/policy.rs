@@ -40,6 +40,11 @@ impl Policies {
         self.of(key) == Policy::Hold
     }
 
+    /// Whether any key may be held.
+    pub fn hold_any(&self) -> bool {
+        self.rest == Policy::Hold || self.prefixes.iter().any(|(_, policy)| *policy == Policy::Hold)
+    }
+
     /// How `region` orders the writes of a key.
     pub fn ranking(&self, key: &[u8], region: usize) -> Ranking {
         match self.of(key) {

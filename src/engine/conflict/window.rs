@@ -211,9 +211,9 @@ impl Window {
     /// These keys are held since an earlier session.
     pub fn hold(&mut self, held: &BTreeMap<Name, Order>) {
         for ((database, name), latest) in held {
-            let (mut log, database, name) = fresh(&self.policies, self.region, (*database, name))();
-            log.held = Some(*latest);
-            self.logs.insert(self.key(database, &name), (log, database, name));
+            let key = self.key(*database, name);
+            let fresh = fresh(&self.policies, self.region, (*database, name));
+            self.logs.entry(key).or_insert_with(fresh).0.held = Some(*latest);
         }
     }
 
@@ -488,8 +488,13 @@ impl Window {
             let name = write.shown();
             match rest.iter().position(|of| Some(*of) == name) {
                 Some(found) => shown = rest.get(found + 1..),
-                // What was gone already needed no removal.
-                None if write.weak => {}
+                // What was gone already needed no removal. Of what an earlier session has sent it is not known whether the
+                // server's own deletions were among it.
+                None if write.weak => {
+                    if self.suspended {
+                        self.doubted.append(&mut write.written());
+                    }
+                }
                 None => self.had_no_effect(write, part.saw),
             }
         }

@@ -58,6 +58,11 @@ impl ReservedKeys {
         self.key("drill", region)
     }
 
+    /// The hash of the keys that are held at `region`, where it lives: they wait for a person.
+    pub fn held(&self, region: &str) -> Vec<u8> {
+        self.key("held", region)
+    }
+
     /// The channel of the message that gives a value that is read at `region` its place in the region's stream.
     pub fn nonce(&self, region: &str) -> Vec<u8> {
         self.key("nonce", region)
@@ -74,6 +79,7 @@ impl ReservedKeys {
             Self::building,
             Self::epoch,
             Self::drill,
+            Self::held,
         ];
         kinds.iter().flat_map(|kind| regions.map(|region| kind(self, region))).collect()
     }

@@ -127,7 +127,15 @@ impl Crossing {
         exchange.misses(self.region, beginning.low..beginning.from.offset);
         exchange.begin(self.region, beginning.from, beginning.high.offset, beginning.known_as);
         (self.epoch, self.generation) = (exchange.epoch(), exchange.generation());
-        self.window.hold(exchange.held(self.region));
+        if exchange.wants_held(self.region) {
+            // Since this session looked a server was found to be replaced: it begins once more.
+            self.generation = self.generation.wrapping_sub(1);
+        }
+        let held = exchange.held(self.region);
+        self.window.hold(held);
+        if !held.is_empty() {
+            self.found.push(Found::Held);
+        }
         // What a dump holds, or an earlier session sent, may be later than the clock is now.
         let mut latest_us = exchange.latest_us();
         if let Some(dumped) = exchange.take_dumped(self.region, beginning.high) {
@@ -153,6 +161,8 @@ impl Crossing {
     fn cut(&mut self, covered: u64, at: Position) {
         if self.window.cut(covered) {
             self.sees = at;
+            // What is held by now was not decided by the copy.
+            self.window.hold(hold(&self.exchange).held(self.region));
         }
     }
 
@@ -306,6 +316,7 @@ impl Crossing {
                     let what = What::Value { name, at: taken_at, covered, floor, ours: true };
                     self.window.push_ours(Ours { at, what });
                 }
+                Mail::Held(changes) => exchange.kept_held(self.region, &changes),
             }
         }
     }
@@ -332,13 +343,19 @@ impl Crossing {
                 let what = What::Unknown(items.iter().map(|(stamp, id, _)| (*id, is_local(stamp))).collect());
                 self.window.push_ours(Ours { at: place, what });
             }
-            Note::Writes => {}
+            Note::Writes | Note::Held => {}
         }
     }
 
     fn redone(&mut self, redo: Redo, at: u64) {
         let local = redo.stamp.rank == self.ranks[self.region];
         self.window.push_ours(Ours { at, what: What::Again { redo, local } });
+    }
+
+    /// What the source keeps of held keys may be gone. Tells whether there is something to write again.
+    pub(super) fn lost_held(&self) -> bool {
+        let mut exchange = hold(&self.exchange);
+        exchange.generation() == self.generation && exchange.lost_held(self.region)
     }
 
     /// The nonce of a value that is being read was found.

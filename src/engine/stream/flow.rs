@@ -85,6 +85,8 @@ pub(super) struct Keys {
     nonce: Vec<u8>,
     /// The other link's gate, beside it.
     gate: Vec<u8>,
+    /// Which keys are held at our source.
+    held: Vec<u8>,
     all: Vec<Vec<u8>>,
 }
 
@@ -107,6 +109,7 @@ impl Flow {
             marker: reserved.marker(&rules.peer),
             nonce: reserved.nonce(&rules.origin),
             gate: reserved.gate(&rules.peer),
+            held: reserved.held(&rules.origin),
             all: reserved.all([&rules.origin, &rules.peer]),
         };
         applier.batch().wanted = seeking.is_none();
@@ -293,6 +296,9 @@ impl Flow {
             }
             return;
         }
+        if spec.class == Class::Database {
+            self.lose_held();
+        }
         let ours = command.arg(1).starts_with(&self.keys.prefix);
         let by_the_server = is_deletion(spec) && !ours && command.name().iter().all(u8::is_ascii_uppercase);
         self.crossing.echo_meets(command, spec, self.database, by_the_server);
@@ -351,6 +357,9 @@ impl Flow {
                 self.events.push(Event::MarkerLost { moved_to: None });
             }
         }
+        if spec.keys(command).any(|used| used.key == self.keys.held) {
+            self.lose_held();
+        }
         match without_reserved(command, spec, &self.keys.prefix) {
             Unreserved::Untouched | Unreserved::Nothing => {}
             Unreserved::Rest(bytes) => self.local_rest(&bytes, spec, reading),
@@ -397,6 +406,9 @@ impl Flow {
         if touches_ours && (!self.is_past() || moved_to.is_some()) {
             self.events.push(Event::MarkerLost { moved_to });
         }
+        if touches_ours {
+            self.lose_held();
+        }
         if !(if swaps { self.rules.swapdb } else { self.rules.flush }) {
             let section = if swaps { "increments.swapdb" } else { "increments.flush" };
             self.set_aside(command, format!("{section} = \"refuse\""));
@@ -404,6 +416,13 @@ impl Flow {
         }
         self.applier.batch().erases_marker |= touches_ours && !self.is_past();
         true
+    }
+
+    /// Which keys are held at the source may not be kept there any more.
+    fn lose_held(&mut self) {
+        if self.crossing.lost_held() {
+            self.events.push(Event::Posted);
+        }
     }
 
     pub(super) fn set_aside(&mut self, command: &Command<'_>, why: String) {

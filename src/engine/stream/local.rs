@@ -11,9 +11,9 @@ use super::{Event, Now};
 use crate::command::{Class, Context, Replay, Rule, Spec, Unit, lookup, replay};
 use crate::engine::apply::Applied;
 use crate::engine::conflict::departed::Removal;
-use crate::engine::conflict::{self, Held, Mail, Note, Value, spec_of};
+use crate::engine::conflict::{self, Change, Held, Mail, Note, Value, field, held_value, spec_of};
 use crate::engine::copy::onto::{Effect, Write};
-use crate::wire::resp::{Command, FrameReader, command as request};
+use crate::wire::resp::{Command, FrameReader, command as request, push_command};
 
 /// Writes that one transaction executes again.
 const MOST_AGAIN: usize = 64;
@@ -133,7 +133,7 @@ impl Flow {
                     items += redos.len();
                 }
                 taken.push(mail);
-                if matches!(taken.first(), Some(Mail::Value(_))) {
+                if matches!(taken.first(), Some(Mail::Value(_) | Mail::Held(_))) {
                     break;
                 }
             }
@@ -156,6 +156,10 @@ impl Flow {
                     let Value { at, covered, floor, .. } = *value;
                     note = Some(Note::Value { at, covered, floor });
                 }
+                Mail::Held(changes) => {
+                    changes.iter().for_each(|change| self.push_held(change));
+                    note = Some(Note::Held);
+                }
             }
         }
         if self.applier.batch().is_due() {
@@ -164,6 +168,18 @@ impl Flow {
             self.crossing.mailed(id, mail);
             self.close(now);
         }
+    }
+
+    /// The target keeps whether a key is held there.
+    fn push_held(&mut self, change: &Change) {
+        let (key, field) = (self.rules.reserved.held(&self.rules.peer), field(&change.name));
+        self.applier.batch().push_own(0, |out| {
+            match change.latest.map(held_value) {
+                Some(value) => push_command(out, &[b"HSET".as_slice(), &key, &field, value.as_bytes()]),
+                None => push_command(out, &[b"HDEL".as_slice(), &key, &field]),
+            }
+            1
+        });
     }
 
     fn push_value(&mut self, value: &Value) {

@@ -139,6 +139,99 @@ async fn a_held_key_is_left_alone_and_shown_until_a_region_is_named() -> Result<
 }
 
 #[tokio::test]
+async fn a_held_key_is_held_still_by_another_daemon_until_a_region_is_named() -> Result<()> {
+    for (west, east) in [(Redis70, Redis70), (Redis62, Valkey91)] {
+        let (mut pair, west, east) = held_pair(west, east).await?;
+        // Until a region keeps it, checkpoints are held back: killed at any moment, it is found again or known.
+        pair.daemon.kill9()?;
+        pair.daemon.resume()?;
+        let held = |status: &Value| status["conflicts"]["held_now"] == 1;
+        pair.daemon.wait_for("the key to be held by the second daemon", DEADLINE, held).await?;
+        let kept = async || {
+            let kept = [west.int("HLEN duet:orders:held:west").await?, east.int("HLEN duet:orders:held:east").await?];
+            Ok((kept[0] + kept[1] > 0).then_some(()))
+        };
+        eventually("a region to keep it", DEADLINE, kept).await?;
+        pair.daemon.kill9()?;
+        pair.daemon.resume()?;
+        pair.daemon.wait_streaming(DEADLINE).await?;
+        pair.daemon.wait_for("the key to be held by the third daemon", DEADLINE, held).await?;
+        let status = duet_says(&pair, &["status"]).await?;
+        ensure!(status.contains("key \"h:k\""), "{status}");
+        let stays = west.text("GET h:k").await?;
+        let said = duet_says(&pair, &["resolve", "h:k", "--winner", "west"]).await?;
+        ensure!(said.contains("has written its value again"), "{said}");
+        pair.daemon.wait_for("the key to be let go", DEADLINE, |status| status["conflicts"]["held_now"] == 0).await?;
+        pair.settle().await?;
+        ensure!(west.text("GET h:k").await? == stays && east.text("GET h:k").await? == stays);
+        let forgotten = async || {
+            let kept =
+                [west.int("EXISTS duet:orders:held:west").await?, east.int("EXISTS duet:orders:held:east").await?];
+            Ok((kept == [0, 0]).then_some(()))
+        };
+        eventually("the regions to forget it", DEADLINE, forgotten).await?;
+    }
+    Ok(())
+}
+
+/// One key of each type, how it is made, and when it expires.
+const VALUES: [&str; 7] = [
+    "SET h:string a",
+    "RPUSH h:list a b",
+    "SADD h:set a b",
+    "ZADD h:sorted 1 a 2 b",
+    "HSET h:hash f a g b",
+    "XADD h:stream 5-1 f a",
+    "PFADD h:hll a b",
+];
+
+#[tokio::test]
+async fn a_region_writes_its_value_again_of_any_type_and_its_deletion_with_its_time_to_live() -> Result<()> {
+    for (west, east) in [(Redis62, Redis70), (Redis70, Valkey91), (Valkey91, Valkey91)] {
+        let pair = pair(west, east).await?;
+        let (west, east) = pair.regions.clients().await?;
+        let name = |line: &str| line.split(' ').nth(1).unwrap_or_default().to_owned();
+        // Keys that only the other region holds go: the first one was never at the winner.
+        pair.regions.hold_links().await?;
+        east.run("SET h:gone x").await?;
+        for line in VALUES {
+            let key = name(line);
+            west.run(line).await?;
+            west.run(&format!("PEXPIREAT {key} 4102444800123")).await?;
+            east.run(&format!("SET {key} other")).await?;
+        }
+        pair.regions.release_links()?;
+        pair.daemon
+            .wait_for("keys to be held", DEADLINE, |status| status["conflicts"]["held_now"] == VALUES.len())
+            .await?;
+        for line in VALUES {
+            west.run(&format!("DEL {}", name(line))).await?;
+            west.run(line).await?;
+            west.run(&format!("PEXPIREAT {} 4102444800123", name(line))).await?;
+            let said = duet_says(&pair, &["resolve", &name(line), "--winner", "west"]).await?;
+            ensure!(said.contains("has written its value again"), "{line}: {said}");
+        }
+        west.run("DEL h:gone").await?;
+        let said = duet_says(&pair, &["resolve", "h:gone", "--winner", "west"]).await?;
+        ensure!(said.contains("has deleted it again"), "{said}");
+        pair.daemon.wait_for("the keys to be let go", DEADLINE, |status| status["conflicts"]["held_now"] == 0).await?;
+        pair.settle().await?;
+        ensure!(east.int("EXISTS h:gone").await? == 0);
+        for line in VALUES {
+            for client in [&west, &east] {
+                let left = client.int(&format!("PTTL {}", name(line))).await?;
+                let clock = client.run("TIME").await?;
+                let duet_chaos::redis::Value::Array(clock) = clock else { anyhow::bail!("no time") };
+                let seconds: i64 = duet_chaos::client::text(&clock[0])?.parse()?;
+                let expires = seconds * 1000 + left;
+                ensure!((4102444798000..=4102444800200).contains(&expires), "{line}: expires at {expires}");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_held_key_is_held_still_when_links_begin_again_and_let_go_by_a_later_write_of_the_whole_key() -> Result<()> {
     let (pair, west, east) = held_pair(Redis70, Redis70).await?;
     for proxy in [&pair.regions.west_proxy, &pair.regions.east_proxy].into_iter().flatten() {

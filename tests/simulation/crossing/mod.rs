@@ -5,7 +5,7 @@ mod keys;
 use crate::ledger::{Ledger, Written};
 use crate::network::World;
 use crate::server::{Removal, Text};
-use crate::variant::Variant;
+use crate::variant::{Mix, Variant};
 pub use keys::CLASSES;
 use keys::Pen;
 
@@ -64,7 +64,9 @@ impl Crossing {
 
     /// The same where clients empty whole servers, in one of so many runs.
     pub fn with_whole(mut self, variant: &Variant) -> Self {
-        self.whole = variant.seed % WHOLE_ONE_OF == 1 && !variant.is_without("whole");
+        // They would take with them which keys are held.
+        let may = variant.mix != Mix::Hold && !variant.is_without("whole");
+        self.whole = may && variant.seed % WHOLE_ONE_OF == 1;
         self
     }
 

@@ -14,6 +14,7 @@ mod unresolved;
 mod values;
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -22,7 +23,7 @@ use std::task::{Context, Waker};
 
 use duet::engine::apply::Bounds;
 use duet::engine::conflict::departed::DeletePolicy;
-use duet::engine::conflict::{Exchange, Policies, Policy, SharedExchange};
+use duet::engine::conflict::{Exchange, Policies, Policy, SharedExchange, hold};
 use duet::engine::copy::onto::SharedOnto;
 use duet::engine::origin::{Marker, ReservedKeys};
 use duet::engine::position::Position;
@@ -31,6 +32,7 @@ pub use unresolved::Unresolved;
 
 use crate::clock::MOST_OFF_MS;
 use crate::network::Shared;
+use crate::oracle::Place;
 
 /// How far the servers' clocks may be apart, and what is known of them wrong, milliseconds.
 pub const LINGER_MS: i64 = 2 * MOST_OFF_MS + 600;
@@ -73,6 +75,8 @@ pub struct Settings {
     pub clashes: bool,
     /// The region whose concurrent writes win, where it is not the later one that does.
     pub winner: Option<usize>,
+    /// Keys that begin like this are held when two writes meet.
+    pub held: &'static [&'static str],
     pub flaws: Flaws,
 }
 
@@ -160,7 +164,8 @@ impl Daemon {
     /// Starts one.
     pub fn new(world: Shared, settings: Settings, notes: Notes) -> Self {
         let policy = settings.winner.map_or(Policy::LastUpdateWins, Policy::Region);
-        let exchange = Arc::new(Mutex::new(Exchange::new(Policies::new(policy, Vec::new()))));
+        let held = settings.held.iter().map(|prefix| (prefix.as_bytes().to_vec(), Policy::Hold));
+        let exchange = Arc::new(Mutex::new(Exchange::new(Policies::new(policy, held.collect()))));
         let pair = Pair {
             world,
             settings,
@@ -200,6 +205,12 @@ impl Daemon {
     /// Whether it has stopped by itself.
     pub fn is_over(&self) -> bool {
         self.pair.superseded.get()
+    }
+
+    /// The keys that it holds.
+    pub fn held(&self) -> BTreeSet<Place> {
+        let exchange = hold(&self.pair.exchange);
+        (0..2).flat_map(|region| exchange.held(region).keys().cloned()).collect()
     }
 
     /// What it says of its links.

@@ -18,7 +18,7 @@ use duet::error::{Fault, Kind};
 use duet::wire::rdb::{Dialect, Restorable};
 
 use super::attach::{self, Attached};
-use super::client::{Client, bytes, integer, sleep, text};
+use super::client::{Client, bytes, elements, integer, sleep, text};
 use super::heartbeat::EXPIRE_MS;
 use super::{Held, LINGER_MS, Pair, REGIONS};
 use crate::server::{DATABASES, known};
@@ -73,6 +73,7 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
                 crate::trace(|| format!("{region} lacks what was read of it"));
             }
         }
+        starting.recall_held().await?;
         for marker in [own, view.source.marker].into_iter().flatten() {
             conflict::hold(&pair.exchange).has_stamp(marker.stamp_us);
         }
@@ -224,6 +225,21 @@ impl Starting<'_> {
             self.target_control.call(&["SELECT", &database.to_string()]).await?;
             self.target_control.call(&[b"UNLINK".as_slice(), &building]).await?;
         }
+        Ok(())
+    }
+
+    async fn recall_held(&mut self) -> Result<(), Fault> {
+        let (pair, region) = (self.pair, self.index);
+        if !conflict::hold(&pair.exchange).wants_held(region) {
+            return Ok(());
+        }
+        let key = pair.settings.reserved.held(REGIONS[region]);
+        let reply = self.source_control.call(&[b"HGETALL".as_slice(), &key]).await?;
+        let fields = elements(&reply).chunks_exact(2);
+        let held = fields.filter_map(|pair| conflict::parse_held(bytes(&pair[0]), bytes(&pair[1])));
+        let held: Vec<_> = held.filter(|_| !pair.settings.flaws.unresolved.holding).collect();
+        crate::trace(|| format!("held at {region} since before: {held:?}"));
+        conflict::hold(&pair.exchange).keeps_held(region, held.into_iter());
         Ok(())
     }
 

@@ -15,6 +15,8 @@ pub struct Unresolved {
     pub settling: bool,
     /// Stamps are not pushed past what the region had seen.
     pub pushing: bool,
+    /// After a restart keys that were held are not.
+    pub holding: bool,
     /// What was read counts as judged before it is: reading and judging are not one step.
     pub judging: bool,
     /// A marker that clients took away with its database is not looked for in the stream.
@@ -30,6 +32,7 @@ impl Unresolved {
             (self.recovery, "recovery"),
             (self.settling, "settling"),
             (self.pushing, "pushing"),
+            (self.holding, "holding"),
             (self.judging, "judging"),
             (self.searching, "searching"),
         ];

@@ -20,6 +20,7 @@ pub fn holds(
         reserved.heartbeat(here),
         reserved.heartbeat(there),
         reserved.probe(here),
+        reserved.held(here),
     ];
     for (index, database) in region.0.iter().enumerate() {
         for key in database.keys().filter(|key| key.starts_with(reserved.prefix())) {

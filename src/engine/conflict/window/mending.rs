@@ -36,7 +36,10 @@ impl Window {
                 if !lost {
                     found(Found::Conflict(undecided(met, log, region, (database, &name))));
                 }
-                log.hold();
+                // A write of the whole key that had seen both has let it go already.
+                if !matches!(remedy, Remedy::None) || !log.is_let_go() {
+                    log.hold(Order::WEAKEST);
+                }
             }
             if log.held.is_some() || exchange.held(region).contains_key(&(database, name.to_vec())) {
                 keep(log, exchange, region, (database, name.to_vec()), found);
@@ -89,7 +92,8 @@ impl Window {
         if self.policies.holds(name) && keeps(log, exchange, self.region) {
             if log.held.is_none() {
                 found(Found::Conflict(undecided(log.met(self.region).or(met), log, self.region, (database, name))));
-                log.hold();
+                // What it was that differs need not be known.
+                log.hold(exchange.latest(self.region));
                 keep(log, exchange, self.region, (database, name.to_vec()), found);
             }
         } else if log.waits != Waits::Value {
@@ -112,12 +116,13 @@ fn keeps(log: &KeyLog, exchange: &Exchange, region: usize) -> bool {
     log.held.is_some() || exchange.held(region).len() < MOST_HELD
 }
 
-/// Takes down whether a key is held, for the sessions to come; nothing is on its way for one that is.
+/// Takes down whether a key is held, for the sessions and daemons to come; nothing is on its way for one that is.
 fn keep(log: &mut KeyLog, exchange: &mut Exchange, region: usize, name: Name, found: &mut impl FnMut(Found)) {
-    let before = exchange.held(region).contains_key(&name);
-    log.pin.take().into_iter().for_each(|pin| exchange.unpin(pin));
-    exchange.set_held(region, name, log.held);
-    if before != log.held.is_some() {
+    let (is_news, are_others) = exchange.set_held(region, name, log.held, log.pin.take());
+    if is_news {
+        found(Found::Posted);
+    }
+    if are_others {
         found(Found::Held);
     }
 }

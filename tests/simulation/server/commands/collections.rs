@@ -33,6 +33,7 @@ pub(super) fn execute(keys: &mut Keyspace, args: &[Text], context: &Context) -> 
         return unchanged(match args[0].as_slice() {
             b"LPOP" | b"RPOP" | b"HGET" => Reply::Bulk(None),
             b"LTRIM" => Reply::Ok,
+            b"HGETALL" => Reply::Array(Vec::new()),
             _ => Reply::Integer(0),
         });
     };
@@ -96,6 +97,10 @@ fn hash(fields: &mut std::collections::BTreeMap<Text, Text>, name: &[u8], rest: 
         }
         b"HDEL" => counted(rest.iter().filter(|field| fields.remove(*field).is_some()).count()),
         b"HGET" => Change::Made(Reply::Bulk(fields.get(&rest[0]).cloned()), false),
+        b"HGETALL" => {
+            let texts = fields.iter().flat_map(|(field, value)| [field, value]);
+            Change::Made(Reply::Array(texts.map(|text| Reply::Bulk(Some(text.clone()))).collect()), false)
+        }
         b"HINCRBY" => {
             let Some(sum) = fields.get(&rest[0]).map_or(Some(0), |text| integer(text)) else {
                 return Change::NoInteger;
