@@ -72,6 +72,8 @@ pub async fn run(lines: &mut Lines, link: &mut Link, session: &mut Session<'_>) 
     let mut ticks = interval(ACK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut ending = None;
+    // What was read ahead may have to wait.
+    session.obey(link);
     take_in(lines, link, session)?;
     loop {
         let fenced = session.fenced();
