@@ -47,7 +47,10 @@ async fn the_other_link_goes_on(west: &Client, east: &Client) -> Result<()> {
 async fn a_flush_of_one_side_is_asked_about_also_after_a_kill_and_happens_when_it_is_accepted() -> Result<()> {
     let place = tempfile::tempdir()?;
     let (regions, mut daemon, west, east) = started(place.path(), "").await?;
-    west.script("SET before 1\nFLUSHALL\nSET behind 1").await?;
+    west.run("SET before 1").await?;
+    let copied = async || Ok((east.int("EXISTS before").await? == 1).then_some(()));
+    eventually("what was before is copied", DEADLINE, copied).await?;
+    west.script("FLUSHALL\nSET behind 1").await?;
     held(&daemon, "flush_seen").await?;
     ensure!(east.int("EXISTS before").await? == 1 && east.int("DBSIZE").await? > 2000, "what was before is copied");
     the_other_link_goes_on(&west, &east).await?;
