@@ -8,7 +8,7 @@ use crate::server::Defects;
 use crate::variant::{Mix, Variant};
 
 /// Seeds in which a missing mechanism has to be noticed.
-const SEEDS: u64 = 3000;
+const SEEDS: u64 = 6000;
 
 /// The mechanism is missed by each of these promises alone.
 fn is_missed(flaws: Flaws, defects: Defects, promises: &[&'static str]) {
