@@ -17,6 +17,7 @@ mod raw;
 mod resolve;
 mod schema;
 mod secret;
+mod telemetry;
 mod validate;
 mod verify;
 
@@ -32,6 +33,7 @@ pub use health::{Alone, Health};
 pub use load::{admin, http_listen, load};
 pub use name::{PairName, RegionName, ReservedPrefix};
 pub use secret::token;
+pub use telemetry::Telemetry;
 pub use verify::{AutoRepair, Verify};
 
 /// Every setting of one pair, checked once.
@@ -49,6 +51,8 @@ pub struct Config {
     pub admin: Admin,
     /// What load balancers are told.
     pub health: Health,
+    /// What a collector gets.
+    pub telemetry: Telemetry,
     /// The keys that prove that a link flows.
     pub heartbeat: Heartbeat,
     /// What of the increments is copied.
