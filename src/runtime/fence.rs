@@ -27,7 +27,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// A [`Fault`] of kind `Superseded` when another daemon has taken over, `NotFenced` when earlier connections stay.
 pub async fn claim(client: &mut Client, pair: &Pair, index: usize, epoch: Option<u64>) -> Result<u64, Fault> {
     let (source, target) = (&pair.source(index).name, &pair.target(index).name);
-    let name = format!("duet/{}/{source}>{target}", pair.config.pair.name);
+    let name = format!("duet/{}/{source}>{target}", pair.config().pair.name);
     client.call(&["CLIENT", "SETNAME", &name]).await?;
     let epoch = settle_epoch(client, pair, index, epoch).await?;
     let own = integer(&client.call(&["CLIENT", "ID"]).await?);
@@ -55,7 +55,8 @@ pub async fn claim(client: &mut Client, pair: &Pair, index: usize, epoch: Option
 }
 
 async fn settle_epoch(client: &mut Client, pair: &Pair, index: usize, epoch: Option<u64>) -> Result<u64, Fault> {
-    let source = pair.source(index).name.as_str();
+    let source = pair.source(index);
+    let source = source.name.as_str();
     let (key, marker) = (pair.reserved.epoch(source), pair.reserved.marker(source));
     let held = u64::try_from(integer(&client.call(&[b"GET".as_slice(), &key]).await?)).unwrap_or(0);
     let marked = Marker::parse(bytes(&client.call(&[b"GET".as_slice(), &marker]).await?)).map_or(0, |m| m.epoch);

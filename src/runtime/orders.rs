@@ -45,6 +45,7 @@ async fn obey(pair: &Pair, order: Order, by: &str) -> Result<Done, Refused> {
             drill::obey(pair, &order, by).await
         }
         Order::Hold { link } => hold(pair, link, by),
+        Order::Reload {} => pair.settings.reload().await,
     }
 }
 
@@ -148,7 +149,7 @@ fn order_copy(pair: &Pair, at: usize) {
 async fn source_offset(pair: &Pair, at: usize) -> Result<u64, Refused> {
     let source = pair.source(at);
     let offset = async {
-        let mut client = Client::connect(source, source.primary()).await?;
+        let mut client = Client::connect(&source, source.primary()).await?;
         Ok::<u64, Fault>(replication(&mut client).await?.offset)
     };
     offset.await.map_err(|fault| Refused::new("unreachable", fault.to_string(), "Try again when the source answers"))

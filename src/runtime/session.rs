@@ -1,7 +1,7 @@
 //! One session of a link: what the pump asks of it, what the board learns from it.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::futures::Notified;
 use tokio::sync::{Mutex, mpsc};
@@ -42,6 +42,10 @@ struct AfterCopy {
 pub struct Session<'a> {
     pair: &'a Arc<Pair>,
     index: usize,
+    /// How often settings had changed for which connections are made anew.
+    renewals: u64,
+    /// After how long without a heartbeat the source does not count as beating.
+    beat_within: Duration,
     clock: StreamClock,
     after_copy: Option<AfterCopy>,
     swept: Mutex<Option<mpsc::Receiver<Result<Names, Fault>>>>,
@@ -56,8 +60,8 @@ pub struct Session<'a> {
     failed: Option<Fault>,
 }
 
-/// Runs one session of the link `index`, until it fails, or until the daemon stops or the link is to pause, and it is
-/// drained.
+/// Runs one session of the link `index`, until it fails, or until the daemon stops, the link is to pause or settings have
+/// changed, and it is drained.
 ///
 /// # Errors
 /// The [`Fault`] that ended it.
@@ -67,6 +71,7 @@ pub async fn run(pair: &Arc<Pair>, index: usize, memory: &mut Memory) -> Result<
         precheck::passed(pair).await?;
         start(pair, index, memory).await
     };
+    let renewals = pair.settings.renewals();
     let started = tokio::select! {
         started = starting => started?,
         () = pair.shutdown.cancelled() => return Ok(()),
@@ -74,7 +79,7 @@ pub async fn run(pair: &Arc<Pair>, index: usize, memory: &mut Memory) -> Result<
         () = state.holding_for_word(true) => return Ok(()),
     };
     state.forget_heartbeats();
-    let (mut session, mut link, source, target) = Session::new(pair, index, started);
+    let (mut session, mut link, source, target) = Session::new(pair, index, renewals, started);
     let mut lines = pump::Lines::new(source, target);
     let ended = pump::run(&mut lines, &mut link, &mut session).await;
     state.set_in_step(false);
@@ -98,18 +103,21 @@ impl<'a> Session<'a> {
     fn new(
         pair: &'a Arc<Pair>,
         index: usize,
+        renewals: u64,
         started: Started,
     ) -> (Self, Link, super::attach::Attached, tokio::net::TcpStream) {
         let Started { source, target, identity, bounds, rules, resumed, probe, copy, attached, guard } = started;
         let position = source.position;
         let beginning = Beginning::after(resumed, position);
-        let interval_ms = i64::try_from(pair.config.heartbeat.interval.as_millis()).unwrap_or(i64::MAX);
+        let interval_ms = i64::try_from(pair.config().heartbeat.interval.as_millis()).unwrap_or(i64::MAX);
         let from = resumed.map_or(attached, |marker| (marker.high.offset, marker.time_ms));
         let clock = StreamClock::new(from, attached, interval_ms);
         let applier = Applier::new(identity, bounds);
         let mut session = Self {
             pair,
             index,
+            renewals,
+            beat_within: pair.config().heartbeat.interval * 4,
             clock: clock.clone(),
             after_copy: None,
             swept: Mutex::new(None),
@@ -155,7 +163,7 @@ impl<'a> Session<'a> {
     /// The moment, for the engine.
     pub fn now(&self) -> Now {
         let now = Instant::now();
-        let beating = self.source().is_beating(now, self.pair.config.heartbeat.interval * 4);
+        let beating = self.source().is_beating(now, self.beat_within);
         Now { source_ms: self.source().clock.at_ms(now), beating }
     }
 
@@ -440,12 +448,13 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The daemon stops, or the link is to pause.
+    /// The daemon stops, the link is to pause, or to begin anew with other settings.
     pub async fn stopping(&self) {
         tokio::select! {
             () = self.pair.shutdown.cancelled() => {}
             () = self.link().pausing(true) => {}
             () = self.link().holding_for_word(true) => {}
+            () = self.pair.settings.renewed(self.renewals) => {}
         }
     }
 }

@@ -9,7 +9,8 @@ use tokio::sync::{Notify, watch};
 
 use super::clock::ServerClock;
 use super::events::Fences;
-use crate::config::{Config, Region, ServerDeletes};
+use super::settings::{RegionSettings, Settings};
+use crate::config::{Config, ServerDeletes};
 use crate::drill::Drill;
 use crate::engine::conflict::SharedExchange;
 use crate::engine::conflict::departed::{DeletePolicy, Deletes, SharedDeparted};
@@ -29,8 +30,8 @@ const MAX_HEARTBEATS: usize = 4096;
 /// One pair: its regions and its two links.
 #[derive(Debug)]
 pub struct Pair {
-    /// Every setting.
-    pub config: Config,
+    /// Every setting as it is in force.
+    pub settings: Settings,
     /// The keys that are ours.
     pub reserved: ReservedKeys,
     /// Where conflicts are recorded.
@@ -143,9 +144,14 @@ pub struct LinkState {
 }
 
 impl Pair {
+    /// Every setting as it is in force.
+    pub fn config(&self) -> Arc<Config> {
+        self.settings.config()
+    }
+
     /// The region whose stream the link `index` reads.
-    pub fn source(&self, index: usize) -> &Region {
-        &self.config.regions[index]
+    pub fn source(&self, index: usize) -> RegionSettings {
+        self.settings.region(index)
     }
 
     /// How deletions that the servers make by themselves are told, where they let it.
@@ -155,19 +161,20 @@ impl Pair {
             ServerDeletes::Compare => Deletes::Compare,
             ServerDeletes::Propagate => Deletes::Propagate,
         };
-        let configured = &self.config.deletes;
+        let configured = &self.config().deletes;
         DeletePolicy { expiry: of(configured.expiry), eviction: of(configured.eviction) }
     }
 
     /// How far the servers' clocks may be apart, and what is known of them wrong, milliseconds.
     pub fn linger_ms(&self) -> i64 {
-        let longest = self.config.clock.skew_limit + self.config.heartbeat.interval * 4;
+        let config = self.config();
+        let longest = config.clock.skew_limit + config.heartbeat.interval * 4;
         i64::try_from(longest.as_millis()).unwrap_or(i64::MAX)
     }
 
     /// The region that the link `index` writes.
-    pub fn target(&self, index: usize) -> &Region {
-        &self.config.regions[1 - index]
+    pub fn target(&self, index: usize) -> RegionSettings {
+        self.source(1 - index)
     }
 }
 

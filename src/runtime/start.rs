@@ -100,9 +100,9 @@ struct Starting<'a> {
 /// The [`Fault`] that keeps it from starting.
 pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Started, Fault> {
     let (source, target) = (pair.source(index), pair.target(index));
-    let mut writer = Client::connect(target, target.primary()).await?;
-    let mut source_control = Client::connect(source, source.primary()).await?;
-    let mut target_control = Client::connect(target, target.primary()).await?;
+    let mut writer = Client::connect(&target, target.primary()).await?;
+    let mut source_control = Client::connect(&source, source.primary()).await?;
+    let mut target_control = Client::connect(&target, target.primary()).await?;
     let source_server = distinct(&mut source_control, &mut target_control).await?;
     let target_server = server(&mut target_control).await?;
     let databases = databases(&mut target_control).await?;
@@ -140,7 +140,7 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
         }
         match plan(&view) {
             Plan::Resume(high) => {
-                let back_ms = i64::try_from(pair.config.guards.marker_back.as_millis()).unwrap_or(i64::MAX);
+                let back_ms = i64::try_from(pair.config().guards.marker_back.as_millis()).unwrap_or(i64::MAX);
                 went_back(pair.links[index].known_ms(), own.map_or(0, |marker| marker.time_ms), back_ms)?;
                 starting.forget_kept(memory).await?;
                 hold(&pair.onto[1 - index]).end();
@@ -148,7 +148,7 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
                 if from.offset > own.map_or(0, |marker| marker.low.offset) {
                     tracing::warn!(%high, "the source no longer has what was unfinished: concurrent writes of then may differ");
                 }
-                let attached = attach::resume(source, from).await?;
+                let attached = attach::resume(&source, from).await?;
                 return starting.finish(attached, own, None, None).await;
             }
             Plan::Fix => {
@@ -157,7 +157,7 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
                 if !matches!(plan(&starting.look().await?), Plan::Fix) {
                     continue;
                 }
-                let attached = attach::end_of_stream(source, &mut starting.source_control).await?;
+                let attached = attach::end_of_stream(&source, &mut starting.source_control).await?;
                 hold(&pair.onto[index]).skip();
                 let probe = starting.probe().await?;
                 return starting.finish(attached, own, Some(probe), None).await;
@@ -166,7 +166,7 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
                 let keep = starting.prepare_copy(reason, own, memory).await?;
                 // Between the last write that reached the source and the dump nothing may slip in.
                 let held = Held::hold(&pair.links[1 - index]).await;
-                let attached = attach::copy(source).await?;
+                let attached = attach::copy(&source).await?;
                 hold(&pair.onto[index]).skip();
                 let covered = conflict::hold(&pair.exchange).dumped(index, attached.position);
                 hold(&pair.onto[1 - index]).begin(covered);
@@ -233,7 +233,7 @@ impl Starting<'_> {
             target,
             copies_first: index == 0,
             ordered,
-            copy_when_lost: pair.config.forward.position_lost == PositionLost::FullSync,
+            copy_when_lost: pair.config().forward.position_lost == PositionLost::FullSync,
             marker_broken,
             other_broken,
         })
@@ -244,13 +244,12 @@ impl Starting<'_> {
     async fn end(&mut self, region: usize) -> Result<End, Fault> {
         let pair = self.pair;
         let client = if region == self.index { &mut self.source_control } else { &mut self.target_control };
-        let writer = pair.target(region).name.as_str();
-        let key = pair.reserved.marker(writer);
+        let key = pair.reserved.marker(pair.target(region).name.as_str());
         let mut end = end(pair, region, client).await?;
         if end.marker.is_none() {
             let found = match self.searched[region] {
                 Some(found) => found,
-                None => last_marker(&attach::tail(pair.source(region), &end.replication, MOST_SEARCHED).await?, &key),
+                None => last_marker(&attach::tail(&pair.source(region), &end.replication, MOST_SEARCHED).await?, &key),
             };
             self.searched[region] = Some(found);
             if let Some(marker) = found {
@@ -289,7 +288,7 @@ impl Starting<'_> {
 
     /// The names that the target keeps; with `existing_keys = "fail"` any such name is a fault.
     async fn keep(&mut self, reason: CopyReason, memory: &mut Memory) -> Result<Arc<HashSet<Vec<u8>>>, Fault> {
-        let policy = self.pair.config.forward.existing_keys;
+        let policy = self.pair.config().forward.existing_keys;
         let key = self.pair.reserved.kept(self.pair.source(self.index).name.as_str());
         if policy == ExistingKeys::Overwrite {
             return Ok(Arc::default());
@@ -369,7 +368,7 @@ impl Starting<'_> {
             functions: major >= 7,
             set_pxat: dialect == Dialect::Valkey || (major, minor) >= (6, 2),
             databases: self.databases,
-            value_bytes: self.pair.config.full_sync.value_bytes,
+            value_bytes: self.pair.config().full_sync.value_bytes,
             prefix: self.pair.reserved.prefix().to_vec(),
             onto: Arc::clone(&self.pair.onto[1 - self.index]),
             covered,
@@ -387,17 +386,18 @@ impl Starting<'_> {
         copy: Option<(CopyRules, CopyReason)>,
     ) -> Result<Started, Fault> {
         let (pair, index) = (self.pair, self.index);
-        let origin = pair.source(index).name.as_str();
+        let region = pair.source(index);
+        let origin = region.name.as_str();
         let reply = self.target_control.call(&["COMMAND"]).await?;
         let commands = elements(&reply).iter().filter_map(|entry| elements(entry).first()).map(bytes);
         let Server { dialect, version } = self.target_server;
         let rules = Rules {
-            publish: pair.config.increments.publish,
-            flush: pair.config.increments.flush == crate::config::WholeDatabase::Copy,
-            swapdb: pair.config.increments.swapdb == crate::config::WholeDatabase::Copy,
+            publish: pair.config().increments.publish,
+            flush: pair.config().increments.flush == crate::config::WholeDatabase::Copy,
+            swapdb: pair.config().increments.swapdb == crate::config::WholeDatabase::Copy,
             target: Capabilities::new(commands, dialect, version),
             databases: self.databases,
-            heartbeat_expire_ms: u64::try_from(pair.config.heartbeat.expire.as_millis()).unwrap_or(u64::MAX),
+            heartbeat_expire_ms: u64::try_from(pair.config().heartbeat.expire.as_millis()).unwrap_or(u64::MAX),
             reserved: pair.reserved.clone(),
             exchange: Arc::clone(&pair.exchange),
             departed: Arc::clone(&pair.departed[index]),
@@ -419,7 +419,7 @@ impl Starting<'_> {
             first_id: own.map_or(1, |marker| marker.id + 1),
         };
         pair.links[index].refused(None);
-        let apply = &pair.config.apply;
+        let apply = &pair.config().apply;
         let bounds = Bounds {
             batch_commands: u32::try_from(apply.batch_commands).unwrap_or(u32::MAX),
             batch_bytes: apply.batch_bytes,
@@ -442,7 +442,7 @@ impl Starting<'_> {
         let markers =
             [pair.source(self.index), pair.target(self.index)].map(|region| pair.reserved.marker(region.name.as_str()));
         let away_ms = resumed.map_or(0, |marker| now_ms.saturating_sub(marker.time_ms));
-        let mut guard = Guard::new(pair.config.guards.limits, markers, history, away_ms);
+        let mut guard = Guard::new(pair.config().guards.limits, markers, history, away_ms);
         guard.set_keys(keys);
         guard.accept(pair.links[self.index].accepted());
         guard
