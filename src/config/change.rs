@@ -86,11 +86,23 @@ const KEYS: &[(&str, Takes, Same<Config>)] = &[
 
 /// The keys of a region. A new password is used by the next connection: those that are there stay.
 const REGION_KEYS: &[(&str, Takes, Same<super::Region>)] = &[
-    ("url", Takes::Reconnect, |a, b| a.shards == b.shards),
+    ("url", Takes::Reconnect, |a, b| a.shards == b.shards && a.tls.is_some() == b.tls.is_some()),
     ("username", Takes::Reconnect, |a, b| a.username == b.username),
     ("password", Takes::AtOnce, |a, b| {
         let text = |region: &super::Region| region.password.as_ref().map(|text| text.expose_secret().to_owned());
         text(a) == text(b)
+    }),
+    ("ca_file", Takes::AtOnce, |a, b| a.tls.as_ref().map(|tls| &tls.ca_file) == b.tls.as_ref().map(|tls| &tls.ca_file)),
+    ("certificate_file", Takes::AtOnce, |a, b| {
+        let file = |region: &super::Region| region.tls.as_ref().and_then(|tls| tls.own.clone()).map(|own| own.0);
+        file(a) == file(b)
+    }),
+    ("key_file", Takes::AtOnce, |a, b| {
+        let file = |region: &super::Region| region.tls.as_ref().and_then(|tls| tls.own.clone()).map(|own| own.1);
+        file(a) == file(b)
+    }),
+    ("server_name", Takes::AtOnce, |a, b| {
+        a.tls.as_ref().map(|tls| &tls.server_name) == b.tls.as_ref().map(|tls| &tls.server_name)
     }),
     ("password_file", Takes::AtOnce, |a, b| a.password_file == b.password_file),
 ];

@@ -18,6 +18,7 @@ mod raw;
 mod resolve;
 mod schema;
 mod secret;
+mod tls;
 mod validate;
 mod verify;
 
@@ -34,6 +35,7 @@ pub use health::{Alone, Health};
 pub use load::{admin, http_listen, load};
 pub use name::{PairName, RegionName, ReservedPrefix};
 pub use secret::token;
+pub use tls::Tls;
 pub use verify::{AutoRepair, Verify};
 
 /// Every setting of one pair, checked once.
@@ -142,6 +144,8 @@ pub struct Region {
     pub password: Option<SecretString>,
     /// Where the password comes from, when it is a file: it may change while Duet runs.
     pub password_file: Option<String>,
+    /// How it is reached by TLS, where the url says so.
+    pub tls: Option<Tls>,
 }
 
 impl Region {

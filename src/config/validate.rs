@@ -4,6 +4,7 @@ mod admin;
 mod check;
 mod conflicts;
 mod health;
+mod tls;
 mod verify;
 
 use std::net::SocketAddr;
@@ -203,7 +204,9 @@ fn region_of(settings: &Settings, name: RegionName, raw: &RawRegion) -> Result<R
     if username.as_deref() == Some("") {
         return Err(settings.error(&key("username"), "is empty", "Name a user, or remove the key for `default`"));
     }
-    Ok(Region { shards: vec![endpoint.shard], username, password, password_file: raw.password_file.clone(), name })
+    let tls = tls::tls(settings, &key, endpoint.tls, &endpoint.shard, raw)?;
+    let password_file = raw.password_file.clone();
+    Ok(Region { shards: vec![endpoint.shard], username, password, password_file, tls, name })
 }
 
 fn password(

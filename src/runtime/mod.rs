@@ -5,7 +5,7 @@
 //!   has to ask; `sweep`: deletions after a copy; `values`: reading values that are made equal.
 //! * [`precheck`]: what is looked at before every start; [`check`]: gathers its facts.
 //! * `heartbeat`, `clock`: a region's pulse; `skew`: how far their clocks are apart; `events`: what its server removes by itself; `shared`: what these tasks know of
-//!   each other; `client`: requests and replies.
+//!   each other; `client`, `socket`: requests and replies.
 //! * `drill`: the failover drill, and the fence that it keeps; `comparison`: both regions at its end.
 //! * `orders`: what a person orders of the running daemon; `outlook`: what would happen if a held link went on.
 //! * `settings`: what is in force, and its change by a reload.
@@ -31,6 +31,7 @@ mod session;
 mod settings;
 mod shared;
 mod skew;
+mod socket;
 mod start;
 mod sweep;
 mod values;
