@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::{Done, Order, Refused};
-use crate::config::Config;
+use crate::config::{Config, state_folder};
 use crate::observe::{AUDIT_RECENT, AuditEntry, Board};
 
 /// What is read of the file at a start, for the board: more than the last lines have.
@@ -38,11 +38,7 @@ struct Lines {
 /// The directory of the record: that of the configuration, else `audit` in the first of systemd's `$STATE_DIRECTORY`, else
 /// none.
 pub fn place(config: &Config, state_directory: Option<OsString>) -> Option<PathBuf> {
-    let given = || {
-        let directories = state_directory.filter(|directories| !directories.is_empty())?;
-        std::env::split_paths(&directories).next().map(|directory| directory.join("audit"))
-    };
-    config.admin.audit.clone().or_else(given)
+    state_folder(config.admin.audit.clone(), "audit", state_directory)
 }
 
 impl Audit {

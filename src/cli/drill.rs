@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
+use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 
 use super::ask::{At, answer_of};
@@ -64,46 +65,42 @@ pub(super) struct Drill {
     to: To,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy)]
 enum What {
-    /// Tell whether a drill could begin, and what each step would do
-    Plan,
-    /// Send clients away from the region: its health answers 503
-    Start,
-    /// Stop its writers, and prove that everything before is applied in the other region
-    Fence,
-    /// Compare both regions
-    Verify,
-    /// Declare the other region the primary for the time being
-    Promote,
-    /// Let the region serve again, and prove that both are equal
-    Failback,
-    /// Undo everything that was done
-    Abort,
-    /// Tell where the drill stands
+    Step(Action),
     Status,
-    /// Tell what was done, measured and proven
     Report,
 }
 
-impl What {
-    fn action(self) -> Option<Action> {
+impl ValueEnum for What {
+    fn value_variants<'a>() -> &'a [Self] {
+        use Action::{Abort, Failback, Fence, Plan, Promote, Start, Verify};
+        const ALL: &[What] = &[
+            What::Step(Plan),
+            What::Step(Start),
+            What::Step(Fence),
+            What::Step(Verify),
+            What::Step(Promote),
+            What::Step(Failback),
+            What::Step(Abort),
+            What::Status,
+            What::Report,
+        ];
+        ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
         match self {
-            Self::Plan => Some(Action::Plan),
-            Self::Start => Some(Action::Start),
-            Self::Fence => Some(Action::Fence),
-            Self::Verify => Some(Action::Verify),
-            Self::Promote => Some(Action::Promote),
-            Self::Failback => Some(Action::Failback),
-            Self::Abort => Some(Action::Abort),
-            Self::Status | Self::Report => None,
+            Self::Step(action) => action.to_possible_value(),
+            Self::Status => Some(PossibleValue::new("status").help("Tell where the drill stands")),
+            Self::Report => Some(PossibleValue::new("report").help("Tell what was done, measured and proven")),
         }
     }
 }
 
 impl Drill {
     pub(super) fn execute(self) -> ExitCode {
-        if let Some(step) = self.what.action() {
+        if let What::Step(step) = self.what {
             let Self { region, lost, accept, dry_run, to, .. } = self;
             return to.give(&Order::Drill { step, region, lost, accept, dry_run });
         }

@@ -17,6 +17,7 @@ mod raw;
 mod resolve;
 mod schema;
 mod secret;
+mod state;
 mod validate;
 mod verify;
 
@@ -32,6 +33,7 @@ pub use health::{Alone, Health};
 pub use load::{admin, http_listen, load};
 pub use name::{PairName, RegionName, ReservedPrefix};
 pub use secret::token;
+pub use state::state_folder;
 pub use verify::{AutoRepair, Verify};
 
 /// Every setting of one pair, checked once.

@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::config::Config;
+use crate::config::{Config, state_folder};
 use crate::engine::conflict::{Done, MOST_KEPT, Record, Unit};
 use crate::observe::{Board, JournalState};
 
@@ -60,11 +60,7 @@ struct Inner {
 /// The directory of the journal: that of the configuration, else `conflicts` in the first of systemd's `$STATE_DIRECTORY`,
 /// else none.
 pub fn place(config: &Config, state_directory: Option<OsString>) -> Option<PathBuf> {
-    let given = || {
-        let directories = state_directory.filter(|directories| !directories.is_empty())?;
-        std::env::split_paths(&directories).next().map(|directory| directory.join("conflicts"))
-    };
-    config.conflicts.journal.clone().or_else(given)
+    state_folder(config.conflicts.journal.clone(), "conflicts", state_directory)
 }
 
 impl Journal {

@@ -272,9 +272,7 @@ impl LinkState {
 
     /// Waits until the link is to pause, or no longer.
     pub async fn pausing(&self, is_to_pause: bool) {
-        let mut paused = self.paused.subscribe();
-        // The sender is in this very structure: it is there as long as anybody can wait.
-        let _ = paused.wait_for(|by| by.is_some() == is_to_pause).await;
+        is_given(&self.paused, is_to_pause).await;
     }
 
     /// The link waits for the operator's word from now on; `target_offset` is where the target's history stands.
@@ -299,9 +297,7 @@ impl LinkState {
 
     /// Waits until the link is to wait for the operator's word, or no longer.
     pub async fn holding_for_word(&self, is_to_hold: bool) {
-        let mut held = self.held.subscribe();
-        // The sender is in this very structure: it is there as long as anybody can wait.
-        let _ = held.wait_for(|held| held.is_some() == is_to_hold).await;
+        is_given(&self.held, is_to_hold).await;
     }
 
     /// What the operator has accepted of the source's history.
@@ -425,4 +421,10 @@ impl LinkState {
             self.board.heartbeat_seen(Duration::from_millis(u64::try_from(lag).unwrap_or(0)), now);
         }
     }
+}
+
+/// Waits until there is something, or, without `given`, nothing.
+async fn is_given<T>(what: &watch::Sender<Option<T>>, given: bool) {
+    // The sender is lent for as long as is waited: it is not gone.
+    let _ = what.subscribe().wait_for(|what| what.is_some() == given).await;
 }

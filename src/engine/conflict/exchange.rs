@@ -330,8 +330,7 @@ impl Exchange {
     pub fn lacks(&mut self, region: usize, parts: &mut Vec<ReadAgain>) {
         let side = &mut self.sides[region];
         let missing = &side.missing;
-        // A part that was begun before the place from which the session reads is not missing.
-        let met = |part: &Range<u64>| !missing.is_empty() && part.start < missing.end && missing.start < part.end;
+        let met = |part: &Range<u64>| part.start.max(missing.start) < part.end.min(missing.end);
         let names = parts.drain(..).filter(|again| met(&again.part)).flat_map(|again| again.names);
         side.refused.extend(names.collect::<BTreeSet<Name>>());
     }
