@@ -10,6 +10,7 @@
 //! * [`check`]: what of two servers would be in the way of a pair.
 //! * [`drill`]: leaving a region in order, and coming back.
 //! * [`journal`]: the record of conflicts, in memory and in files.
+//! * [`metrics`]: the same figures for Prometheus and OpenTelemetry.
 //! * [`health`]: whether a load balancer may send clients to a region.
 //! * [`verify`]: whether both regions hold the same, which keys do not, and why.
 //! * [`config`], [`cli`], [`http`], [`observe`]: what a person sets, types, asks and sees.
@@ -25,6 +26,7 @@ pub mod error;
 pub mod health;
 pub mod http;
 pub mod journal;
+pub mod metrics;
 pub mod observe;
 pub mod remedy;
 pub mod runtime;

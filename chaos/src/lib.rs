@@ -6,6 +6,7 @@
 //! - [`client`]: an ordinary client of such a server
 //! - [`proxy`]: a TCP proxy that delays, cuts, freezes and throttles
 //! - [`daemon`]: one `duet` process and what it says about itself
+//! - [`browser`]: a real browser without a screen
 //! - [`process`]: any other program, for the length of a test
 //! - [`pair`]: two servers, the daemon between them, and the proxies on the way
 //! - [`compare`]: the oracle: what two servers hold, and where it differs
@@ -15,6 +16,7 @@
 //! - [`children`]: what holds for every process that is started
 //! - [`wait`]: waiting for a condition, with a deadline
 
+pub mod browser;
 pub mod children;
 pub mod client;
 pub mod compare;

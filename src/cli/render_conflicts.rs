@@ -6,6 +6,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use jiff::Timestamp;
 
 use super::render::{counts, grouped, plain};
+use crate::engine::conflict::Done;
 use crate::http;
 use crate::journal::{Entry, SideEntry, WriteEntry};
 
@@ -100,8 +101,8 @@ pub(super) fn write(write: Option<&WriteEntry>) -> String {
 fn writes(entry: &Entry) -> String {
     let losing = write(entry.write.as_ref());
     match &entry.against {
-        Some(against) => format!("{losing} | {}", write(Some(against))),
-        None => losing,
+        Some(against) if entry.done == Done::Held => format!("{losing} | {}", write(Some(against))),
+        Some(_) | None => losing,
     }
 }
 

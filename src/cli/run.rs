@@ -19,7 +19,8 @@ use crate::config::{Config, ConfigError, load, token};
 use crate::health::Health;
 use crate::http::{AdminServer, HttpServer, Known};
 use crate::journal::{Journal, place};
-use crate::observe::{Board, Direction, log};
+use crate::metrics::Telemetry;
+use crate::observe::{Board, Direction, News, log};
 use crate::runtime::{self, Options};
 
 /// Threads for the links: one for each direction.
@@ -66,12 +67,16 @@ impl Run {
             Ok(config) => Arc::new(config),
             Err(error) => return misconfigured(&error),
         };
-        log::init(&config.log);
+        let news = log::init(&config.log);
         std::panic::set_hook(Box::new(log_panic));
         // Before anything can be seen of the daemon it must know how to stop.
         let (threads, shutdown) = match threads() {
             Ok(threads) => threads,
             Err(error) => return failed(&format!("cannot start: {error}")),
+        };
+        let telemetry = match Telemetry::start(&config) {
+            Ok(telemetry) => telemetry,
+            Err(error) => return failed(&format!("cannot start: {error:#}")),
         };
         let board = Arc::new(Board::new(&config, Instant::now()));
         let place = place(&config, std::env::var_os("STATE_DIRECTORY"));
@@ -79,7 +84,7 @@ impl Run {
             Ok(journal) => journal,
             Err(error) => return failed(&format!("cannot start: {error}")),
         };
-        let http = match self.serve(&config, &board, &journal) {
+        let http = match self.serve(&config, &board, &journal, news) {
             Ok(http) => http,
             Err(error) => return misconfigured(&error),
         };
@@ -99,10 +104,17 @@ impl Run {
             "started"
         );
         board.journal.announce();
-        let options = Options { full_sync: self.full_sync.map(Direction::from) };
+        let traces = telemetry.as_ref().map(|telemetry| {
+            telemetry.observe(&board);
+            telemetry.traces(config.telemetry.trace_every)
+        });
+        let options = Options { full_sync: self.full_sync.map(Direction::from), traces };
         let started = runtime::run(Arc::clone(&config), board, journal.clone(), options, desk, shutdown.clone());
         let ended = keep_equal(threads, shutdown, config.shutdown.timeout, started);
         journal.stop();
+        if let Some(telemetry) = telemetry {
+            telemetry.stop();
+        }
         if let Some(admin) = admin {
             admin.stop();
         }
@@ -118,13 +130,20 @@ impl Run {
         }
     }
 
-    fn serve(&self, config: &Config, board: &Arc<Board>, journal: &Journal) -> Result<Option<HttpServer>, ConfigError> {
+    fn serve(
+        &self,
+        config: &Config,
+        board: &Arc<Board>,
+        journal: &Journal,
+        news: News,
+    ) -> Result<Option<HttpServer>, ConfigError> {
         let Some(listen) = config.http.listen else { return Ok(None) };
         let agent = config.health.agent_listen.map(|listen| {
             TcpListener::bind(listen).map_err(|error| self.cannot_listen("health.agent_listen", &listen, &error))
         });
         let health = Arc::new(Health::new(config, Arc::clone(board)));
-        let known = Known { board: Arc::clone(board), journal: journal.clone(), health };
+        let (board, journal) = (Arc::clone(board), journal.clone());
+        let known = Known { board, journal, history: Arc::default(), news, health };
         let http = HttpServer::start(listen, agent.transpose()?, known);
         http.map(Some).map_err(|error| self.cannot_listen("http.listen", &listen, &error))
     }

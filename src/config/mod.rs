@@ -18,6 +18,7 @@ mod resolve;
 mod schema;
 mod secret;
 mod state;
+mod telemetry;
 mod validate;
 mod verify;
 
@@ -34,6 +35,7 @@ pub use load::{admin, http_listen, load};
 pub use name::{PairName, RegionName, ReservedPrefix};
 pub use secret::token;
 pub use state::state_folder;
+pub use telemetry::Telemetry;
 pub use verify::{AutoRepair, Verify};
 
 /// Every setting of one pair, checked once.
@@ -51,6 +53,8 @@ pub struct Config {
     pub admin: Admin,
     /// What load balancers are told.
     pub health: Health,
+    /// What a collector gets.
+    pub telemetry: Telemetry,
     /// The keys that prove that a link flows.
     pub heartbeat: Heartbeat,
     /// What of the increments is copied.

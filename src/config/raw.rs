@@ -15,6 +15,7 @@ pub struct Raw {
     pub http: RawHttp,
     pub admin: RawAdmin,
     pub health: RawHealth,
+    pub telemetry: RawTelemetry,
     pub heartbeat: RawHeartbeat,
     pub increments: RawIncrements,
     pub conflicts: RawConflicts,
@@ -105,6 +106,20 @@ pub struct RawHealth {
 impl Default for RawHealth {
     fn default() -> Self {
         Self { max_lag: "1s".into(), alone: "serve".into(), rise: 8, fall: 4, agent_listen: None }
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawTelemetry {
+    pub otlp: Option<String>,
+    pub metrics_every: String,
+    pub trace_every: String,
+}
+
+impl Default for RawTelemetry {
+    fn default() -> Self {
+        Self { otlp: None, metrics_every: "30s".into(), trace_every: "10s".into() }
     }
 }
 

@@ -4,6 +4,7 @@ mod admin;
 mod check;
 mod conflicts;
 mod health;
+mod telemetry;
 mod verify;
 
 use std::net::SocketAddr;
@@ -65,6 +66,7 @@ pub fn config(settings: &Settings, raw: Raw) -> Result<Config, ConfigError> {
         http: Http { listen: listen(settings, &raw)? },
         admin: admin(settings, &raw)?,
         health: health::health(settings, &raw)?,
+        telemetry: telemetry::telemetry(settings, &raw)?,
         heartbeat,
         increments: Increments {
             publish: raw.increments.publish,

@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
+use super::answers::Known;
 use crate::health::{Health, agent_word};
 
 /// Most connections at once; more wait in the kernel's queue.
@@ -24,24 +25,25 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const RETURN: Duration = Duration::from_secs(60);
 const USAGE: &str = "fail #set agent-send to a region and a lag, as \"us-east 500\\n\"";
 
-/// Looks at the health of both regions again and again, and answers agent checks where there is a listener for them.
-pub(super) async fn run(listener: Option<TcpListener>, health: &Arc<Health>) -> io::Result<()> {
+/// Looks at both regions again and again, and answers agent checks where there is a listener for them.
+pub(super) async fn run(listener: Option<TcpListener>, known: &Known) -> io::Result<()> {
     match listener {
-        None => look(health).await,
+        None => look(known).await,
         Some(listener) => tokio::select! {
-            ended = look(health) => ended,
-            ended = serve(listener, Arc::clone(health)) => ended,
+            ended = look(known) => ended,
+            ended = serve(listener, Arc::clone(&known.health)) => ended,
         },
     }
 }
 
-async fn look(health: &Health) -> io::Result<()> {
-    let mut looks = interval(health.interval());
+async fn look(known: &Known) -> io::Result<()> {
+    let mut looks = interval(known.health.interval());
     // Late looks are not made up for: each is to see another moment.
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         looks.tick().await;
-        health.look(Instant::now());
+        known.health.look(Instant::now());
+        known.history.look(&known.board, Instant::now());
     }
 }
 

@@ -65,8 +65,8 @@ impl HttpServer {
     /// The address cannot be bound, or the thread cannot be started.
     pub fn start(listen: SocketAddr, agent: Option<TcpListener>, known: Known) -> io::Result<Self> {
         agent.iter().try_for_each(|listener| listener.set_nonblocking(true))?;
-        let health = Arc::clone(&known.health);
-        let beside = async move { agent::run(agent, &health).await };
+        let seen = known.clone();
+        let beside = async move { agent::run(agent, &seen).await };
         let server = Server::start("http", &Listen::Tcp(listen), answers::routes(known), beside)?;
         let address = match server.place {
             Listen::Tcp(address) => address,

@@ -14,7 +14,7 @@ use crate::engine::conflict::{Done, Record, Unit};
 use crate::health::Health;
 use crate::journal::Journal;
 use crate::journal::tests::{finish, record};
-use crate::observe::{Board, Reason, SetAside, State, tests::board};
+use crate::observe::{Board, News, Reason, SetAside, State, tests::board};
 
 /// A request over a connection of its own: status, head, body.
 fn ask(server: &HttpServer, method: &str, path: &str) -> (u16, String, String) {
@@ -48,7 +48,13 @@ fn start_with_journal() -> (Arc<Board>, Journal, HttpServer) {
 
 fn known(board: &Arc<Board>, journal: &Journal) -> Known {
     let health = Health::new(&config::tests::minimal(), Arc::clone(board));
-    Known { board: Arc::clone(board), journal: journal.clone(), health: Arc::new(health) }
+    Known {
+        board: Arc::clone(board),
+        journal: journal.clone(),
+        history: Arc::default(),
+        news: News::default(),
+        health: Arc::new(health),
+    }
 }
 
 fn stream(board: &Board) {

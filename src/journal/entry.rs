@@ -41,7 +41,7 @@ pub struct Entry {
     pub loser: SideEntry,
     /// The losing write; absent where a value was copied.
     pub write: Option<WriteEntry>,
-    /// The other write, where neither was given up.
+    /// The write that stays; where the key is held, the other one. Absent where a value was copied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub against: Option<WriteEntry>,
     /// What was done.

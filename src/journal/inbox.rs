@@ -10,7 +10,7 @@ use super::recent::Recent;
 use crate::engine::conflict::{Record, Unit};
 
 /// Most records that wait.
-pub(super) const MOST_WAITING: usize = 16_384;
+pub const MOST_WAITING: usize = 16_384;
 /// Most bytes that wait.
 const MOST_WAITING_BYTES: usize = 16 * 1024 * 1024;
 /// What a record takes beside its texts, about.
@@ -30,8 +30,8 @@ pub(super) struct Report {
 /// What became of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Put {
-    /// It waits.
-    Waits,
+    /// It waits, with so many others.
+    Waits(usize),
     /// Its id was there before.
     Known,
     /// Too many wait.
@@ -67,9 +67,10 @@ impl Inbox {
         }
         waiting.bytes = bytes;
         waiting.reports.push_back(report);
+        let length = waiting.reports.len();
         drop(waiting);
         self.news.notify_one();
-        Put::Waits
+        Put::Waits(length)
     }
 
     /// The ids of an earlier run are known from now on.

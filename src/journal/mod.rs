@@ -39,6 +39,7 @@ pub use ring::{Found, MOST_RECENT, MOST_RECENT_BYTES, Query};
 pub use since::since;
 
 use disk::Disk;
+pub use inbox::MOST_WAITING;
 use inbox::{Inbox, Put, Report};
 use ring::SharedRing;
 use writer::Writer;
@@ -111,8 +112,10 @@ impl Journal {
             UnitKind::Sequence => &conflicts.sequence,
         };
         about.add(1);
-        if put == Put::Full {
-            self.0.board.journal.dropped.add(1);
+        match put {
+            Put::Full => self.0.board.journal.dropped.add(1),
+            Put::Waits(length) => self.0.board.journal.waiting.set(length as u64),
+            Put::Known => {}
         }
     }
 

@@ -180,7 +180,7 @@ fn who_records_never_waits_and_what_does_not_fit_is_counted() {
     let full = (0..all).filter(|id| inbox.put(report(*id)) == Put::Full).count();
     assert_eq!(full, 10, "nobody takes anything out");
     assert_eq!(inbox.take(None).0.len(), inbox::MOST_WAITING);
-    assert_eq!(inbox.put(report(all)), Put::Waits);
+    assert_eq!(inbox.put(report(all)), Put::Waits(1));
 }
 
 #[test]

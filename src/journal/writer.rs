@@ -51,6 +51,7 @@ impl Writer {
         loop {
             let is_waiting = self.disk.as_ref().is_some_and(Disk::is_waiting);
             let (reports, stop) = self.inbox.take(is_waiting.then_some(RETRY));
+            self.board.journal.waiting.set(0);
             let idle = reports.is_empty();
             for report in reports {
                 self.write(report);

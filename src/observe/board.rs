@@ -1,7 +1,7 @@
 //! Both links of a pair.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{
     AuditBoard, ClockBoard, Conflicts, Direction, DrillBoard, JournalBoard, LinkBoard, PrecheckBoard, RegionBoard,
@@ -61,6 +61,11 @@ impl Board {
     /// The link that copies the full data, then increments.
     pub fn forward(&self) -> &Arc<LinkBoard> {
         &self.links[0]
+    }
+
+    /// How long the daemon has been running.
+    pub fn uptime(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.started)
     }
 
     /// The region of this name.

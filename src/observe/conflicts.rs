@@ -156,6 +156,8 @@ pub struct JournalBoard {
     pub dropped: Counter,
     /// Lines of the files that could not be read.
     pub unreadable: Counter,
+    /// Records that wait to be written down.
+    pub waiting: Counter,
     standing: ArcSwapOption<Standing>,
 }
 

@@ -1,5 +1,6 @@
 //! One link: what it does, how far it is, and whether it moves.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +10,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use serde::{Deserialize, Serialize};
 
 use super::set_aside::Shelf;
-use super::{Counter, FullSyncProgress, HeldKey, SetAside};
+use super::{Counter, FullSyncProgress, HeldKey, Lags, Queues, SetAside};
 use crate::engine::conflict::departed::{DeletePolicy, Deletes};
 
 /// How much later than two intervals a heartbeat may come before the link counts as stalled.
@@ -77,6 +78,14 @@ pub struct LinkBoard {
     pub bytes_read: Counter,
     /// Keys of the source for which something is still to be done on account of a conflict.
     pub unresolved: Counter,
+    /// Bytes given to the target's connection.
+    pub bytes_written: Counter,
+    /// Bytes of the source's history whose writes are applied.
+    pub applied_offset: Counter,
+    /// What waits.
+    pub queues: Queues,
+    /// How often the lag was how large.
+    pub lags: Lags,
     held: ArcSwap<Vec<HeldKey>>,
     settling: ArcSwap<Vec<HeldKey>>,
     set_aside: Counter,
@@ -122,6 +131,10 @@ impl LinkBoard {
             reconnects: Counter::default(),
             bytes_read: Counter::default(),
             unresolved: Counter::default(),
+            bytes_written: Counter::default(),
+            applied_offset: Counter::default(),
+            queues: Queues::default(),
+            lags: Lags::new(direction),
             held: ArcSwap::default(),
             settling: ArcSwap::default(),
             set_aside: Counter::default(),
@@ -180,6 +193,7 @@ impl LinkBoard {
     /// A heartbeat has travelled through the link: `lag` is from the source's clock at its write to the echo of our
     /// transaction at the target, which was seen `at`.
     pub fn heartbeat_seen(&self, lag: Duration, at: Instant) {
+        self.lags.record(lag);
         self.heartbeat.store(Some(Arc::new(Seen { lag, at })));
     }
 
@@ -196,6 +210,11 @@ impl LinkBoard {
     /// Whether the link streams, but no heartbeat has come through for two intervals and a bit.
     pub fn stalled(&self, now: Instant) -> bool {
         self.still_for(now).is_some_and(|still| still > self.patience())
+    }
+
+    /// Whether the link streams, and heartbeats come through.
+    pub fn moves(&self, now: Instant) -> bool {
+        self.state() == State::Streaming && !self.stalled(now)
     }
 
     /// How long a streaming link has been without a heartbeat; `None` in any other state.
@@ -292,6 +311,11 @@ impl LinkBoard {
     /// How many things were left out.
     pub fn set_aside_count(&self) -> u64 {
         self.set_aside.get()
+    }
+
+    /// The same by kind.
+    pub fn set_aside_kinds(&self) -> BTreeMap<String, u64> {
+        self.shelf.kinds()
     }
 
     pub(super) fn shelf(&self) -> &Shelf {

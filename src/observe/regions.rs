@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::link::HEARTBEAT_GRACE;
+use super::server::{ServerStatus, Told};
 
 /// Whether clients belong to a region. An operator or a drill sets it, health and console read it. It stops no client by
 /// itself: load balancers ask for it.
@@ -44,6 +45,7 @@ pub struct RegionBoard {
     pub name: String,
     duty: ArcSwap<DutyStatus>,
     beat: ArcSwapOption<Instant>,
+    server: ArcSwapOption<Told>,
     heartbeat_interval: Duration,
 }
 
@@ -57,6 +59,12 @@ pub struct RegionStatus {
     pub duty: DutyStatus,
     /// Its server answers the daemon.
     pub reachable: bool,
+    /// What its server says of itself; absent until it has.
+    #[serde(default)]
+    pub server: Option<ServerStatus>,
+    /// How long a link from it may be cut, at the present rate of writes, before a full copy is needed; seconds.
+    #[serde(default)]
+    pub backlog_lasts_s: Option<f64>,
 }
 
 impl RegionBoard {
@@ -67,6 +75,7 @@ impl RegionBoard {
             name: name.into(),
             duty: ArcSwap::from_pointee(serving),
             beat: ArcSwapOption::empty(),
+            server: ArcSwapOption::empty(),
             heartbeat_interval,
         }
     }
@@ -93,6 +102,19 @@ impl RegionBoard {
         self.beat.store(Some(Arc::new(at)));
     }
 
+    /// The server has told this of itself, `at`.
+    pub fn told(&self, status: ServerStatus, at: Instant) {
+        let before = self.server.load();
+        let after = before.as_ref().map_or(Duration::ZERO, |before| at.saturating_duration_since(before.at));
+        let status = status.since(before.as_ref().map(|before| before.status), after);
+        self.server.store(Some(Arc::new(Told { status, at })));
+    }
+
+    /// What the server has told last.
+    pub fn server(&self) -> Option<ServerStatus> {
+        self.server.load().as_ref().map(|told| told.status)
+    }
+
     /// Whether the server has answered within the last two heartbeats and a bit.
     pub fn is_reachable(&self, now: Instant) -> bool {
         let patience = self.heartbeat_interval * 2 + HEARTBEAT_GRACE;
@@ -106,6 +128,8 @@ impl RegionBoard {
             name: self.name.clone(),
             duty: DutyStatus::clone(&self.duty.load()),
             reachable: self.is_reachable(now),
+            server: self.server(),
+            backlog_lasts_s: self.server().and_then(|server| server.backlog_lasts_s()),
         }
     }
 }

@@ -235,7 +235,7 @@ impl LinkBoard {
             transactions: self.transactions.get(),
             echoes_dropped: self.echoes_dropped.get(),
             set_aside: self.set_aside_count(),
-            set_aside_by_kind: self.shelf().kinds(),
+            set_aside_by_kind: self.set_aside_kinds(),
             set_aside_recent: self.shelf().recent(),
             reconnects: self.reconnects.get(),
             bytes_read: self.bytes_read.get(),

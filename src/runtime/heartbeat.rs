@@ -6,6 +6,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::client::{Client, Reply, elements, integer, text};
 use super::shared::Pair;
+use super::survey::Survey;
 use crate::engine::source::Info;
 use crate::error::Fault;
 
@@ -40,6 +41,7 @@ async fn beat(pair: &Pair, index: usize) -> Result<(), Fault> {
     let expire = pair.config.heartbeat.expire.as_millis().to_string();
     let mut ticks = interval(pair.config.heartbeat.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut survey = Survey::default();
     for beats in 0u64.. {
         ticks.tick().await;
         let written_ms = pulse.clock.at_ms(Instant::now()).to_string();
@@ -54,6 +56,7 @@ async fn beat(pair: &Pair, index: usize) -> Result<(), Fault> {
             let info = Info::parse(&text(&client.call(&["INFO", "keyspace"]).await?));
             pulse.set_keys(info.keyspace().iter().map(|(_, keys)| keys).sum());
         }
+        survey.look(&mut client, &pulse.board).await?;
     }
     Ok(())
 }

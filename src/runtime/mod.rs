@@ -4,7 +4,8 @@
 //! * `start` (with `fence`, `attach`, `names`): a session begins; `session`, `pump`: it works; `inquiry`: what a copy
 //!   has to ask; `sweep`: deletions after a copy; `values`: reading values that are made equal.
 //! * [`precheck`]: what is looked at before every start; [`check`]: gathers its facts.
-//! * `heartbeat`, `clock`: a region's pulse; `skew`: how far their clocks are apart; `events`: what its server removes by itself; `shared`: what these tasks know of
+//! * `heartbeat`, `clock`: a region's pulse; `skew`: how far their clocks are apart; `events`: what its server removes by
+//!   itself; `survey`: what it says of itself; `sampled`: the transaction that is traced; `shared`: what these tasks know of
 //!   each other; `client`: requests and replies.
 //! * `drill`: the failover drill, and the fence that it keeps; `comparison`: both regions at its end.
 //! * `orders`: what a person orders of the running daemon; `outlook`: what would happen if a held link went on.
@@ -26,10 +27,12 @@ mod orders;
 mod outlook;
 pub mod precheck;
 mod pump;
+mod sampled;
 mod session;
 mod shared;
 mod skew;
 mod start;
+mod survey;
 mod sweep;
 mod values;
 pub mod verify;
@@ -46,14 +49,18 @@ use crate::engine::conflict::Exchange;
 use crate::engine::origin::ReservedKeys;
 use crate::engine::plan::Ordered;
 use crate::journal::Journal;
+use crate::metrics::Traces;
 use crate::observe::{Board, Direction};
+use sampled::Sampled;
 use shared::{LinkState, Pair, RegionPulse};
 
 /// What the operator says at a start.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Options {
     /// The link whose source is copied in full over its target: the word that a held pair waits for.
     pub full_sync: Option<Direction>,
+    /// Who is told of sampled transactions.
+    pub traces: Option<Traces>,
 }
 
 /// Keeps the pair equal until `shutdown`, and drains then. Conflicts go to `journal`, orders come from `desk`.
@@ -75,6 +82,7 @@ pub async fn run(
         Some(ordered) if ordered == direction => Some(Ordered::This),
         Some(_) => Some(Ordered::Other),
     };
+    let sampled = || Sampled::new(options.traces.clone());
     let pair = Arc::new(Pair {
         exchange: Arc::new(Mutex::new(Exchange::new(config.conflicts.policies()))),
         clocks: Arc::clone(&board.clocks),
@@ -94,8 +102,8 @@ pub async fn run(
         fences: Default::default(),
         regions: [0, 1].map(|index: usize| RegionPulse::new(Arc::clone(&board.regions[index]), epoch)),
         links: [
-            LinkState::new(Arc::clone(board.forward()), order(Direction::Forward)),
-            LinkState::new(Arc::clone(board.reverse()), order(Direction::Reverse)),
+            LinkState::new(Arc::clone(board.forward()), order(Direction::Forward), sampled()),
+            LinkState::new(Arc::clone(board.reverse()), order(Direction::Reverse), sampled()),
         ],
         shutdown: shutdown.clone(),
         superseded: CancellationToken::new(),

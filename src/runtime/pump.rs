@@ -20,7 +20,7 @@ const READ: usize = 256 * 1024;
 /// Slices that one write may take.
 const SLICES: usize = 64;
 /// Bytes that may wait to be written to the target before reading stops.
-const UNWRITTEN: usize = 8 * 1024 * 1024;
+pub const UNWRITTEN: usize = 8 * 1024 * 1024;
 /// How often the source hears what the target has applied.
 const ACK_EVERY: Duration = Duration::from_millis(250);
 /// How long what a source sent last may take to be applied after its connection has ended.
@@ -83,7 +83,7 @@ pub async fn run(lines: &mut Lines, link: &mut Link, session: &mut Session<'_>) 
         if session.ack_due(link) {
             acknowledge(lines, link);
         }
-        write_target(lines, link)?;
+        session.link().board.bytes_written.add(write_target(lines, link)?);
         match &ending {
             Some(Ending::Stop) if link.is_drained() => {
                 acknowledge(lines, link);
@@ -98,6 +98,7 @@ pub async fn run(lines: &mut Lines, link: &mut Link, session: &mut Session<'_>) 
             Some(Ending::Stop) | None => write_source(lines)?,
         }
         let unwritten: usize = link.applier().out().iter().map(Bytes::len).sum();
+        session.count_queues(link, unwritten);
         let has_room = link.applier().has_room() && unwritten < UNWRITTEN;
         let read_source = ending.is_none() && link.wants_source() && unwritten < UNWRITTEN;
         let source = interest(read_source, !lines.source_out.is_empty());
@@ -187,17 +188,22 @@ fn read(stream: &TcpStream, input: &mut BytesMut, side: &str) -> Result<usize, F
     }
 }
 
-fn write_target(lines: &mut Lines, link: &mut Link) -> Result<(), Fault> {
+/// Writes what the connection takes; gives how many bytes that were.
+fn write_target(lines: &mut Lines, link: &mut Link) -> Result<u64, Fault> {
     let out = link.applier().out();
+    let mut bytes = 0;
     while !out.is_empty() {
         let slices: Vec<IoSlice<'_>> = out.iter().take(SLICES).map(|bytes| IoSlice::new(bytes)).collect();
         match lines.target.try_write_vectored(&slices) {
-            Ok(written) => advance(out, written),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Ok(written) => {
+                bytes += written as u64;
+                advance(out, written);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
             Err(error) => return Err(lost(&error, "target")),
         }
     }
-    Ok(())
+    Ok(bytes)
 }
 
 fn advance(out: &mut VecDeque<Bytes>, mut written: usize) {

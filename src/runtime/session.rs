@@ -1,7 +1,7 @@
 //! One session of a link: what the pump asks of it, what the board learns from it.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::futures::Notified;
 use tokio::sync::{Mutex, mpsc};
@@ -108,6 +108,10 @@ impl<'a> Session<'a> {
         let key = pair.reserved.heartbeat(pair.source(index).name.as_str());
         let ahead = if resumed.is_some() { heartbeats(&source.input, position, &key) } else { Default::default() };
         let clock = StreamClock::new(from, attached, interval_ms).with_ahead(ahead);
+        let queues = &pair.links[index].board.queues;
+        queues.in_flight.limit.set(pair.config.apply.in_flight as u64);
+        queues.unwritten_bytes.limit.set(pump::UNWRITTEN as u64);
+        queues.window.limit.set(conflict::MOST_WRITES as u64);
         let applier = Applier::new(identity, bounds);
         let mut session = Self {
             pair,
@@ -225,8 +229,15 @@ impl<'a> Session<'a> {
         self.echoes = echoes;
         for event in stream.events() {
             match event {
-                Event::Echo { id } => other.arrived(id, &self.pair.regions[1 - self.index], Instant::now()),
-                Event::Heartbeat { id, written_ms } => link.heartbeat_sent(id, written_ms),
+                Event::Echo { id } => {
+                    let now = Instant::now();
+                    other.arrived(id, &self.pair.regions[1 - self.index], now);
+                    other.sampled.echoed(id, &other.board, now);
+                }
+                Event::Heartbeat { id, written_ms } => {
+                    link.heartbeat_sent(id, written_ms);
+                    self.sample(id, written_ms);
+                }
                 Event::Posted => {
                     link.mail.notify_one();
                     other.mail.notify_one();
@@ -269,10 +280,30 @@ impl<'a> Session<'a> {
         let unresolved = exchange.unresolved(self.index);
         let held_key = |(database, key): (u32, &[u8])| HeldKey { database, key: escaped(key) };
         let settling = exchange.settling().take(conflict::MOST_VALUES).map(held_key).collect();
+        link.board.queues.window.depth.set(exchange.writes(self.index).len() as u64);
         drop(exchange);
         link.board.unresolved.set(unresolved as u64);
         link.board.set_settling(settling);
+        link.board.applied_offset.set(stream.acknowledged());
         link.set_applied(stream.acknowledged());
+    }
+
+    /// The transaction `id` carries what was written when the source's clock showed `written_ms`.
+    fn sample(&self, id: u64, written_ms: i64) {
+        let now = Instant::now();
+        let age_ms = u64::try_from(self.source().clock.at_ms(now).saturating_sub(written_ms)).unwrap_or(0);
+        let written = now.checked_sub(Duration::from_millis(age_ms)).unwrap_or(now);
+        self.link().sampled.begin(id, written, now);
+    }
+
+    /// What waits in the queues of the link, `unwritten` bytes for the target's connection among it.
+    pub fn count_queues(&self, link: &mut Link, unwritten: usize) {
+        let state = self.link();
+        state.board.queues.in_flight.depth.set(link.applier().in_flight() as u64);
+        state.board.queues.unwritten_bytes.depth.set(unwritten as u64);
+        if unwritten == 0 {
+            state.sampled.sent(link.applier().last_id(), Instant::now());
+        }
     }
 
     fn begin_sweep(&mut self, dumped: Dumped) {
@@ -310,6 +341,7 @@ impl<'a> Session<'a> {
         state.set_known(applied.checkpoint.time_ms);
         state.board.transactions.add(1);
         state.board.writes_applied.add(applied.writes);
+        state.sampled.executed(applied.id, applied.writes, Instant::now());
         for refusal in applied.refusals {
             state.board.set_aside(SetAside::new(refusal.database, &refusal.key, refusal.command, refusal.error));
         }

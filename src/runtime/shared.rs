@@ -9,6 +9,7 @@ use tokio::sync::{Notify, watch};
 
 use super::clock::ServerClock;
 use super::events::Fences;
+use super::sampled::Sampled;
 use crate::config::{Config, Region, ServerDeletes};
 use crate::drill::Drill;
 use crate::engine::conflict::SharedExchange;
@@ -109,6 +110,8 @@ pub struct LinkState {
     pub board: Arc<LinkBoard>,
     /// Whether the operator has ordered a copy, and whose; taken back once it is done.
     pub ordered: Mutex<Option<Ordered>>,
+    /// The transaction that is traced.
+    pub sampled: Sampled,
     /// Something changed that the other link may wait for.
     pub changed: Notify,
     /// The target has lost marker and gate of this link.
@@ -231,9 +234,10 @@ impl RegionPulse {
 
 impl LinkState {
     /// A link that has not begun.
-    pub fn new(board: Arc<LinkBoard>, ordered: Option<Ordered>) -> Self {
+    pub fn new(board: Arc<LinkBoard>, ordered: Option<Ordered>, sampled: Sampled) -> Self {
         Self {
             board,
+            sampled,
             ordered: Mutex::new(ordered),
             changed: Notify::new(),
             marker_lost: Notify::new(),

@@ -35,4 +35,4 @@ pub use policy::{Policies, Policy};
 pub use record::{Done, MOST_KEPT, Record, Side, Unit};
 pub use stamp::{Stamp, StampClock};
 pub use window::{Executed, Found, Held, Ours, Part, What, Window, shown, spec_of};
-pub use writes::Write;
+pub use writes::{MOST_WRITES, Write};

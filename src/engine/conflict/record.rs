@@ -30,7 +30,7 @@ pub struct Record {
     pub write: Vec<u8>,
     /// How long the whole losing write is, bytes.
     pub length: usize,
-    /// Where neither write was given up, the other one, likewise; else nothing.
+    /// The write that stays, likewise.
     pub against: Vec<u8>,
     /// How long that whole write is, bytes.
     pub against_length: usize,
@@ -42,11 +42,6 @@ impl Record {
     /// The same of a key that is held: nothing was done.
     pub fn undecided(self) -> Self {
         Self { done: Done::Held, ..self }
-    }
-
-    /// The same of a key for which one write was given up: the other one is where it was.
-    pub fn decided(self) -> Self {
-        Self { against: Vec::new(), against_length: 0, ..self }
     }
 }
 

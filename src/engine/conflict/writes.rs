@@ -19,7 +19,7 @@ use crate::wire::resp::{Command, FrameReader};
 /// Bytes of writes that are kept at most before anything has met them; beyond it they are forgotten, and that is said.
 const MOST_BYTES: usize = 64 * 1024 * 1024;
 /// As many writes at most, likewise.
-const MOST_WRITES: usize = 1 << 20;
+pub const MOST_WRITES: usize = 1 << 20;
 
 /// A client's write.
 #[derive(Debug, Clone)]

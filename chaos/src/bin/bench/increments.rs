@@ -85,7 +85,7 @@ async fn round(copier: Copier, writes: u32) -> Result<Round> {
 }
 
 /// `redis-benchmark`, as the aim was set with it.
-async fn load(port: u16, writes: u32) -> Result<()> {
+pub(crate) async fn load(port: u16, writes: u32) -> Result<()> {
     let line = format!("-p {port} -t set -r 1000000 -n {writes} -P 64 -c 8 -d 64 -q");
     let output = Command::new("redis-benchmark").args(line.split(' ')).output().await;
     let output = output.context("cannot run redis-benchmark: run `make setup`")?;

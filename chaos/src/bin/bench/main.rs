@@ -3,6 +3,7 @@
 //! - [`increments`]: a load at the source, until the target has its last key
 //! - [`full_sync`]: a full source and an empty target, until the target has every key
 //! - [`wan`]: a paced load over 80 ms of round trip
+//! - [`watched`]: the same load with nothing asked of the daemon, and with everything
 //! - [`conflicts`]: both sides written at once, with every tenth write in conflict and with none
 //! - [`verify`]: two equal regions compared
 
@@ -13,6 +14,7 @@ mod increments;
 mod table;
 mod verify;
 mod wan;
+mod watched;
 
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
@@ -38,6 +40,7 @@ enum Part {
     Wan,
     Conflicts,
     Verify,
+    Watched,
 }
 
 #[tokio::main]
@@ -59,6 +62,9 @@ async fn main() -> Result<()> {
     }
     if wanted(Part::Verify) {
         verify::measure(args.rounds, if args.quick { 100_000 } else { 1_000_000 }).await?;
+    }
+    if wanted(Part::Watched) {
+        watched::measure(args.rounds, if args.quick { 200_000 } else { 3_000_000 }).await?;
     }
     Ok(())
 }

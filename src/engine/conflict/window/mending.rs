@@ -25,7 +25,7 @@ impl Window {
             let remedy = log.judge(place, |finding| match finding {
                 Finding::Lost(record) => {
                     lost = true;
-                    found(Found::Conflict(if holds { record.undecided() } else { record.decided() }));
+                    found(Found::Conflict(if holds { record.undecided() } else { record }));
                 }
                 Finding::Doubt(name) => doubts.push((name, met)),
             });
