@@ -55,6 +55,8 @@ pub enum Order {
         /// Which.
         link: Links,
     },
+    /// Read the configuration again, and take over what can change while the daemon runs.
+    Reload {},
 }
 
 /// A key that is to be made equal.

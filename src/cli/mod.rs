@@ -69,6 +69,8 @@ enum Command {
     Hold(order::Hold),
     /// Let a paused link go on
     Resume(order::Resume),
+    /// Let the daemon read its configuration again
+    Reload(order::Reload),
     /// Compare a key in both regions, and tell its last conflicts
     Why(why::Why),
     /// Make keys equal that a verification has found to differ
@@ -91,6 +93,7 @@ pub fn main() -> ExitCode {
         Command::Drill(drill) => drill.execute(),
         Command::Hold(hold) => hold.execute(),
         Command::Resume(resume) => resume.execute(),
+        Command::Reload(reload) => reload.execute(),
         Command::Why(why) => why.execute(),
         Command::Repair(repair) => repair.execute(),
         Command::Verify(verify) => verify.execute(),

@@ -1,4 +1,4 @@
-//! Orders to the running daemon: `duet pause`, `duet resume`.
+//! Orders to the running daemon: `duet pause`, `duet resume`, `duet reload`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -47,6 +47,14 @@ As `duet pause`; the link shows `held`, and `duet resume` tells what it brings o
 Example:
   duet hold forward --config pair.toml";
 
+const RELOAD_HELP: &str = "\
+What can change while the daemon runs takes effect at once; where connections have to be made anew for it, that is done \
+without losing a position. What needs a restart is named. When the file is wrong, everything stays as it was. SIGHUP does the \
+same.
+
+Example:
+  duet reload --config pair.toml";
+
 /// Where the daemon takes orders.
 #[derive(Debug, Clone, Args)]
 pub(super) struct To {
@@ -93,6 +101,20 @@ pub(super) struct Hold {
 
     #[command(flatten)]
     to: To,
+}
+
+/// Let the daemon read its configuration again.
+#[derive(Debug, Args)]
+#[command(after_help = RELOAD_HELP)]
+pub(super) struct Reload {
+    #[command(flatten)]
+    to: To,
+}
+
+impl Reload {
+    pub(super) fn execute(self) -> ExitCode {
+        self.to.give(&Order::Reload {})
+    }
 }
 
 impl Hold {

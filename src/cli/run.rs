@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use tokio::runtime::{Builder, Runtime};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::exit::{failed, misconfigured};
-use crate::admin::{self, Audit, Orders};
+use crate::admin::{self, Audit, Order, Orders};
 use crate::config::{Config, ConfigError, load, token};
 use crate::health::Health;
 use crate::http::{AdminServer, HttpServer, Known};
@@ -70,7 +70,7 @@ impl Run {
         let news = log::init(&config.log);
         std::panic::set_hook(Box::new(log_panic));
         // Before anything can be seen of the daemon it must know how to stop.
-        let (threads, shutdown) = match threads() {
+        let (threads, shutdown, hangups) = match threads() {
             Ok(threads) => threads,
             Err(error) => return failed(&format!("cannot start: {error}")),
         };
@@ -90,6 +90,7 @@ impl Run {
         };
         let audit = admin::place(&config, std::env::var_os("STATE_DIRECTORY"));
         let (orders, desk) = Orders::new(Audit::start(&config, audit, Arc::clone(&board)));
+        threads.spawn(reload_on(hangups, orders.clone()));
         let admin = match self.take_orders(&config, orders) {
             Ok(admin) => admin,
             Err(error) => return misconfigured(&error),
@@ -108,7 +109,8 @@ impl Run {
             telemetry.observe(&board);
             telemetry.traces(config.telemetry.trace_every)
         });
-        let options = Options { full_sync: self.full_sync.map(Direction::from), traces };
+        let full_sync = self.full_sync.map(Direction::from);
+        let options = Options { config: Some(self.config.clone()), full_sync, traces };
         let started = runtime::run(Arc::clone(&config), board, journal.clone(), options, desk, shutdown.clone());
         let ended = keep_equal(threads, shutdown, config.shutdown.timeout, started);
         journal.stop();
@@ -180,14 +182,26 @@ impl From<Link> for Direction {
     }
 }
 
-/// The threads of the links, and what tells them to stop: signals are listened to from here on.
-fn threads() -> std::io::Result<(Runtime, CancellationToken)> {
+/// The threads of the links, what tells them to stop, and the signals that ask for a reload: signals are listened to from
+/// here on.
+fn threads() -> std::io::Result<(Runtime, CancellationToken, Signal)> {
     let threads = Builder::new_multi_thread().worker_threads(WORKERS).thread_name("link").enable_all().build()?;
     let shutdown = CancellationToken::new();
     let inside = threads.enter();
     listen_to_signals(shutdown.clone())?;
+    let hangups = signal(SignalKind::hangup())?;
     drop(inside);
-    Ok((threads, shutdown))
+    Ok((threads, shutdown, hangups))
+}
+
+/// Has the configuration read again with each SIGHUP.
+async fn reload_on(mut hangups: Signal, orders: Orders) {
+    while hangups.recv().await.is_some() {
+        match orders.give(Order::Reload {}, "SIGHUP").await {
+            Ok(done) => tracing::info!("{}", done.text),
+            Err(refused) => tracing::error!(code = refused.error_code, reason = refused.error, "not reloaded"),
+        }
+    }
 }
 
 /// Runs both links until a signal, or until they cannot go on; then they may take `timeout` for what is on its way.

@@ -6,6 +6,7 @@
 //! it, and `resolve` asks the name service.
 
 mod admin;
+mod change;
 mod conflicts;
 mod endpoint;
 mod environment;
@@ -28,6 +29,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 pub use admin::{Admin, Listen};
+pub use change::{Change, Takes, changes};
 pub use conflicts::{Beyond, Clock, Conflicts, Deletes, Policy, PrefixPolicy, ServerDeletes};
 pub use error::{ConfigError, EXIT_CONFIG};
 pub use health::{Alone, Health};

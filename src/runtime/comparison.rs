@@ -35,7 +35,7 @@ const MOST_READ: u64 = 64 * 1024 * 1024;
 /// A [`Fault`] when a server does not answer.
 pub async fn compare(pair: &Pair, from: usize, other_since: Option<u64>) -> Result<Comparison, Fault> {
     let (here, there) = (pair.source(from), pair.source(1 - from));
-    let mut clients = [Client::connect(here, here.primary()).await?, Client::connect(there, there.primary()).await?];
+    let mut clients = [Client::connect(&here, here.primary()).await?, Client::connect(&there, there.primary()).await?];
     let written = match other_since {
         Some(offset) => written(pair, from, offset, &mut clients[1]).await?,
         None => HashSet::new(),
@@ -83,7 +83,7 @@ pub async fn compare(pair: &Pair, from: usize, other_since: Option<u64>) -> Resu
 async fn written(pair: &Pair, from: usize, offset: u64, other: &mut Client) -> Result<HashSet<Name>, Fault> {
     let region = pair.source(1 - from);
     let history = replication(other).await?;
-    let stream = since(region, &history, offset + 1, MOST_READ).await?;
+    let stream = since(&region, &history, offset + 1, MOST_READ).await?;
     let marker = pair.reserved.marker(pair.source(from).name.as_str());
     let survey = survey(&stream, 0, &marker, pair.reserved.prefix())?;
     Ok(survey.written.into_iter().chain(survey.deleted).collect())

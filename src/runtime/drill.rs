@@ -133,7 +133,7 @@ async fn look(pair: &Pair, from: usize, order: &Ordered) -> Seen {
 
 async fn answers(pair: &Pair, region: usize) -> bool {
     let region = pair.source(region);
-    matches!(timeout(ANSWER, Client::connect(region, region.primary())).await, Ok(Ok(_)))
+    matches!(timeout(ANSWER, Client::connect(&region, region.primary())).await, Ok(Ok(_)))
 }
 
 fn told(pair: &Pair, from: usize, action: Action, effects: &[Effect]) -> String {
@@ -250,7 +250,7 @@ async fn perform(pair: &Pair, from: usize, drill: &mut Drill, effect: Effect) ->
 /// has applied it to its end.
 async fn prove(pair: &Pair, from: usize, drill: &mut Drill) -> Result<String, Fault> {
     let (link, region) = (&pair.links[from], pair.source(from));
-    let mut client = Client::connect(region, region.primary()).await?;
+    let mut client = Client::connect(&region, region.primary()).await?;
     let offset = replication(&mut client).await?.offset;
     let (began, behind) = (Instant::now(), offset.saturating_sub(link.applied()));
     let across = timeout(ACROSS, async {
@@ -280,7 +280,7 @@ async fn catch(pair: &Pair) -> Result<(), Fault> {
                 sleep(LOOK_EVERY).await;
             }
             let region = pair.source(index);
-            let offset = replication(&mut Client::connect(region, region.primary()).await?).await?.offset;
+            let offset = replication(&mut Client::connect(&region, region.primary()).await?).await?.offset;
             while link.applied() < offset {
                 sleep(LOOK_EVERY).await;
             }
@@ -308,7 +308,7 @@ async fn pause(client: &mut Client) -> Result<(), Fault> {
 async fn unpause(pair: &Pair, from: usize) -> Result<(), Fault> {
     let region = pair.source(from);
     let lifted = async {
-        let mut client = Client::connect(region, region.primary()).await?;
+        let mut client = Client::connect(&region, region.primary()).await?;
         client.call(&["CLIENT", "UNPAUSE"]).await.map(|_| ())
     };
     match timeout(ANSWER, lifted).await {
@@ -323,7 +323,7 @@ async fn save(pair: &Pair, drill: &Drill) -> Result<(), Fault> {
     let region = pair.source(to);
     let value =
         serde_json::to_vec(drill).map_err(|error| Fault::new(crate::error::Kind::Refused, error.to_string()))?;
-    let mut client = Client::connect(region, region.primary()).await?;
+    let mut client = Client::connect(&region, region.primary()).await?;
     client.call(&[b"SET".as_slice(), &pair.reserved.drill(&drill.to), &value]).await.map(|_| ())
 }
 
@@ -363,7 +363,7 @@ async fn take_up(pair: &Pair) {
 
 async fn left(pair: &Pair, region: usize) -> Result<Option<Drill>, Fault> {
     let region = pair.source(region);
-    let mut client = Client::connect(region, region.primary()).await?;
+    let mut client = Client::connect(&region, region.primary()).await?;
     let kept = client.call(&[b"GET".as_slice(), &pair.reserved.drill(region.name.as_str())]).await?;
     Ok(serde_json::from_slice(bytes(&kept)).ok())
 }
@@ -428,7 +428,7 @@ async fn keep(pair: &Pair) {
 /// Renews the fence; gives the run of the server.
 async fn renew(pair: &Pair, from: usize) -> Result<String, Fault> {
     let region = pair.source(from);
-    let mut client = Client::connect(region, region.primary()).await?;
+    let mut client = Client::connect(&region, region.primary()).await?;
     pause(&mut client).await?;
     Info::parse(&text(&client.call(&["INFO", "server"]).await?)).run_id()
 }

@@ -106,9 +106,7 @@ impl Watch<'_> {
         loop {
             let Err(fault) = self.receive().await;
             let was_in_force = self.board.deletes() == self.policy;
-            self.departed().lose();
-            self.fences.tell();
-            self.board.set_deletes(without);
+            self.end();
             if was_in_force || told != Some(fault.kind) {
                 self.warn(&fault);
                 told = Some(fault.kind);
@@ -116,6 +114,13 @@ impl Watch<'_> {
             tries = if was_in_force { 0 } else { tries.saturating_add(1) };
             tokio::time::sleep(pause(self.retry, tries)).await;
         }
+    }
+
+    /// No more events come.
+    pub fn end(&self) {
+        self.departed().lose();
+        self.fences.tell();
+        self.board.set_deletes(without_events(self.policy));
     }
 
     /// Receives events over one connection, until it fails.

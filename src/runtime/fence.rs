@@ -27,7 +27,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// A [`Fault`] of kind `Superseded` when another daemon has taken over, `NotFenced` when earlier connections stay.
 pub async fn claim(client: &mut Client, pair: &Pair, index: usize, epoch: Option<u64>) -> Result<u64, Fault> {
     let (source, target) = (&pair.source(index).name, &pair.target(index).name);
-    let name = format!("duet/{}/{source}>{target}", pair.config.pair.name);
+    let name = format!("duet/{}/{source}>{target}", pair.config().pair.name);
     let key = pair.reserved.epoch(source.as_str());
     let marker = pair.reserved.marker(source.as_str());
     let told = client

@@ -17,11 +17,17 @@ const KEYS_EVERY: u64 = 4;
 pub async fn run(pair: &Pair, index: usize) {
     let beats = async {
         loop {
-            if let Err(fault) = beat(pair, index).await {
-                // The link that reads this region shows what is wrong with it.
-                tracing::debug!(region = %pair.source(index).name, %fault, "no heartbeat");
+            let renewals = pair.settings.renewals();
+            tokio::select! {
+                beaten = beat(pair, index) => {
+                    if let Err(fault) = beaten {
+                        // The link that reads this region shows what is wrong with it.
+                        tracing::debug!(region = %pair.source(index).name, %fault, "no heartbeat");
+                    }
+                }
+                () = pair.settings.renewed(renewals) => continue,
             }
-            tokio::time::sleep(pair.config.retry.first).await;
+            tokio::time::sleep(pair.config().retry.first).await;
         }
     };
     tokio::select! {
@@ -35,11 +41,11 @@ pub async fn run(pair: &Pair, index: usize) {
 async fn beat(pair: &Pair, index: usize) -> Result<(), Fault> {
     let region = pair.source(index);
     let pulse = &pair.regions[index];
-    let mut client = Client::connect(region, region.primary()).await?;
+    let mut client = Client::connect(&region, region.primary()).await?;
     learn(&mut client, pulse).await?;
     let key = String::from_utf8_lossy(&pair.reserved.heartbeat(region.name.as_str())).into_owned();
-    let expire = pair.config.heartbeat.expire.as_millis().to_string();
-    let mut ticks = interval(pair.config.heartbeat.interval);
+    let expire = pair.config().heartbeat.expire.as_millis().to_string();
+    let mut ticks = interval(pair.config().heartbeat.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut survey = Survey::default();
     for beats in 0u64.. {

@@ -58,7 +58,7 @@ async fn dump(pair: &Pair, index: usize, client: &mut Option<Client>, database: 
     let source = pair.source(index);
     let client = match client {
         Some(client) => client,
-        None => client.insert(Client::connect(source, source.primary()).await?),
+        None => client.insert(Client::connect(&source, source.primary()).await?),
     };
     client.call(&["SELECT", &database.to_string()]).await?;
     match client.call(&[b"DUMP".as_slice(), key]).await? {

@@ -19,6 +19,7 @@ pub async fn run(pair: Arc<Pair>, index: usize) {
     loop {
         paused(&pair, index).await;
         held(&pair, index).await;
+        let renewals = pair.settings.renewals();
         let ended = tokio::select! {
             ended = session::run(&pair, index, &mut memory) => ended,
             () = pair.superseded.cancelled() => Err(Fault::new(Kind::Superseded, "another daemon has taken over this pair")),
@@ -50,9 +51,10 @@ pub async fn run(pair: Arc<Pair>, index: usize) {
         }
         tries = if streamed { 0 } else { tries.saturating_add(1) };
         tokio::select! {
-            () = tokio::time::sleep(pause(&pair.config.retry, tries)) => {}
+            () = tokio::time::sleep(pause(&pair.config().retry, tries)) => {}
             () = pair.shutdown.cancelled() => {}
             () = state.pausing(true) => {}
+            () = pair.settings.renewed(renewals) => {}
         }
         if streamed && !pair.shutdown.is_cancelled() {
             state.board.reconnects.add(1);

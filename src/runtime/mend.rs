@@ -13,7 +13,8 @@ pub const MOST_MENDED: usize = 1_000;
 
 /// What an order to make keys equal comes to.
 pub fn order(pair: &Pair, winner: &str, keys: &[MendKey]) -> Result<Done, Refused> {
-    let regions = [pair.source(0), pair.source(1)].map(|region| region.name.as_str());
+    let config = pair.config();
+    let regions = config.regions.each_ref().map(|region| region.name.as_str());
     let Some(winner) = regions.iter().position(|region| *region == winner) else {
         let [one, other] = regions;
         let remedy = format!("Give `{one}` or `{other}`");

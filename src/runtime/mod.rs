@@ -9,6 +9,7 @@
 //!   each other; `client`: requests and replies.
 //! * `drill`: the failover drill, and the fence that it keeps; `comparison`: both regions at its end.
 //! * `orders`: what a person orders of the running daemon; `outlook`: what would happen if a held link went on.
+//! * `pauses`: pauses that outlast the daemon; `settings`: what is in force, and its change by a reload.
 
 mod attach;
 pub mod check;
@@ -25,10 +26,12 @@ mod mend;
 mod names;
 mod orders;
 mod outlook;
+mod pauses;
 pub mod precheck;
 mod pump;
 mod sampled;
 mod session;
+mod settings;
 mod shared;
 mod skew;
 mod start;
@@ -37,6 +40,7 @@ mod sweep;
 mod values;
 pub mod verify;
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -52,11 +56,14 @@ use crate::journal::Journal;
 use crate::metrics::Traces;
 use crate::observe::{Board, Direction};
 use sampled::Sampled;
+use settings::Settings;
 use shared::{LinkState, Pair, RegionPulse};
 
 /// What the operator says at a start.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
+    /// The file that the configuration came from: a reload reads it again.
+    pub config: Option<PathBuf>,
     /// The link whose source is copied in full over its target: the word that a held pair waits for.
     pub full_sync: Option<Direction>,
     /// Who is told of sampled transactions.
@@ -97,7 +104,7 @@ pub async fn run(
         journal,
         onto: Default::default(),
         reserved: ReservedKeys::new(config.pair.reserved_prefix.as_str(), config.pair.name.as_str()),
-        config: Config::clone(&config),
+        settings: Settings::new(config, options.config),
         departed: Default::default(),
         fences: Default::default(),
         regions: [0, 1].map(|index: usize| RegionPulse::new(Arc::clone(&board.regions[index]), epoch)),
@@ -112,6 +119,8 @@ pub async fn run(
     for index in [0, 1] {
         tasks.spawn(link::run(Arc::clone(&pair), index));
         tasks.spawn(values::run(Arc::clone(&pair), index));
+        let keeping = Arc::clone(&pair);
+        tasks.spawn(async move { pauses::run(&keeping, index).await });
         let beating = Arc::clone(&pair);
         tasks.spawn(async move { heartbeat::run(&beating, index).await });
         let watching = Arc::clone(&pair);
@@ -150,17 +159,22 @@ pub async fn run(
 
 /// Receives the events of region `index` until the daemon stops.
 async fn watch(pair: &Pair, index: usize) {
-    let watch = events::Watch {
-        region: pair.source(index),
-        retry: &pair.config.retry,
-        policy: pair.deletes(),
-        departed: &pair.departed[index],
-        fences: &pair.fences[index],
-        board: &pair.links[index].board,
-    };
-    tokio::select! {
-        () = watch.run() => {}
-        () = pair.shutdown.cancelled() => {}
-        () = pair.superseded.cancelled() => {}
+    loop {
+        let renewals = pair.settings.renewals();
+        let (region, config) = (pair.source(index), pair.config());
+        let watch = events::Watch {
+            region: &region,
+            retry: &config.retry,
+            policy: pair.deletes(),
+            departed: &pair.departed[index],
+            fences: &pair.fences[index],
+            board: &pair.links[index].board,
+        };
+        tokio::select! {
+            () = watch.run() => return,
+            () = pair.settings.renewed(renewals) => watch.end(),
+            () = pair.shutdown.cancelled() => return,
+            () = pair.superseded.cancelled() => return,
+        }
     }
 }

@@ -45,6 +45,7 @@ async fn obey(pair: &Pair, order: Order, by: &str) -> Result<Done, Refused> {
             drill::obey(pair, &order, by).await
         }
         Order::Hold { link } => hold(pair, link, by),
+        Order::Reload {} => pair.settings.reload().await,
     }
 }
 
@@ -57,7 +58,11 @@ async fn pause(pair: &Pair, links: Links, by: &str) -> Result<Done, Refused> {
         }
     }
     let copying = links.directions().iter().any(|direction| pair.links[index(*direction)].board.full_sync().is_some());
-    links.directions().iter().for_each(|direction| pair.links[index(*direction)].pause(by));
+    for direction in links.directions() {
+        let link = &pair.links[index(*direction)];
+        link.pause(by);
+        link.pause_order.give(Some(by));
+    }
     let paused = || links.directions().iter().all(|link| pair.links[index(*link)].board.state() == State::Paused);
     let drained = async {
         while !paused() {
@@ -67,19 +72,41 @@ async fn pause(pair: &Pair, links: Links, by: &str) -> Result<Done, Refused> {
     let drained = timeout(DRAIN_PATIENCE, drained).await.is_ok();
     let (what, is) = spoken(links);
     let copying = if copying { ". Its full copy begins anew when it is resumed" } else { "" };
+    let kept = kept(pair, links, "ends the pause").await;
     Ok(Done::new(if drained {
         format!(
-            "{what} {is} paused{copying}. What clients write waits in the source's backlog, as long as that reaches"
+            "{what} {is} paused{copying}. What clients write waits in the source's backlog, as long as that reaches{kept}"
         )
     } else {
-        format!("{what} {is} to pause{copying}, and what is on its way is still being finished: look at `duet status`")
+        format!(
+            "{what} {is} to pause{copying}, and what is on its way is still being finished: look at `duet status`{kept}"
+        )
     }))
 }
 
-fn resume(pair: &Pair, links: Links) -> Done {
+/// What is to be said where a target does not keep an order yet.
+async fn kept(pair: &Pair, links: Links, restart: &str) -> String {
+    let mut away = Vec::new();
+    for direction in links.directions() {
+        let at = index(*direction);
+        if !pair.links[at].pause_order.kept().await {
+            away.push(pair.target(at).name.to_string());
+        }
+    }
+    match away.as_slice() {
+        [] => String::new(),
+        names => format!(". A restart of Duet before {} answers {restart}", names.join(" or ")),
+    }
+}
+
+async fn resume(pair: &Pair, links: Links) -> Done {
+    for direction in links.directions() {
+        pair.links[index(*direction)].pause_order.give(None);
+    }
     let resumed = links.directions().iter().filter(|direction| pair.links[index(**direction)].resume()).count();
     let (what, is) = spoken(links);
-    Done::new(if resumed == 0 { format!("{what} {is} not paused") } else { format!("{what} {is} resumed") })
+    let kept = kept(pair, links, "brings an earlier pause back").await;
+    Done::new(if resumed == 0 { format!("{what} {is} not paused{kept}") } else { format!("{what} {is} resumed{kept}") })
 }
 
 fn hold(pair: &Pair, links: Links, by: &str) -> Result<Done, Refused> {
@@ -123,7 +150,7 @@ async fn release(pair: &Pair, links: Links, accept: bool) -> Result<Done, Refuse
             told.push(format!("{direction}: a full copy is ordered"));
         }
     }
-    let done = resume(pair, links);
+    let done = resume(pair, links).await;
     Ok(if told.is_empty() { done } else { Done::new(format!("{} resumed. {}", spoken(links).0, told.join("; "))) })
 }
 
@@ -148,7 +175,7 @@ fn order_copy(pair: &Pair, at: usize) {
 async fn source_offset(pair: &Pair, at: usize) -> Result<u64, Refused> {
     let source = pair.source(at);
     let offset = async {
-        let mut client = Client::connect(source, source.primary()).await?;
+        let mut client = Client::connect(&source, source.primary()).await?;
         Ok::<u64, Fault>(replication(&mut client).await?.offset)
     };
     offset.await.map_err(|fault| Refused::new("unreachable", fault.to_string(), "Try again when the source answers"))

@@ -47,8 +47,8 @@ pub struct Outlook {
 /// A [`Fault`] when a server does not answer.
 pub async fn outlook(pair: &Pair, index: usize) -> Result<Outlook, Fault> {
     let (source, target) = (pair.source(index), pair.target(index));
-    let mut at_source = Client::connect(source, source.primary()).await?;
-    let mut at_target = Client::connect(target, target.primary()).await?;
+    let mut at_source = Client::connect(&source, source.primary()).await?;
+    let mut at_target = Client::connect(&target, target.primary()).await?;
     let (ours, theirs) = (pair.reserved.marker(source.name.as_str()), pair.reserved.marker(target.name.as_str()));
     let marker = Marker::parse(bytes(&at_target.call(&[b"GET".as_slice(), &ours]).await?));
     let info = Info::parse(&text(&at_target.call(&["INFO", "keyspace"]).await?));
@@ -61,11 +61,11 @@ pub async fn outlook(pair: &Pair, index: usize) -> Result<Outlook, Fault> {
     if !history.continues(&high) {
         return Ok(nothing("the source's backlog no longer reaches back: a full copy would follow"));
     }
-    let stream = since(source, &history, high.offset + 1, MOST_READ).await?;
+    let stream = since(&source, &history, high.offset + 1, MOST_READ).await?;
     let waiting = survey(&stream, high.database, &theirs, pair.reserved.prefix())?;
     let held_from = pair.links[index].held().map_or(0, |held| held.target_offset);
     let history = replication(&mut at_target).await?;
-    let stream = since(target, &history, held_from + 1, MOST_READ).await?;
+    let stream = since(&target, &history, held_from + 1, MOST_READ).await?;
     let meanwhile = survey(&stream, 0, &ours, pair.reserved.prefix())?;
     let overwritten = existing(&mut at_target, &waiting.written).await?;
     let deleted = existing(&mut at_target, &waiting.deleted).await?;

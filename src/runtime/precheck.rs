@@ -24,7 +24,8 @@ const AGAIN: Duration = Duration::from_secs(5);
 pub async fn run(pair: &Pair) {
     let looks = async {
         loop {
-            let facts = gather(&pair.config, Wanted::of(&pair.config, &[], true), Duration::ZERO).await;
+            let config = pair.config();
+            let facts = gather(&config, Wanted::of(&config, &[], true), Duration::ZERO).await;
             let whole = facts.both().is_some();
             let holds = show(pair, &facts);
             if whole && !holds {
@@ -32,7 +33,8 @@ pub async fn run(pair: &Pair) {
             }
             sleep(AGAIN).await;
         }
-        let facts = gather(&pair.config, Wanted::of(&pair.config, &[], false), SAMPLE).await;
+        let config = pair.config();
+        let facts = gather(&config, Wanted::of(&config, &[], false), SAMPLE).await;
         show(pair, &facts);
     };
     tokio::select! {

@@ -9,6 +9,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::inquiry::{Answer, Inquiry};
 use super::names::Names;
+use super::pauses;
 use super::precheck;
 use super::pump;
 use super::shared::{LinkState, Pair, RegionPulse};
@@ -30,6 +31,8 @@ use crate::observe::{HeldKey, SetAside, State, escaped};
 
 /// Batches of names that a sweep may be ahead.
 const SWEPT_AHEAD: usize = 4;
+/// How often a session that copies looks whether that has ended, once it is to begin anew.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// What is needed to go on after a copy.
 struct AfterCopy {
@@ -42,6 +45,10 @@ struct AfterCopy {
 pub struct Session<'a> {
     pair: &'a Arc<Pair>,
     index: usize,
+    /// How often settings had changed for which connections are made anew.
+    renewals: u64,
+    /// After how long without a heartbeat the source does not count as beating.
+    beat_within: Duration,
     clock: StreamClock,
     after_copy: Option<AfterCopy>,
     swept: Mutex<Option<mpsc::Receiver<Result<Names, Fault>>>>,
@@ -56,8 +63,8 @@ pub struct Session<'a> {
     failed: Option<Fault>,
 }
 
-/// Runs one session of the link `index`, until it fails, or until the daemon stops or the link is to pause, and it is
-/// drained.
+/// Runs one session of the link `index`, until it fails, or until the daemon stops, the link is to pause or settings have
+/// changed, and it is drained.
 ///
 /// # Errors
 /// The [`Fault`] that ended it.
@@ -65,16 +72,23 @@ pub async fn run(pair: &Arc<Pair>, index: usize, memory: &mut Memory) -> Result<
     let state = &pair.links[index];
     let starting = async {
         precheck::passed(pair).await?;
-        start(pair, index, memory).await
+        if !memory.recalled && pauses::recall(pair, index).await? {
+            return Ok(None);
+        }
+        memory.recalled = true;
+        start(pair, index, memory).await.map(Some)
     };
+    let renewals = pair.settings.renewals();
     let started = tokio::select! {
         started = starting => started?,
         () = pair.shutdown.cancelled() => return Ok(()),
         () = state.pausing(true) => return Ok(()),
         () = state.holding_for_word(true) => return Ok(()),
+        () = pair.settings.renewed(renewals) => return Ok(()),
     };
+    let Some(started) = started else { return Ok(()) };
     state.forget_heartbeats();
-    let (mut session, mut link, source, target) = Session::new(pair, index, started);
+    let (mut session, mut link, source, target) = Session::new(pair, index, renewals, started);
     let mut lines = pump::Lines::new(source, target);
     let ended = pump::run(&mut lines, &mut link, &mut session).await;
     state.set_in_step(false);
@@ -98,24 +112,27 @@ impl<'a> Session<'a> {
     fn new(
         pair: &'a Arc<Pair>,
         index: usize,
+        renewals: u64,
         started: Started,
     ) -> (Self, Link, super::attach::Attached, tokio::net::TcpStream) {
         let Started { source, target, identity, bounds, rules, resumed, probe, copy, attached, guard } = started;
         let position = source.position;
         let beginning = Beginning::after(resumed, position);
-        let interval_ms = i64::try_from(pair.config.heartbeat.interval.as_millis()).unwrap_or(i64::MAX);
+        let interval_ms = i64::try_from(pair.config().heartbeat.interval.as_millis()).unwrap_or(i64::MAX);
         let from = resumed.map_or(attached, |marker| (marker.high.offset, marker.time_ms));
         let key = pair.reserved.heartbeat(pair.source(index).name.as_str());
         let ahead = if resumed.is_some() { heartbeats(&source.input, position, &key) } else { Default::default() };
         let clock = StreamClock::new(from, attached, interval_ms).with_ahead(ahead);
         let queues = &pair.links[index].board.queues;
-        queues.in_flight.limit.set(pair.config.apply.in_flight as u64);
+        queues.in_flight.limit.set(pair.config().apply.in_flight as u64);
         queues.unwritten_bytes.limit.set(pump::UNWRITTEN as u64);
         queues.window.limit.set(conflict::MOST_WRITES as u64);
         let applier = Applier::new(identity, bounds);
         let mut session = Self {
             pair,
             index,
+            renewals,
+            beat_within: pair.config().heartbeat.interval * 4,
             clock: clock.clone(),
             after_copy: None,
             swept: Mutex::new(None),
@@ -161,7 +178,7 @@ impl<'a> Session<'a> {
     /// The moment, for the engine.
     pub fn now(&self) -> Now {
         let now = Instant::now();
-        let beating = self.source().is_beating(now, self.pair.config.heartbeat.interval * 4);
+        let beating = self.source().is_beating(now, self.beat_within);
         Now { source_ms: self.source().clock.at_ms(now), beating }
     }
 
@@ -474,12 +491,21 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The daemon stops, or the link is to pause.
+    /// The daemon stops, the link is to pause, or to begin anew with other settings.
     pub async fn stopping(&self) {
         tokio::select! {
             () = self.pair.shutdown.cancelled() => {}
             () = self.link().pausing(true) => {}
             () = self.link().holding_for_word(true) => {}
+            () = self.renewed() => {}
+        }
+    }
+
+    /// Settings have changed for which connections are made anew; a copy would begin from its start, so it is finished first.
+    async fn renewed(&self) {
+        self.pair.settings.renewed(self.renewals).await;
+        while self.link().board.full_sync().is_some() {
+            tokio::time::sleep(LOOK_EVERY).await;
         }
     }
 }

@@ -9,8 +9,10 @@ use tokio::sync::{Notify, watch};
 
 use super::clock::ServerClock;
 use super::events::Fences;
+use super::pauses::PauseOrder;
 use super::sampled::Sampled;
-use crate::config::{Config, Region, ServerDeletes};
+use super::settings::{RegionSettings, Settings};
+use crate::config::{Config, ServerDeletes};
 use crate::drill::Drill;
 use crate::engine::conflict::SharedExchange;
 use crate::engine::conflict::departed::{DeletePolicy, Deletes, SharedDeparted};
@@ -30,8 +32,8 @@ const MAX_HEARTBEATS: usize = 4096;
 /// One pair: its regions and its two links.
 #[derive(Debug)]
 pub struct Pair {
-    /// Every setting.
-    pub config: Config,
+    /// Every setting as it is in force.
+    pub settings: Settings,
     /// The keys that are ours.
     pub reserved: ReservedKeys,
     /// Where conflicts are recorded.
@@ -125,6 +127,8 @@ pub struct LinkState {
     pub hold_changed: Notify,
     /// Who has ordered the link to pause, while it is to.
     paused: watch::Sender<Option<String>>,
+    /// What was ordered about that, to be kept over a restart.
+    pub pause_order: PauseOrder,
     /// Why the link waits for the operator's word, while it does.
     held: watch::Sender<Option<HeldLink>>,
     /// What is before this offset of the source's history is accepted by the operator.
@@ -146,9 +150,14 @@ pub struct LinkState {
 }
 
 impl Pair {
+    /// Every setting as it is in force.
+    pub fn config(&self) -> Arc<Config> {
+        self.settings.config()
+    }
+
     /// The region whose stream the link `index` reads.
-    pub fn source(&self, index: usize) -> &Region {
-        &self.config.regions[index]
+    pub fn source(&self, index: usize) -> RegionSettings {
+        self.settings.region(index)
     }
 
     /// How deletions that the servers make by themselves are told, where they let it.
@@ -158,19 +167,20 @@ impl Pair {
             ServerDeletes::Compare => Deletes::Compare,
             ServerDeletes::Propagate => Deletes::Propagate,
         };
-        let configured = &self.config.deletes;
+        let configured = &self.config().deletes;
         DeletePolicy { expiry: of(configured.expiry), eviction: of(configured.eviction) }
     }
 
     /// How far the servers' clocks may be apart, and what is known of them wrong, milliseconds.
     pub fn linger_ms(&self) -> i64 {
-        let longest = self.config.clock.skew_limit + self.config.heartbeat.interval * 4;
+        let config = self.config();
+        let longest = config.clock.skew_limit + config.heartbeat.interval * 4;
         i64::try_from(longest.as_millis()).unwrap_or(i64::MAX)
     }
 
     /// The region that the link `index` writes.
-    pub fn target(&self, index: usize) -> &Region {
-        &self.config.regions[1 - index]
+    pub fn target(&self, index: usize) -> RegionSettings {
+        self.source(1 - index)
     }
 }
 
@@ -246,6 +256,7 @@ impl LinkState {
             holding: AtomicBool::new(false),
             hold_changed: Notify::new(),
             paused: watch::Sender::new(None),
+            pause_order: PauseOrder::default(),
             held: watch::Sender::new(None),
             accepted: AtomicU64::new(0),
             known_ms: AtomicI64::new(0),

@@ -13,12 +13,12 @@ const FIRST_LOOKS: Duration = Duration::from_millis(10);
 /// Looks with each heartbeat until the daemon stops.
 pub async fn run(pair: &Pair) {
     let looks = async {
-        let limit_us = i64::try_from(pair.config.clock.skew_limit.as_micros()).unwrap_or(i64::MAX);
+        let limit_us = i64::try_from(pair.config().clock.skew_limit.as_micros()).unwrap_or(i64::MAX);
         let mut skew = Skew::new(limit_us);
         while !look(pair, &mut skew) {
             tokio::time::sleep(FIRST_LOOKS).await;
         }
-        let mut ticks = interval(pair.config.heartbeat.interval);
+        let mut ticks = interval(pair.config().heartbeat.interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;

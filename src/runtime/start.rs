@@ -46,6 +46,8 @@ const MOST_SEARCHED: u64 = 64 * 1024 * 1024;
 /// What a link remembers from one session to the next; all else is at the servers.
 #[derive(Debug, Default)]
 pub struct Memory {
+    /// What an earlier run was ordered is known.
+    pub recalled: bool,
     /// The daemon's epoch at the target.
     pub epoch: Option<u64>,
     /// Names that the target keeps from the source.
@@ -102,9 +104,9 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
     let (source, target) = (pair.source(index), pair.target(index));
     // A start does together what it can: what is written before it has attached is dated from what stands around it.
     let (mut writer, mut source_control, mut target_control) = tokio::try_join!(
-        Client::connect(target, target.primary()),
-        Client::connect(source, source.primary()),
-        Client::connect(target, target.primary()),
+        Client::connect(&target, target.primary()),
+        Client::connect(&source, source.primary()),
+        Client::connect(&target, target.primary()),
     )?;
     let (source_server, target_server, databases) = distinct(&mut source_control, &mut target_control).await?;
     let epoch = fence::claim(&mut writer, pair, index, memory.epoch).await?;
@@ -142,14 +144,14 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
         }
         match plan(&view) {
             Plan::Resume(high) => {
-                let back_ms = i64::try_from(pair.config.guards.marker_back.as_millis()).unwrap_or(i64::MAX);
+                let back_ms = i64::try_from(pair.config().guards.marker_back.as_millis()).unwrap_or(i64::MAX);
                 went_back(pair.links[index].known_ms(), own.map_or(0, |marker| marker.time_ms), back_ms)?;
                 hold(&pair.onto[1 - index]).end();
                 let from = reads_from(&view, high);
                 if from.offset > own.map_or(0, |marker| marker.low.offset) {
                     tracing::warn!(%high, "the source no longer has what was unfinished: concurrent writes of then may differ");
                 }
-                let attaching = attach::resume(source, from, view.source.replication.offset);
+                let attaching = attach::resume(&source, from, view.source.replication.offset);
                 let (attached, ()) = tokio::try_join!(attaching, starting.forget_kept(memory))?;
                 return starting.finish(attached, own, None, None).await;
             }
@@ -159,7 +161,7 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
                 if !matches!(plan(&starting.look().await?), Plan::Fix) {
                     continue;
                 }
-                let attached = attach::end_of_stream(source, &mut starting.source_control).await?;
+                let attached = attach::end_of_stream(&source, &mut starting.source_control).await?;
                 hold(&pair.onto[index]).skip();
                 let probe = starting.probe().await?;
                 return starting.finish(attached, own, Some(probe), None).await;
@@ -168,7 +170,7 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
                 let keep = starting.prepare_copy(reason, own, memory).await?;
                 // Between the last write that reached the source and the dump nothing may slip in.
                 let held = Held::hold(&pair.links[1 - index]).await;
-                let attached = attach::copy(source).await?;
+                let attached = attach::copy(&source).await?;
                 hold(&pair.onto[index]).skip();
                 let covered = conflict::hold(&pair.exchange).dumped(index, attached.position);
                 hold(&pair.onto[1 - index]).begin(covered);
@@ -234,7 +236,7 @@ impl Starting<'_> {
             target,
             copies_first: index == 0,
             ordered,
-            copy_when_lost: pair.config.forward.position_lost == PositionLost::FullSync,
+            copy_when_lost: pair.config().forward.position_lost == PositionLost::FullSync,
             marker_broken,
             other_broken,
         })
@@ -245,13 +247,12 @@ impl Starting<'_> {
     async fn end(&mut self, region: usize) -> Result<End, Fault> {
         let pair = self.pair;
         let client = if region == self.index { &mut self.source_control } else { &mut self.target_control };
-        let writer = pair.target(region).name.as_str();
-        let key = pair.reserved.marker(writer);
+        let key = pair.reserved.marker(pair.target(region).name.as_str());
         let mut end = end(pair, region, client).await?;
         if end.marker.is_none() {
             let found = match self.searched[region] {
                 Some(found) => found,
-                None => last_marker(&attach::tail(pair.source(region), &end.replication, MOST_SEARCHED).await?, &key),
+                None => last_marker(&attach::tail(&pair.source(region), &end.replication, MOST_SEARCHED).await?, &key),
             };
             self.searched[region] = Some(found);
             if let Some(marker) = found {
@@ -304,7 +305,7 @@ impl Starting<'_> {
 
     /// The names that the target keeps; with `existing_keys = "fail"` any such name is a fault.
     async fn keep(&mut self, reason: CopyReason, memory: &mut Memory) -> Result<Arc<HashSet<Vec<u8>>>, Fault> {
-        let policy = self.pair.config.forward.existing_keys;
+        let policy = self.pair.config().forward.existing_keys;
         let key = self.pair.reserved.kept(self.pair.source(self.index).name.as_str());
         if policy == ExistingKeys::Overwrite {
             return Ok(Arc::default());
@@ -384,7 +385,7 @@ impl Starting<'_> {
             functions: major >= 7,
             set_pxat: dialect == Dialect::Valkey || (major, minor) >= (6, 2),
             databases: self.databases,
-            value_bytes: self.pair.config.full_sync.value_bytes,
+            value_bytes: self.pair.config().full_sync.value_bytes,
             prefix: self.pair.reserved.prefix().to_vec(),
             onto: Arc::clone(&self.pair.onto[1 - self.index]),
             covered,
@@ -402,19 +403,20 @@ impl Starting<'_> {
         copy: Option<(CopyRules, CopyReason)>,
     ) -> Result<Started, Fault> {
         let (pair, index) = (self.pair, self.index);
-        let origin = pair.source(index).name.as_str();
+        let region = pair.source(index);
+        let origin = region.name.as_str();
         let end = attach::replication(&mut self.source_control);
         let (reply, Replication { offset, .. }) = tokio::try_join!(self.target_control.call(&["COMMAND"]), end)?;
         let attached = (offset, pair.regions[index].clock.at_ms(Instant::now()));
         let commands = elements(&reply).iter().filter_map(|entry| elements(entry).first()).map(bytes);
         let Server { dialect, version } = self.target_server;
         let rules = Rules {
-            publish: pair.config.increments.publish,
-            flush: pair.config.increments.flush == crate::config::WholeDatabase::Copy,
-            swapdb: pair.config.increments.swapdb == crate::config::WholeDatabase::Copy,
+            publish: pair.config().increments.publish,
+            flush: pair.config().increments.flush == crate::config::WholeDatabase::Copy,
+            swapdb: pair.config().increments.swapdb == crate::config::WholeDatabase::Copy,
             target: Capabilities::new(commands, dialect, version),
             databases: self.databases,
-            heartbeat_expire_ms: u64::try_from(pair.config.heartbeat.expire.as_millis()).unwrap_or(u64::MAX),
+            heartbeat_expire_ms: u64::try_from(pair.config().heartbeat.expire.as_millis()).unwrap_or(u64::MAX),
             reserved: pair.reserved.clone(),
             exchange: Arc::clone(&pair.exchange),
             departed: Arc::clone(&pair.departed[index]),
@@ -436,7 +438,7 @@ impl Starting<'_> {
             first_id: own.map_or(1, |marker| marker.id + 1),
         };
         pair.links[index].refused(None);
-        let apply = &pair.config.apply;
+        let apply = &pair.config().apply;
         let bounds = Bounds {
             batch_commands: u32::try_from(apply.batch_commands).unwrap_or(u32::MAX),
             batch_bytes: apply.batch_bytes,
@@ -457,7 +459,7 @@ impl Starting<'_> {
         let markers =
             [pair.source(self.index), pair.target(self.index)].map(|region| pair.reserved.marker(region.name.as_str()));
         let away_ms = resumed.map_or(0, |marker| now_ms.saturating_sub(marker.time_ms));
-        let mut guard = Guard::new(pair.config.guards.limits, markers, history, away_ms);
+        let mut guard = Guard::new(pair.config().guards.limits, markers, history, away_ms);
         guard.set_keys(keys);
         guard.accept(pair.links[self.index].accepted());
         guard

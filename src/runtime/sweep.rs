@@ -25,7 +25,7 @@ pub async fn sweep(
     found: &mpsc::Sender<Result<Names, Fault>>,
 ) -> Result<(), Fault> {
     let (target, onto) = (pair.target(index), &pair.onto[1 - index]);
-    let mut target = Client::connect(target, target.primary()).await?;
+    let mut target = Client::connect(&target, target.primary()).await?;
     let mut walk = Walk::new(&mut target, pair.reserved.prefix()).await?;
     while let Some(mut batch) = walk.next(&mut target).await? {
         let database = batch.database;

@@ -20,8 +20,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 pub async fn run(pair: Arc<Pair>, region: usize) {
     let began = Instant::now();
     let (mut reader, mut one_by_one) = (None, false);
+    let mut renewals = pair.settings.renewals();
     loop {
         let notified = pair.values.notified();
+        if std::mem::replace(&mut renewals, pair.settings.renewals()) != renewals {
+            reader = None;
+        }
         let now_ms = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
         let (wanted, later) = hold(&pair.exchange).wanted(region, now_ms);
         // After a fault one by one: where one value is too long, the others are to be read all the same.
@@ -138,7 +142,7 @@ impl Reader {
             return Ok(open);
         }
         let region = pair.source(region);
-        let mut client = Client::connect(region, region.primary()).await?;
+        let mut client = Client::connect(&region, region.primary()).await?;
         let server = Info::parse(&text(&client.call(&["INFO", "server"]).await?)).server()?;
         Ok(Self { client, absolute: server.version.0 >= 7 })
     }

@@ -74,7 +74,8 @@ async fn a_pause_of_a_link_whose_servers_are_away_is_taken_at_once_and_so_is_its
     let more = More { tables: admin(place.path()), ..More::default() };
     let mut daemon = regions.daemon_with(duet(), &more).await?;
     regions.east.stop(duet_chaos::servers::Ending::Save).await?;
-    ensure!(order(&daemon, &["pause", "both"])?.status.success());
+    let said = String::from_utf8(order(&daemon, &["pause", "both"])?.stdout)?;
+    ensure!(said.contains("A restart of Duet before east answers ends the pause"), "{said}");
     let status = daemon.status().await?;
     ensure!((0..2).all(|link| status["links"][link]["state"] == "paused"), "{status:#}");
     regions.east.resume().await?;
@@ -85,5 +86,85 @@ async fn a_pause_of_a_link_whose_servers_are_away_is_taken_at_once_and_so_is_its
     let nobody = order(&daemon, &["resume", "both"])?;
     let said = String::from_utf8(nobody.stderr)?;
     ensure!(nobody.status.code() == Some(1) && said.contains("Is `duet run` running"), "{said}");
+    Ok(())
+}
+
+/// Who pauses a link before work on something does not want it to go on by itself because the daemon was restarted.
+#[tokio::test]
+async fn a_pause_lasts_over_a_restart_of_the_daemon_and_its_end_does_too() -> Result<()> {
+    let place = tempfile::tempdir()?;
+    let regions = Regions::start(Redis70, Redis70).await?;
+    let more = More { tables: admin(place.path()), ..More::default() };
+    let mut daemon = regions.daemon_with(duet(), &more).await?;
+    let (west, _) = regions.clients().await?;
+    let counted = Counted::new("w");
+    counted.write(&west, 100).await?;
+    let said = String::from_utf8(order(&daemon, &["pause", "forward"])?.stdout)?;
+    ensure!(said.contains("forward is paused") && !said.contains("restart"), "{said}");
+    daemon.kill9()?;
+    counted.write(&west, 100).await?;
+
+    let paused = |status: &serde_json::Value| {
+        let [forward, reverse] = [0, 1].map(|link| status["links"][link]["state"].clone());
+        forward == "paused" && reverse == "streaming"
+    };
+    daemon = Daemon::start(duet(), &regions.config(&more))?;
+    daemon.wait_for("the pause to be remembered", DEADLINE, paused).await?;
+    let reason = daemon.link("forward").await?["reason"].clone();
+    ensure!(reason.as_str().is_some_and(|why| why.contains("alice (uid ")), "{reason}");
+    ensure!(order(&daemon, &["resume", "forward"])?.status.success());
+    regions.wait_equal().await?;
+
+    ensure!(daemon.terminate().await?.success(), "{}", daemon.log_end());
+    daemon = Daemon::start(duet(), &regions.config(&more))?;
+    daemon.wait_streaming(DEADLINE).await?;
+    Ok(())
+}
+
+/// What can change does, without a new copy; what can't is named; a wrong file changes nothing.
+#[tokio::test]
+async fn a_reload_takes_over_what_can_change_and_names_what_cannot() -> Result<()> {
+    let place = tempfile::tempdir()?;
+    let regions = Regions::start(Redis70, Redis70).await?;
+    let more = More { tables: admin(place.path()), ..More::default() };
+    let daemon = regions.daemon_with(duet(), &more).await?;
+    let (west, east) = regions.clients().await?;
+    let text = std::fs::read_to_string(daemon.config())?;
+    let publish =
+        format!("{text}\n[increments]\npublish = true\n[log]\nlevel = \"debug\"\n[shutdown]\ntimeout = \"5s\"\n");
+    std::fs::write(daemon.config(), &publish)?;
+    let said = String::from_utf8(order(&daemon, &["reload"])?.stdout)?;
+    ensure!(
+        said.contains("in force from now on: increments.publish, log.level; connections are made anew")
+            && said.contains("NOT in force before a restart: shutdown.timeout"),
+        "{said}"
+    );
+    daemon.wait_streaming(DEADLINE).await?;
+    let hears = |status: &serde_json::Value| status["links"][0]["lag_ms"].as_u64().is_some_and(|lag| lag < 1_000);
+    daemon.wait_for("the new connections to flow", DEADLINE, hears).await?;
+    Counted::new("w").write(&west, 10).await?;
+    regions.wait_equal().await?;
+    ensure!(daemon.output().matches("full sync begins").count() == 1 && daemon.output().contains("DEBUG"));
+    let commands = |text: String| text.lines().find(|line| line.starts_with("cmdstat_publish:")).map(str::to_owned);
+    ensure!(commands(east.text("INFO commandstats").await?).is_none());
+    west.run("PUBLISH news 1").await?;
+    duet_chaos::wait::eventually("the message in the other region", DEADLINE, async || {
+        Ok(commands(east.text("INFO commandstats").await?))
+    })
+    .await?;
+
+    std::fs::write(daemon.config(), publish.replace("[increments]", "[incremets]"))?;
+    let pid = daemon.pid().context("no daemon")?.to_string();
+    ensure!(Command::new("kill").args(["-HUP", &pid]).status()?.success());
+    duet_chaos::wait::eventually("the reload to be refused", DEADLINE, async || {
+        let output = daemon.output();
+        Ok((output.contains("not reloaded") && output.contains("Did you mean `increments`?")).then_some(()))
+    })
+    .await?;
+    let refused = order(&daemon, &["reload"])?;
+    ensure!(refused.status.code() == Some(78), "the command reads the same file");
+    daemon.wait_streaming(DEADLINE).await?;
+    let recent = daemon.status().await?["audit"]["recent"].clone();
+    ensure!(recent[1]["by"] == "SIGHUP" && recent[1]["result"] == "refused", "{recent:#}");
     Ok(())
 }

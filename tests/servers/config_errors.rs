@@ -121,3 +121,13 @@ fn help_is_there_for_the_program_and_each_subcommand() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn orders_from_other_machines_need_a_token() -> Result<()> {
+    for listen in ["0.0.0.0:8781", "[::]:8781", "192.0.2.1:8781"] {
+        let open = format!("{GOOD}\n[admin]\nlisten = \"{listen}\"\n");
+        is_refused(&open, &[], &["admin.listen", "other machines", "admin.token_file"])?;
+    }
+    let lost = format!("{GOOD}\n[admin]\nlisten = \"0.0.0.0:0\"\ntoken_file = \"/nowhere/token\"\n");
+    is_refused(&lost, &[], &["admin.token_file", "/nowhere/token"])
+}

@@ -58,6 +58,11 @@ impl ReservedKeys {
         self.key("drill", region)
     }
 
+    /// Who has ordered the link from `origin` to pause: it lives at the target.
+    pub fn pause(&self, origin: &str) -> Vec<u8> {
+        self.key("pause", origin)
+    }
+
     /// The hash of the keys that are held at `region`, where it lives: they wait for a person.
     pub fn held(&self, region: &str) -> Vec<u8> {
         self.key("held", region)
@@ -79,6 +84,7 @@ impl ReservedKeys {
             Self::building,
             Self::epoch,
             Self::drill,
+            Self::pause,
             Self::held,
         ];
         kinds.iter().flat_map(|kind| regions.map(|region| kind(self, region))).collect()

@@ -54,7 +54,7 @@ impl Why {
 
 /// Verifies until the daemon stops, if it is told to.
 pub async fn run(pair: Arc<Pair>) {
-    if !pair.config.verify.continuous {
+    if !pair.config().verify.continuous {
         return pair.shutdown.cancelled().await;
     }
     tokio::select! {
@@ -88,7 +88,7 @@ async fn rounds(pair: &Pair) {
             }
         }
         board.enter(VerifyState::Resting);
-        let rest = pair.config.verify.pause.saturating_sub(began.elapsed()).max(LOOK_EVERY);
+        let rest = pair.config().verify.pause.saturating_sub(began.elapsed()).max(LOOK_EVERY);
         tokio::select! {
             () = tokio::time::sleep(rest) => {}
             () = interrupted(pair, epoch) => {}
@@ -126,8 +126,9 @@ async fn round(pair: &Pair, why: Why) -> Result<Vec<Finding>, Fault> {
     let plan = Plan { parallel: 1, ..Plan::default() };
     let progress = Arc::new(Progress::default());
     let (reports, mut reported) = mpsc::channel(WAITING);
-    let share = Some(pair.config.verify.share);
-    let mut running = std::pin::pin!(Run::execute((&pair.config, plan, share), None, Arc::clone(&progress), reports));
+    let share = Some(pair.config().verify.share);
+    let config = pair.config();
+    let mut running = std::pin::pin!(Run::execute((&config, plan, share), None, Arc::clone(&progress), reports));
     let mut found = Vec::new();
     let outcome = loop {
         let report = tokio::select! {
@@ -179,7 +180,8 @@ fn take(pair: &Pair, report: Report, found: &mut Vec<Finding>) {
 
 /// Makes equal what differs, if the configuration says so.
 async fn repair(pair: &Pair, found: Vec<Finding>) {
-    let verify = &pair.config.verify;
+    let config = pair.config();
+    let verify = &config.verify;
     let Some(backup) = verify.backup.as_deref().filter(|_| verify.repair != AutoRepair::Never && !found.is_empty())
     else {
         return;
@@ -188,7 +190,7 @@ async fn repair(pair: &Pair, found: Vec<Finding>) {
     let repaired = async {
         let mut backup = saving()?;
         let [left, right] = [pair.source(0), pair.source(1)];
-        let mut readers = [Reader::open(left).await?, Reader::open(right).await?];
+        let mut readers = [Reader::open(&left).await?, Reader::open(&right).await?];
         for winner in [0, 1] {
             let chosen = found.iter().filter(|finding| winner_of(pair, finding) == Some(winner));
             let mut saved = Vec::new();
@@ -207,7 +209,7 @@ async fn repair(pair: &Pair, found: Vec<Finding>) {
 
 /// The region whose value of a key stays.
 fn winner_of(pair: &Pair, finding: &Finding) -> Option<usize> {
-    match pair.config.verify.repair {
+    match pair.config().verify.repair {
         AutoRepair::Never => None,
         AutoRepair::Region(winner) => Some(winner),
         AutoRepair::LastUpdate => {
@@ -240,8 +242,8 @@ async fn mend_all(pair: &Pair, winner: usize, saved: Vec<Saved>, backup: &mut Ba
         names.remove(at);
     }
     let plan = Plan::default();
-    let limits = [0, 1].map(|_| Arc::new(Limits::new(&plan, Some(pair.config.verify.share))));
-    let mut lane = Lane::open(&pair.config.regions, &limits).await?;
+    let limits = [0, 1].map(|_| Arc::new(Limits::new(&plan, Some(pair.config().verify.share))));
+    let mut lane = Lane::open(&pair.config().regions, &limits).await?;
     let fence = Fence::new(&pair.reserved, [pair.source(0).name.as_str(), pair.source(1).name.as_str()]);
     let count = names.len();
     for _ in 0..TRIES {
@@ -255,7 +257,7 @@ async fn mend_all(pair: &Pair, winner: usize, saved: Vec<Saved>, backup: &mut Ba
             break;
         }
     }
-    let region = pair.source(winner).name.as_str();
-    tracing::warn!(repaired = count - names.len(), left = names.len(), value_of = region, "keys were made equal");
+    let region = pair.source(winner);
+    tracing::warn!(repaired = count - names.len(), left = names.len(), value_of = %region.name, "keys were made equal");
     Ok(())
 }
