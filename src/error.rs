@@ -13,6 +13,10 @@ pub enum Kind {
     Disconnected,
     /// A server did not answer in time.
     TimedOut,
+    /// The server's certificate is not to be believed.
+    Certificate,
+    /// TLS does not come about for another reason, as when the server asks for a certificate that it does not get.
+    Tls,
     /// The password or the user is wrong, or missing.
     WrongPassword,
     /// The user lacks a right (`NOPERM`).

@@ -41,6 +41,16 @@ pub fn advice(kind: Kind) -> Advice {
             "Nothing, if it passes: Duet reconnects and resumes. If it repeats, read the server's log (output buffer limits, restarts).",
         ),
         Kind::TimedOut => ("timed_out", Connect, "Check the network and the server's load; Duet keeps trying."),
+        Kind::Certificate => (
+            "certificate",
+            Halt,
+            "See that the server's certificate is valid today, signed by `ca_file` and issued for the host of the url or `server_name`; Duet tries again and reads the files each time.",
+        ),
+        Kind::Tls => (
+            "tls",
+            Halt,
+            "See that the url's port speaks TLS, and that `certificate_file` and `key_file` are what the server asks for; Duet tries again and reads the files each time.",
+        ),
         Kind::WrongPassword => (
             "wrong_password",
             Halt,

@@ -4,6 +4,7 @@ use super::facts::{Facts, RegionFacts, ServerFacts, Wanted};
 use super::rights::{Rights, acl_line};
 use super::{Item, Row, capacity};
 use crate::error::{Fault, Kind};
+use crate::remedy::advice;
 
 /// Names of connections, keys or commands that are told.
 const EXAMPLES: usize = 5;
@@ -47,6 +48,7 @@ fn unreached(region: &RegionFacts, fault: &Fault) -> Row {
             let remedy = format!("Make a user with the rights that Duet needs: {}", acl_line("", false));
             Row::failed(Item::Rights, of, &fault.text, remedy)
         }
+        Kind::Certificate | Kind::Tls => Row::failed(Item::Tls, of, &fault.text, advice(fault.kind).remedy),
         Kind::Loading => {
             Row::warning(Item::Reachable, of, &fault.text, "Nothing: the server loads its data; Duet waits")
         }

@@ -113,6 +113,7 @@ fn each_item_of_one_server_is_judged() {
     expect(Item::Password, Failed, "eu said no", fails(Kind::WrongPassword));
     expect(Item::Rights, Failed, "eu said no", fails(Kind::NoPermission));
     expect(Item::Tls, Warning, "plain text", |facts| facts.regions[0].is_local = false);
+    expect(Item::Tls, Failed, "eu said no", fails(Kind::Certificate));
     expect(Item::Version, Failed, "Redis 4", says("redis_version:4.0.1"));
     expect(
         Item::Role,

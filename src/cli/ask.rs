@@ -12,10 +12,10 @@ use hyper::client::conn::http1;
 use hyper::{Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use url::Url;
 
-use crate::config::{ConfigError, http_listen};
+use super::connection::{Trust, connect};
+use crate::config::{self, ConfigError, Http};
 
 /// How long the daemon may take; it answers at once or not at all.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -51,8 +51,9 @@ impl At {
         if let Some(url) = &self.url {
             return Ok(url.clone());
         }
-        let Some(file) = &self.config else { return Ok(Address::from(DEFAULT_LISTEN)) };
-        http_listen(file)?.map(Address::from).ok_or_else(|| {
+        let Some(file) = &self.config else { return Ok(Address::of(DEFAULT_LISTEN, None)) };
+        let Http { listen, tls } = config::http(file)?;
+        listen.map(|listen| Address::of(listen, tls.map(Trust::from))).ok_or_else(|| {
             let remedy = "Set it, so that the daemon answers, or give --url";
             ConfigError::at(file.display().to_string(), "http.listen", "is not set", remedy)
         })
@@ -64,21 +65,42 @@ impl At {
 pub(super) struct Address {
     host: String,
     port: u16,
+    /// Whose certificate is believed, where TLS is spoken.
+    tls: Option<Trust>,
 }
 
 impl Address {
-    /// From `http://host:port`; a path is of no importance.
+    /// From `http://host:port` or `https://host:port`; a path is of no importance.
     ///
     /// # Errors
     /// Another scheme, or no host: a sentence for a person.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let form = "write it as http://127.0.0.1:8780";
+        let form = "write it as http://127.0.0.1:8780, or with https";
         let url = Url::parse(text).map_err(|_| format!("not a url: {form}"))?;
-        match (url.scheme(), url.host_str(), url.port_or_known_default()) {
-            ("http", Some(host), Some(port)) => Ok(Self { host: host.trim_matches(['[', ']']).to_owned(), port }),
-            ("https", _, _) => Err(format!("Duet does not serve TLS in this version: {form}")),
-            _ => Err(format!("not a url of Duet: {form}")),
-        }
+        let tls = match url.scheme() {
+            "http" => None,
+            "https" => Some(Trust::System),
+            _ => return Err(format!("not a url of Duet: {form}")),
+        };
+        let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
+            return Err(format!("not a url of Duet: {form}"));
+        };
+        Ok(Self { host: host.trim_matches(['[', ']']).to_owned(), port, tls })
+    }
+
+    /// Where to reach what listens on `listen`: all addresses include this machine's own.
+    pub(super) fn of(listen: SocketAddr, tls: Option<Trust>) -> Self {
+        let host = match listen {
+            SocketAddr::V4(address) if address.ip().is_unspecified() => "127.0.0.1".to_owned(),
+            SocketAddr::V6(address) if address.ip().is_unspecified() => "::1".to_owned(),
+            SocketAddr::V4(_) | SocketAddr::V6(_) => listen.ip().to_string(),
+        };
+        Self { host, port: listen.port(), tls }
+    }
+
+    /// Whose certificate is believed, where TLS is spoken.
+    pub(super) fn trust(&self) -> Option<&Trust> {
+        self.tls.as_ref()
     }
 
     /// What to connect to.
@@ -87,21 +109,9 @@ impl Address {
     }
 }
 
-impl From<SocketAddr> for Address {
-    /// Where to reach what listens on `listen`: all addresses include this machine's own.
-    fn from(listen: SocketAddr) -> Self {
-        let host = match listen {
-            SocketAddr::V4(address) if address.ip().is_unspecified() => "127.0.0.1".to_owned(),
-            SocketAddr::V6(address) if address.ip().is_unspecified() => "::1".to_owned(),
-            SocketAddr::V4(_) | SocketAddr::V6(_) => listen.ip().to_string(),
-        };
-        Self { host, port: listen.port() }
-    }
-}
-
 impl std::fmt::Display for Address {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { host, port } = self;
+        let Self { host, port, .. } = self;
         if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
     }
 }
@@ -131,10 +141,7 @@ pub(super) fn path(path: &str, parameters: &[(&str, Option<String>)]) -> String 
 }
 
 async fn get(address: &Address, path: &str) -> anyhow::Result<Bytes> {
-    let stream = match TcpStream::connect(address.socket()).await {
-        Ok(stream) => stream,
-        Err(error) => bail!("{error}. Is `duet run` running there, with this http.listen?"),
-    };
+    let stream = connect(address, "http.listen").await?;
     let request = Request::get(path).header(header::HOST, address.to_string()).body(Full::default())?;
     match exchange(stream, request).await? {
         (StatusCode::OK, body) => Ok(body),

@@ -3,6 +3,7 @@
 mod ask;
 mod check;
 mod conflicts;
+mod connection;
 mod drill;
 mod exit;
 mod inspect;

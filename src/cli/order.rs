@@ -10,9 +10,10 @@ use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::{Request, StatusCode, header};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::UnixStream;
 
 use super::ask::{Address, exchange};
+use super::connection::{Trust, connect};
 use super::exit::{misconfigured, print, wait_for};
 use super::render::plain;
 use crate::admin::{Done, Links, Order, Refused};
@@ -138,6 +139,7 @@ impl Resume {
 /// The listener of the daemon, and the token.
 pub(super) struct Door {
     listen: Listen,
+    trust: Option<Trust>,
     token: Option<SecretString>,
 }
 
@@ -166,7 +168,7 @@ impl To {
 
     /// The listener of the daemon, and the token.
     pub(super) fn door(&self) -> Result<Door, ConfigError> {
-        let admin = config::admin(&self.config)?;
+        let (admin, http) = config::admin(&self.config)?;
         let place = self.config.display().to_string();
         let Some(listen) = admin.listen else {
             let remedy = "Set it, as listen = \"unix:/run/duet/admin.sock\" below [admin], and restart the daemon";
@@ -176,7 +178,7 @@ impl To {
             let remedy = "Give the order as a user that may read it";
             ConfigError::at(place, "admin.token_file", format!("cannot be used: {problem}"), remedy)
         })?;
-        Ok(Door { listen, token })
+        Ok(Door { listen, trust: http.tls.map(Trust::from), token })
     }
 }
 
@@ -209,11 +211,9 @@ impl Door {
                 Err(error) => bail!("{error}. {running}"),
             },
             Listen::Tcp(listen) => {
-                let address = Address::from(*listen);
-                match TcpStream::connect(address.socket()).await {
-                    Ok(stream) => exchange(stream, self.request(order, &address.to_string())?).await,
-                    Err(error) => bail!("{error}. {running}"),
-                }
+                let address = Address::of(*listen, self.trust.clone());
+                let stream = connect(&address, "admin.listen").await?;
+                exchange(stream, self.request(order, &address.to_string())?).await
             }
         }
     }

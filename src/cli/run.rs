@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::exit::{failed, misconfigured};
 use crate::admin::{self, Audit, Order, Orders};
-use crate::config::{Config, ConfigError, load, token};
+use crate::config::{Config, ConfigError, Served, load, token};
 use crate::health::Health;
 use crate::http::{AdminServer, HttpServer, Known};
 use crate::journal::{Journal, place};
@@ -139,6 +139,7 @@ impl Run {
         journal: &Journal,
         news: News,
     ) -> Result<Option<HttpServer>, ConfigError> {
+        self.check_certificate(config)?;
         let Some(listen) = config.http.listen else { return Ok(None) };
         let agent = config.health.agent_listen.map(|listen| {
             TcpListener::bind(listen).map_err(|error| self.cannot_listen("health.agent_listen", &listen, &error))
@@ -146,7 +147,7 @@ impl Run {
         let health = Arc::new(Health::new(config, Arc::clone(board)));
         let (board, journal) = (Arc::clone(board), journal.clone());
         let known = Known { board, journal, history: Arc::default(), news, health };
-        let http = HttpServer::start(listen, agent.transpose()?, known);
+        let http = HttpServer::start(listen, config.http.tls.clone(), agent.transpose()?, known);
         http.map(Some).map_err(|error| self.cannot_listen("http.listen", &listen, &error))
     }
 
@@ -157,8 +158,15 @@ impl Run {
             let problem = format!("names a file that cannot be used: {problem}");
             return Err(ConfigError::at(self.place(), "admin.token_file", problem, remedy));
         }
-        let server = AdminServer::start(listen, config.admin.clone(), orders);
+        let server = AdminServer::start(listen, config.http.tls.clone(), config.admin.clone(), orders);
         server.map(Some).map_err(|error| self.cannot_listen("admin.listen", listen, &error))
+    }
+
+    fn check_certificate(&self, config: &Config) -> Result<(), ConfigError> {
+        let Some(Err(problem)) = config.http.tls.as_ref().map(Served::server) else { return Ok(()) };
+        let remedy = "Give files in PEM that Duet may read: certificate_file, and the key_file of that certificate";
+        let problem = format!("cannot be used: {problem}");
+        Err(ConfigError::at(self.place(), "http.certificate_file", problem, remedy))
     }
 
     fn cannot_listen(&self, key: &str, listen: &dyn Display, error: &std::io::Error) -> ConfigError {

@@ -1,8 +1,10 @@
 //! What a changed configuration means for a daemon that runs.
 
+use std::path::PathBuf;
+
 use secrecy::ExposeSecret;
 
-use super::Config;
+use super::{Certificate, Config, Region, Tls};
 
 /// When the new value of a key takes effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +37,8 @@ const KEYS: &[(&str, Takes, Same<Config>)] = &[
     ("forward.existing_keys", Takes::AtOnce, |a, b| a.forward.existing_keys == b.forward.existing_keys),
     ("forward.position_lost", Takes::AtOnce, |a, b| a.forward.position_lost == b.forward.position_lost),
     ("http.listen", Takes::Restart, |a, b| a.http.listen == b.http.listen),
+    ("http.certificate_file", Takes::Restart, |a, b| served(a, |tls| &tls.file) == served(b, |tls| &tls.file)),
+    ("http.key_file", Takes::Restart, |a, b| served(a, |tls| &tls.key) == served(b, |tls| &tls.key)),
     ("admin.listen", Takes::Restart, |a, b| a.admin.listen == b.admin.listen),
     ("admin.token_file", Takes::Restart, |a, b| a.admin.token_file == b.admin.token_file),
     ("admin.host", Takes::Restart, |a, b| a.admin.host == b.admin.host),
@@ -88,15 +92,31 @@ const KEYS: &[(&str, Takes, Same<Config>)] = &[
 ];
 
 /// The keys of a region. A new password is used by the next connection: those that are there stay.
-const REGION_KEYS: &[(&str, Takes, Same<super::Region>)] = &[
-    ("url", Takes::Reconnect, |a, b| a.shards == b.shards),
+const REGION_KEYS: &[(&str, Takes, Same<Region>)] = &[
+    ("url", Takes::Reconnect, |a, b| a.shards == b.shards && a.tls.is_some() == b.tls.is_some()),
     ("username", Takes::Reconnect, |a, b| a.username == b.username),
     ("password", Takes::AtOnce, |a, b| {
-        let text = |region: &super::Region| region.password.as_ref().map(|text| text.expose_secret().to_owned());
+        let text = |region: &Region| region.password.as_ref().map(|text| text.expose_secret().to_owned());
         text(a) == text(b)
     }),
+    ("ca_file", Takes::AtOnce, |a, b| tls(a, |tls| tls.ca_file.as_ref()) == tls(b, |tls| tls.ca_file.as_ref())),
+    ("certificate_file", Takes::AtOnce, |a, b| own(a, |own| &own.file) == own(b, |own| &own.file)),
+    ("key_file", Takes::AtOnce, |a, b| own(a, |own| &own.key) == own(b, |own| &own.key)),
+    ("server_name", Takes::AtOnce, |a, b| tls(a, |tls| Some(&tls.server_name)) == tls(b, |tls| Some(&tls.server_name))),
     ("password_file", Takes::AtOnce, |a, b| a.password_file == b.password_file),
 ];
+
+fn tls<'a, T>(region: &'a Region, part: fn(&'a Tls) -> Option<&'a T>) -> Option<&'a T> {
+    region.tls.as_ref().and_then(part)
+}
+
+fn own(region: &Region, part: fn(&Certificate) -> &PathBuf) -> Option<&PathBuf> {
+    region.tls.as_ref()?.own.as_ref().map(part)
+}
+
+fn served(config: &Config, part: fn(&Certificate) -> &PathBuf) -> Option<&PathBuf> {
+    config.http.tls.as_ref().map(|tls| part(&tls.certificate))
+}
 
 /// What differs between the configuration that is in force and a new one.
 pub fn changes(running: &Config, new: &Config) -> Vec<Change> {

@@ -9,12 +9,13 @@ use super::Shard;
 /// The port of a url without one.
 const DEFAULT_PORT: u16 = 6379;
 
-const FORM: &str = "Write it as \"redis://host:port\"";
+const FORM: &str = "Write it as \"redis://host:port\", or \"rediss://host:port\" for TLS";
 
 /// What a url says.
 #[derive(Debug)]
 pub struct Endpoint {
     pub shard: Shard,
+    pub tls: bool,
     pub username: Option<String>,
     pub password: Option<SecretString>,
 }
@@ -30,17 +31,14 @@ impl Endpoint {
     /// Takes a url in the form that `redis-cli -u` takes, without a database.
     ///
     /// # Errors
-    /// Another scheme, TLS, a missing host, and every part that would be without effect.
+    /// Another scheme, a missing host, and every part that would be without effect.
     pub fn parse(text: &str) -> Result<Self, EndpointError> {
         let url = Url::parse(text.trim()).map_err(|_| error("is not a url", FORM))?;
-        match url.scheme() {
-            "redis" | "valkey" => {}
-            "rediss" | "valkeys" => {
-                let remedy = "Use \"redis://host:port\", through a tunnel of your own where the network is not private";
-                return Err(error("asks for TLS, which this version does not have", remedy));
-            }
-            _ => return Err(error("does not begin with redis://", FORM)),
-        }
+        let tls = match url.scheme() {
+            "redis" | "valkey" => false,
+            "rediss" | "valkeys" => true,
+            _ => return Err(error("does not begin with redis:// or rediss://", FORM)),
+        };
         if !matches!(url.path(), "" | "/") {
             return Err(error("names a database, but all databases are copied", "Remove what follows the port"));
         }
@@ -54,7 +52,7 @@ impl Endpoint {
         }
         let username = Some(decoded(url.username())?).filter(|name| !name.is_empty());
         let password = url.password().map(decoded).transpose()?.filter(|text| !text.is_empty());
-        Ok(Self { shard: Shard { host, port }, username, password: password.map(SecretString::from) })
+        Ok(Self { shard: Shard { host, port }, tls, username, password: password.map(SecretString::from) })
     }
 }
 
@@ -104,7 +102,7 @@ mod tests {
     #[test]
     fn what_would_be_without_effect_is_refused() {
         for (url, part) in [
-            ("rediss://db:1", "TLS"),
+            ("http://db:1", "redis://"),
             ("redis://db:1/0", "database"),
             ("redis://db:1?timeout=3", "options"),
             ("redis://:1", "not a url"),

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
-use std::net::SocketAddr;
 use std::path::Path;
 
 use config::{FileFormat, Source};
@@ -12,7 +11,7 @@ use super::environment::{Environment, PREFIX, path_of};
 use super::raw::Raw;
 use super::resolve::check_addresses;
 use super::schema::Settings;
-use super::{Admin, Config, ConfigError, validate};
+use super::{Admin, Config, ConfigError, Http, validate};
 
 /// Longest configuration file, in bytes.
 const FILE_BYTES: u64 = 1024 * 1024;
@@ -33,21 +32,21 @@ pub fn load(file: &Path) -> Result<Config, ConfigError> {
 /// Reads `http.listen` alone: who asks for the status needs no password and no name service.
 ///
 /// # Errors
-/// As [`load`], as far as keys, types and `http.listen` are concerned.
-pub fn http_listen(file: &Path) -> Result<Option<SocketAddr>, ConfigError> {
+/// As [`load`], as far as keys, types and `[http]` are concerned.
+pub fn http(file: &Path) -> Result<Http, ConfigError> {
     let settings = read(file)?;
     let raw = raw(&settings)?;
-    validate::listen(&settings, &raw)
+    validate::http(&settings, &raw)
 }
 
-/// Reads `[admin]` alone, as [`http_listen`].
+/// Reads `[admin]` and `[http]` alone, as [`http`].
 ///
 /// # Errors
-/// As [`load`], as far as keys, types and `[admin]` are concerned.
-pub fn admin(file: &Path) -> Result<Admin, ConfigError> {
+/// As [`load`], as far as keys, types, `[admin]` and `[http]` are concerned.
+pub fn admin(file: &Path) -> Result<(Admin, Http), ConfigError> {
     let settings = read(file)?;
     let raw = raw(&settings)?;
-    validate::admin(&settings, &raw)
+    Ok((validate::admin(&settings, &raw)?, validate::http(&settings, &raw)?))
 }
 
 fn read(file: &Path) -> Result<Settings, ConfigError> {

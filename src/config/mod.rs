@@ -6,6 +6,7 @@
 //! it, and `resolve` asks the name service.
 
 mod admin;
+mod certificate;
 mod change;
 mod conflicts;
 mod endpoint;
@@ -20,6 +21,7 @@ mod schema;
 mod secret;
 mod state;
 mod telemetry;
+mod tls;
 mod validate;
 mod verify;
 
@@ -29,15 +31,17 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 pub use admin::{Admin, Listen};
+pub use certificate::{Certificate, certificates};
 pub use change::{Change, Takes, changes};
 pub use conflicts::{Beyond, Clock, Conflicts, Deletes, Policy, PrefixPolicy, ServerDeletes};
 pub use error::{ConfigError, EXIT_CONFIG};
 pub use health::{Alone, Health};
-pub use load::{admin, http_listen, load};
+pub use load::{admin, http, load};
 pub use name::{PairName, RegionName, ReservedPrefix};
 pub use secret::token;
 pub use state::state_folder;
 pub use telemetry::Telemetry;
+pub use tls::{Served, Tls, roots};
 pub use verify::{AutoRepair, Verify};
 
 /// Every setting of one pair, checked once.
@@ -148,6 +152,8 @@ pub struct Region {
     pub password: Option<SecretString>,
     /// Where the password comes from, when it is a file: it may change while Duet runs.
     pub password_file: Option<String>,
+    /// How it is reached by TLS, where the url says so.
+    pub tls: Option<Tls>,
 }
 
 impl Region {
@@ -182,6 +188,8 @@ pub struct Shard {
 pub struct Http {
     /// Nothing is served when absent.
     pub listen: Option<SocketAddr>,
+    /// Whether what listens at an address, here and for orders, speaks TLS, and with which certificate.
+    pub tls: Option<Served>,
 }
 
 /// `[heartbeat]`

@@ -69,12 +69,18 @@ pub struct RawRegion {
     #[serde(serialize_with = "hidden")]
     pub password: Option<SecretString>,
     pub password_file: Option<String>,
+    pub ca_file: Option<String>,
+    pub certificate_file: Option<String>,
+    pub key_file: Option<String>,
+    pub server_name: Option<String>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RawHttp {
     pub listen: Option<String>,
+    pub certificate_file: Option<String>,
+    pub key_file: Option<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

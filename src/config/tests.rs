@@ -64,7 +64,7 @@ fn the_file_is_read_from_disk_and_its_addresses_resolve() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), MINIMAL).unwrap();
     assert_eq!(load(file.path()).unwrap().pair.name.as_str(), "orders");
-    assert_eq!(http_listen(file.path()).unwrap().unwrap().port(), 8780);
+    assert_eq!(http(file.path()).unwrap().listen.unwrap().port(), 8780);
 }
 
 #[test]

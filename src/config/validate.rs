@@ -5,6 +5,7 @@ mod check;
 mod conflicts;
 mod health;
 mod telemetry;
+mod tls;
 mod verify;
 
 use std::net::SocketAddr;
@@ -63,7 +64,7 @@ pub fn config(settings: &Settings, raw: Raw) -> Result<Config, ConfigError> {
         pair: pair(settings, &raw)?,
         forward: forward(settings, &raw)?,
         regions: regions(settings, &raw)?,
-        http: Http { listen: listen(settings, &raw)? },
+        http: http(settings, &raw)?,
         admin: admin(settings, &raw)?,
         health: health::health(settings, &raw)?,
         telemetry: telemetry::telemetry(settings, &raw)?,
@@ -95,16 +96,18 @@ pub fn config(settings: &Settings, raw: Raw) -> Result<Config, ConfigError> {
     })
 }
 
-/// `http.listen`.
+/// `[http]`; the files of its certificate are not looked at.
 ///
 /// # Errors
-/// When it is not an address and a port.
-pub fn listen(settings: &Settings, raw: &Raw) -> Result<Option<SocketAddr>, ConfigError> {
-    let Some(text) = &raw.http.listen else { return Ok(None) };
-    address(text).map(Some).ok_or_else(|| {
-        let remedy = "Write an IP address and a port, as \"127.0.0.1:8780\", or \"0.0.0.0:8780\" for all addresses";
-        settings.error("http.listen", "is not an address to listen on", remedy)
-    })
+/// The first thing that is wrong.
+pub fn http(settings: &Settings, raw: &Raw) -> Result<Http, ConfigError> {
+    let listen = raw.http.listen.as_ref().map(|text| {
+        address(text).ok_or_else(|| {
+            let remedy = "Write an IP address and a port, as \"127.0.0.1:8780\", or \"0.0.0.0:8780\" for all addresses";
+            settings.error("http.listen", "is not an address to listen on", remedy)
+        })
+    });
+    Ok(Http { listen: listen.transpose()?, tls: tls::served(settings, raw)? })
 }
 
 /// An address to listen on.
@@ -205,7 +208,9 @@ fn region_of(settings: &Settings, name: RegionName, raw: &RawRegion) -> Result<R
     if username.as_deref() == Some("") {
         return Err(settings.error(&key("username"), "is empty", "Name a user, or remove the key for `default`"));
     }
-    Ok(Region { shards: vec![endpoint.shard], username, password, password_file: raw.password_file.clone(), name })
+    let tls = tls::tls(settings, &key, endpoint.tls, &endpoint.shard, raw)?;
+    let password_file = raw.password_file.clone();
+    Ok(Region { shards: vec![endpoint.shard], username, password, password_file, tls, name })
 }
 
 fn password(

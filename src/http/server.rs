@@ -14,8 +14,9 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -23,7 +24,7 @@ use super::answers::Known;
 use super::listener::{Bound, Peer, Stream};
 use super::{actions, agent, answers};
 use crate::admin::Orders;
-use crate::config::{Admin, Listen};
+use crate::config::{Admin, Listen, Served};
 
 /// Most connections at once; more wait in the kernel's queue.
 const CONNECTIONS: usize = 512;
@@ -58,16 +59,21 @@ struct Server {
 }
 
 impl HttpServer {
-    /// Listens on `listen` (port 0 takes a free one) and answers from what is known; agent checks on a listener of
-    /// their own, where there is one.
+    /// Listens on `listen` (port 0 takes a free one), by TLS where there is a certificate, and answers from what is known;
+    /// agent checks on a listener of their own, where there is one, never by TLS.
     ///
     /// # Errors
     /// The address cannot be bound, or the thread cannot be started.
-    pub fn start(listen: SocketAddr, agent: Option<TcpListener>, known: Known) -> io::Result<Self> {
+    pub fn start(
+        listen: SocketAddr,
+        tls: Option<Served>,
+        agent: Option<TcpListener>,
+        known: Known,
+    ) -> io::Result<Self> {
         agent.iter().try_for_each(|listener| listener.set_nonblocking(true))?;
         let seen = known.clone();
         let beside = async move { agent::run(agent, &seen).await };
-        let server = Server::start("http", &Listen::Tcp(listen), answers::routes(known), beside)?;
+        let server = Server::start("http", &Listen::Tcp(listen), tls, answers::routes(known), beside)?;
         let address = match server.place {
             Listen::Tcp(address) => address,
             Listen::Unix(_) => listen,
@@ -87,12 +93,14 @@ impl HttpServer {
 }
 
 impl AdminServer {
-    /// Listens on `listen` as `admin` says, and gives what comes to `orders`.
+    /// Listens on `listen` as `admin` says, at an address by TLS where there is a certificate, and gives what comes to
+    /// `orders`.
     ///
     /// # Errors
     /// The address cannot be bound, or the thread cannot be started.
-    pub fn start(listen: &Listen, admin: Admin, orders: Orders) -> io::Result<Self> {
-        Server::start("admin", listen, actions::routes(orders, Arc::new(admin)), pending()).map(Self)
+    pub fn start(listen: &Listen, tls: Option<Served>, admin: Admin, orders: Orders) -> io::Result<Self> {
+        let tls = tls.filter(|_| matches!(listen, Listen::Tcp(_)));
+        Server::start("admin", listen, tls, actions::routes(orders, Arc::new(admin)), pending()).map(Self)
     }
 
     /// Where it listens.
@@ -111,6 +119,7 @@ impl Server {
     fn start(
         name: &'static str,
         listen: &Listen,
+        tls: Option<Served>,
         routes: Router,
         beside: impl Future<Output = io::Result<()>> + Send + 'static,
     ) -> io::Result<Self> {
@@ -122,7 +131,7 @@ impl Server {
         let thread = std::thread::Builder::new().name(name.into()).spawn(move || {
             let served = async {
                 tokio::select! {
-                    ended = serve(bound, routes, stopped) => ended,
+                    ended = serve(bound, tls, routes, stopped) => ended,
                     ended = beside => ended,
                 }
             };
@@ -141,7 +150,7 @@ impl Server {
     }
 }
 
-async fn serve(bound: Bound, routes: Router, stop: CancellationToken) -> io::Result<()> {
+async fn serve(bound: Bound, tls: Option<Served>, routes: Router, stop: CancellationToken) -> io::Result<()> {
     let listener = bound.listener()?;
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let connections = TaskTracker::new();
@@ -154,7 +163,13 @@ async fn serve(bound: Bound, routes: Router, stop: CancellationToken) -> io::Res
             () = stop.cancelled() => break,
             (place, accepted) = accepted => match accepted {
                 Ok((stream, peer)) => {
-                    connections.spawn(connection(stream, peer, routes.clone(), stop.clone(), place));
+                    let (tls, routes, stop) = (tls.clone(), routes.clone(), stop.clone());
+                    connections.spawn(async move {
+                        if let Some(stream) = encrypted(stream, tls.as_ref()).await {
+                            connection(stream, peer, routes, stop).await;
+                        }
+                        drop(place);
+                    });
                 }
                 Err(error) => {
                     tracing::warn!(%error, "an HTTP connection could not be accepted");
@@ -169,14 +184,28 @@ async fn serve(bound: Bound, routes: Router, stop: CancellationToken) -> io::Res
     Ok(())
 }
 
+/// Shakes hands where there is a certificate. A client that does not is no news.
+async fn encrypted(stream: Box<dyn Stream>, tls: Option<&Served>) -> Option<Box<dyn Stream>> {
+    let Some(tls) = tls else { return Some(stream) };
+    let server = match tls.server() {
+        Ok(server) => server,
+        Err(problem) => {
+            tracing::error!(problem, "HTTP cannot be served by TLS");
+            return None;
+        }
+    };
+    match timeout(HEAD_TIMEOUT, TlsAcceptor::from(server).accept(stream)).await {
+        Ok(Ok(stream)) => Some(Box::new(stream)),
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "a client does not speak TLS as it is spoken here");
+            None
+        }
+        Err(_) => None,
+    }
+}
+
 /// A client that goes away, or is too slow, is no news: the outcome is not looked at.
-async fn connection(
-    stream: Box<dyn Stream>,
-    peer: Peer,
-    routes: Router,
-    stop: CancellationToken,
-    _place: OwnedSemaphorePermit,
-) {
+async fn connection(stream: Box<dyn Stream>, peer: Peer, routes: Router, stop: CancellationToken) {
     let routes = TowerToHyperService::new(routes);
     let routes = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer.clone());

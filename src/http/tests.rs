@@ -42,7 +42,7 @@ fn start() -> (Arc<Board>, HttpServer) {
 fn start_with_journal() -> (Arc<Board>, Journal, HttpServer) {
     let board = Arc::new(board(Instant::now()));
     let journal = Journal::start(&config::tests::minimal(), None, Arc::clone(&board)).unwrap();
-    let server = HttpServer::start("127.0.0.1:0".parse().unwrap(), None, known(&board, &journal)).unwrap();
+    let server = HttpServer::start("127.0.0.1:0".parse().unwrap(), None, None, known(&board, &journal)).unwrap();
     (board, journal, server)
 }
 
@@ -182,6 +182,6 @@ fn a_client_that_sends_nothing_keeps_nobody_waiting_and_no_stop() {
 #[test]
 fn an_address_in_use_is_an_error() {
     let (board, journal, server) = start_with_journal();
-    assert!(HttpServer::start(server.address(), None, known(&board, &journal)).is_err());
+    assert!(HttpServer::start(server.address(), None, None, known(&board, &journal)).is_err());
     server.stop();
 }

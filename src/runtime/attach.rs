@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, interval, sleep, timeout};
 
 use super::client::{Client, text};
+use super::socket::Socket;
 use crate::config::Region;
 use crate::engine::position::{Position, ReplicationId};
 use crate::engine::source::{Announcement, DumpLength, Info, Replication};
@@ -29,7 +29,7 @@ const AHEAD: usize = 16 * 1024 * 1024;
 #[derive(Debug)]
 pub struct Attached {
     /// The socket.
-    pub stream: TcpStream,
+    pub stream: Socket,
     /// What was read beyond the primary's answer.
     pub input: BytesMut,
     /// Where the stream goes on; where a dump comes first, where that one stands.
@@ -248,7 +248,9 @@ async fn discard_dump(attached: &mut Attached) -> Result<(), Fault> {
             }
             _ = ticks.tick() => {
                 let ack = resp::command(&["REPLCONF", "ACK", "0"]);
-                stream.write_all(&ack).await.map_err(|error| Fault::new(Kind::Disconnected, error.to_string()))?;
+                let lost = |error: std::io::Error| Fault::new(Kind::Disconnected, error.to_string());
+                stream.write_all(&ack).await.map_err(lost)?;
+                stream.flush().await.map_err(lost)?;
             }
         }
     }

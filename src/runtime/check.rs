@@ -73,7 +73,7 @@ async fn region(
         name: region.name.to_string(),
         place: format!("{}:{}", shard.host, shard.port),
         is_local: shard.host == "localhost" || shard.host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback()),
-        is_encrypted: false,
+        is_encrypted: region.tls.is_some(),
         server: server.map(Box::new),
     };
     (told, clock.at(since(epoch)))

@@ -10,8 +10,10 @@ use secrecy::ExposeSecret;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::{TlsConnector, rustls};
 
-use crate::config::{Region, Shard};
+use super::socket::Socket;
+use crate::config::{Region, Shard, Tls};
 use crate::error::{Fault, Kind};
 use crate::wire::resp::{extent, push_command};
 
@@ -30,7 +32,7 @@ pub type Reply = BytesFrame;
 /// A connection to one server.
 #[derive(Debug)]
 pub struct Client {
-    stream: TcpStream,
+    stream: Socket,
     input: BytesMut,
     /// The server's address, for messages.
     place: String,
@@ -51,6 +53,10 @@ impl Client {
             Err(_) => return Err(unreachable(&"no answer in 10 s")),
         };
         stream.set_nodelay(true).map_err(|error| unreachable(&error))?;
+        let stream = match &region.tls {
+            None => Socket::Plain(stream),
+            Some(tls) => encrypted(tls, stream, &place).await?,
+        };
         let mut client = Self { stream, input: BytesMut::new(), place };
         client.log_in(region).await?;
         Ok(client)
@@ -119,6 +125,7 @@ impl Client {
         }
         let exchange = async {
             self.stream.write_all(&out).await.map_err(|error| self.lost(&error))?;
+            self.stream.flush().await.map_err(|error| self.lost(&error))?;
             let mut replies = Vec::with_capacity(requests.len());
             for _ in requests {
                 replies.push(self.reply().await?);
@@ -174,11 +181,12 @@ impl Client {
     pub async fn send<A: AsRef<[u8]>>(&mut self, request: &[A]) -> Result<(), Fault> {
         let mut out = Vec::new();
         push_command(&mut out, request);
-        self.stream.write_all(&out).await.map_err(|error| self.lost(&error))
+        self.stream.write_all(&out).await.map_err(|error| self.lost(&error))?;
+        self.stream.flush().await.map_err(|error| self.lost(&error))
     }
 
     /// The socket, and what was read from it beyond the last reply.
-    pub fn into_parts(self) -> (TcpStream, BytesMut) {
+    pub fn into_parts(self) -> (Socket, BytesMut) {
         (self.stream, self.input)
     }
 
@@ -191,6 +199,9 @@ impl Client {
     }
 
     fn lost(&self, error: &io::Error) -> Fault {
+        if let Some(fault) = refused(error, &self.place) {
+            return fault;
+        }
         let why = match error.kind() {
             io::ErrorKind::UnexpectedEof => "it closed the connection".to_owned(),
             _ => error.to_string(),
@@ -201,6 +212,32 @@ impl Client {
     fn protocol(&self, what: &str) -> Fault {
         Fault::new(Kind::Protocol, format!("{} sent {what}", self.place))
     }
+}
+
+/// Shakes hands for TLS.
+async fn encrypted(tls: &Tls, stream: TcpStream, place: &str) -> Result<Socket, Fault> {
+    let client = tls.client().map_err(|problem| Fault::new(Kind::Tls, format!("{place}: {problem}")))?;
+    let connecting = TlsConnector::from(client).connect(tls.server_name.clone(), stream);
+    match timeout(PATIENCE, connecting).await {
+        Ok(Ok(stream)) => Ok(Socket::tls(stream)),
+        Ok(Err(error)) => {
+            let other = || Fault::new(Kind::Tls, format!("{place} does not speak TLS: {error}"));
+            Err(refused(&error, place).unwrap_or_else(other))
+        }
+        Err(_) => Err(Fault::new(Kind::TimedOut, format!("{place} did not answer by TLS in 10 s"))),
+    }
+}
+
+/// The fault that an error of TLS stands for.
+fn refused(error: &io::Error, place: &str) -> Option<Fault> {
+    let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+    Some(match error {
+        rustls::Error::InvalidCertificate(why) => {
+            Fault::new(Kind::Certificate, format!("{place}: the certificate of the server is not believed: {why}"))
+        }
+        rustls::Error::AlertReceived(alert) => Fault::new(Kind::Tls, format!("{place} refuses our TLS: {alert:?}")),
+        other => Fault::new(Kind::Tls, format!("{place}: {other}")),
+    })
 }
 
 /// The text of a reply that is a string, lossily; empty for any other.

@@ -13,12 +13,12 @@ use bytes::BytesMut;
 use redis_protocol::resp3::decode::complete::decode_bytes_mut;
 use redis_protocol::resp3::types::{BytesFrame as Frame, Resp3Frame};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::client::{Client, elements, text};
 use super::link::pause;
+use super::socket::Socket;
 use crate::config::{Region, Retry};
 use crate::engine::conflict::departed::{DeletePolicy, Deletes, Departed, SharedDeparted, Why};
 use crate::engine::source::Info;
@@ -234,7 +234,7 @@ enum Asked {
 /// A connection that receives events.
 #[derive(Debug)]
 struct Events {
-    stream: TcpStream,
+    stream: Socket,
     input: BytesMut,
     place: String,
     /// What was asked and not answered yet.
@@ -297,7 +297,8 @@ impl Events {
     }
 
     async fn send(&mut self, out: &[u8]) -> Result<(), Fault> {
-        self.stream.write_all(out).await.map_err(|error| self.lost(&error.to_string()))
+        self.stream.write_all(out).await.map_err(|error| self.lost(&error.to_string()))?;
+        self.stream.flush().await.map_err(|error| self.lost(&error.to_string()))
     }
 
     async fn read(&mut self) -> Result<(), Fault> {

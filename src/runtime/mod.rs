@@ -6,7 +6,7 @@
 //! * [`precheck`]: what is looked at before every start; [`check`]: gathers its facts.
 //! * `heartbeat`, `clock`: a region's pulse; `skew`: how far their clocks are apart; `events`: what its server removes by
 //!   itself; `survey`: what it says of itself; `sampled`: the transaction that is traced; `shared`: what these tasks know of
-//!   each other; `client`: requests and replies.
+//!   each other; `client`, `socket`: requests and replies, plain or by TLS.
 //! * `drill`: the failover drill, and the fence that it keeps; `comparison`: both regions at its end.
 //! * `orders`: what a person orders of the running daemon; `outlook`: what would happen if a held link went on.
 //! * `pauses`: pauses that outlast the daemon; `settings`: what is in force, and its change by a reload.
@@ -34,6 +34,7 @@ mod session;
 mod settings;
 mod shared;
 mod skew;
+mod socket;
 mod start;
 mod survey;
 mod sweep;

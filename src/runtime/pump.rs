@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::Interest;
-use tokio::net::TcpStream;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::attach::Attached;
 use super::session::Session;
+use super::socket::Socket;
 use crate::engine::link::Link;
 use crate::error::{Fault, Kind};
 use crate::wire::resp::push_command;
@@ -31,18 +31,18 @@ const SILENCE: Duration = Duration::from_secs(20);
 /// Both connections of a link.
 #[derive(Debug)]
 pub struct Lines {
-    source: TcpStream,
+    source: Socket,
     source_in: BytesMut,
     source_out: Vec<u8>,
     source_heard: Instant,
-    target: TcpStream,
+    target: Socket,
     target_in: BytesMut,
     target_heard: Instant,
 }
 
 impl Lines {
     /// The connection to the source as it was attached, and the target's.
-    pub fn new(source: Attached, target: TcpStream) -> Self {
+    pub fn new(source: Attached, target: Socket) -> Self {
         let now = Instant::now();
         Self {
             source: source.stream,
@@ -111,7 +111,7 @@ pub async fn run(lines: &mut Lines, link: &mut Link, session: &mut Session<'_>) 
             }
             ready = ready(&lines.source, source) => {
                 if ready.map_err(|error| lost(&error, "source"))?.is_readable() && read_source {
-                    match read(&lines.source, &mut lines.source_in, "source") {
+                    match read(&mut lines.source, &mut lines.source_in, "source") {
                         Ok(bytes) => session.link().board.bytes_read.add(bytes as u64),
                         Err(fault) => ending = Some(Ending::Lost(fault, Instant::now() + LAST_WORDS)),
                     }
@@ -140,7 +140,7 @@ pub async fn run(lines: &mut Lines, link: &mut Link, session: &mut Session<'_>) 
 
 /// Takes what the target answered.
 fn hear_target(lines: &mut Lines, link: &mut Link, session: &mut Session<'_>) -> Result<(), Fault> {
-    let heard = read(&lines.target, &mut lines.target_in, "target");
+    let heard = read(&mut lines.target, &mut lines.target_in, "target");
     lines.target_heard = Instant::now();
     let mut applied = Vec::new();
     // What was executed before a refusal, or before the end of the connection, counts all the same.
@@ -170,7 +170,7 @@ fn interest(read: bool, write: bool) -> Option<Interest> {
     }
 }
 
-async fn ready(stream: &TcpStream, interest: Option<Interest>) -> io::Result<tokio::io::Ready> {
+async fn ready(stream: &Socket, interest: Option<Interest>) -> io::Result<tokio::io::Ready> {
     match interest {
         Some(interest) => stream.ready(interest).await,
         None => std::future::pending().await,
@@ -178,9 +178,8 @@ async fn ready(stream: &TcpStream, interest: Option<Interest>) -> io::Result<tok
 }
 
 /// Reads what is there, at most [`READ`] bytes; gives their number.
-fn read(stream: &TcpStream, input: &mut BytesMut, side: &str) -> Result<usize, Fault> {
-    input.reserve(READ);
-    match stream.try_read_buf(input) {
+fn read(stream: &mut Socket, input: &mut BytesMut, side: &str) -> Result<usize, Fault> {
+    match stream.try_read(input, READ) {
         Ok(0) => Err(Fault::new(Kind::Disconnected, format!("the {side} closed the connection"))),
         Ok(bytes) => Ok(bytes),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
@@ -191,6 +190,7 @@ fn read(stream: &TcpStream, input: &mut BytesMut, side: &str) -> Result<usize, F
 /// Writes what the connection takes; gives how many bytes that were.
 fn write_target(lines: &mut Lines, link: &mut Link) -> Result<u64, Fault> {
     let out = link.applier().out();
+    flush(&mut lines.target, "target")?;
     let mut bytes = 0;
     while !out.is_empty() {
         let slices: Vec<IoSlice<'_>> = out.iter().take(SLICES).map(|bytes| IoSlice::new(bytes)).collect();
@@ -204,6 +204,14 @@ fn write_target(lines: &mut Lines, link: &mut Link) -> Result<u64, Fault> {
         }
     }
     Ok(bytes)
+}
+
+/// Hands on what is encrypted and waits.
+fn flush(stream: &mut Socket, side: &str) -> Result<(), Fault> {
+    match stream.try_flush() {
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(lost(&error, side)),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 fn advance(out: &mut VecDeque<Bytes>, mut written: usize) {
@@ -223,8 +231,9 @@ fn acknowledge(lines: &mut Lines, link: &Link) {
 }
 
 fn write_source(lines: &mut Lines) -> Result<(), Fault> {
+    flush(&mut lines.source, "source")?;
     while !lines.source_out.is_empty() {
-        match lines.source.try_write(&lines.source_out) {
+        match lines.source.try_write_vectored(&[IoSlice::new(&lines.source_out)]) {
             Ok(written) => {
                 lines.source_out.drain(..written);
             }

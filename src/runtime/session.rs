@@ -114,7 +114,7 @@ impl<'a> Session<'a> {
         index: usize,
         renewals: u64,
         started: Started,
-    ) -> (Self, Link, super::attach::Attached, tokio::net::TcpStream) {
+    ) -> (Self, Link, super::attach::Attached, super::socket::Socket) {
         let Started { source, target, identity, bounds, rules, resumed, probe, copy, attached, guard } = started;
         let position = source.position;
         let beginning = Beginning::after(resumed, position);

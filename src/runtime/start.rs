@@ -4,11 +4,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::net::TcpStream;
-
 use super::attach::{self, Attached};
 use super::client::{Client, Reply, bytes, elements, integer, text};
 use super::shared::{Held, Pair};
+use super::socket::Socket;
 use super::{fence, names};
 use crate::command::Capabilities;
 use crate::config::{ExistingKeys, PositionLost};
@@ -60,7 +59,7 @@ pub struct Started {
     /// The source's stream.
     pub source: Attached,
     /// The target's connection, fenced.
-    pub target: TcpStream,
+    pub target: Socket,
     /// Who writes there.
     pub identity: Identity,
     /// How much may be on its way.

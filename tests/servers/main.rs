@@ -36,6 +36,7 @@ mod reverse_start;
 mod samples;
 mod sigterm;
 mod soundness;
+mod tls;
 mod unknown;
 mod unknown_types;
 mod verify;

@@ -64,7 +64,7 @@ fn a_mistake_names_the_variable_and_not_the_file() {
         ("DUET__APPLY__IN_FLIGHT", "0", ["`apply.in_flight` is 0", "1 to 512"]),
         ("DUET__APPLY__INFLIGHT", "7", ["`apply.inflight` is not a known key", "Did you mean `in_flight`?"]),
         ("DUET__INCREMENTS__PUBLISH", "yes", ["`increments.publish`", "true or false"]),
-        ("DUET__REGION__EU_WEST__URL", "rediss://h:1", ["`region.eu-west.url`", "TLS"]),
+        ("DUET__REGION__EU_WEST__URL", "http://h:1", ["`region.eu-west.url`", "rediss://"]),
         ("DUET__REGION__EUWEST__URL", "redis://h:1", ["`region.euwest` is a third region", "Remove it"]),
         ("DUET__PAIR", "orders", ["`pair`", "a section"]),
         ("DUET__PAIR__NAME__X", "orders", ["`pair.name", ""]),

@@ -66,12 +66,31 @@ fn a_pair_has_two_different_regions() {
 #[test]
 fn a_url_says_host_and_port_and_nothing_without_effect() {
     for (url, part) in [
-        ("rediss://127.0.0.1:7002", "TLS, which this version does not have"),
+        ("http://127.0.0.1:7002", "does not begin with redis:// or rediss://"),
         ("redis://127.0.0.1:7002/0", "all databases are copied"),
         ("127.0.0.1:7002", "Write it as \"redis://host:port\""),
     ] {
         assert_says(&replaced("redis://127.0.0.1:7002", url), &["pair.toml: `region.us-east.url` ", part]);
     }
+}
+
+#[test]
+fn tls_is_asked_for_by_the_url_and_its_files_belong_together() {
+    assert_says(
+        &message("region.eu-west", "ca_file = \"/ca.pem\""),
+        &["`region.eu-west.ca_file` is set, but the url does not ask for TLS", "rediss://"],
+    );
+    let by_tls = |more: &str| replaced("redis://127.0.0.1:7002", &format!("rediss://127.0.0.1:7002\"\n{more}"));
+    assert_says(
+        &by_tls("ca_file = \"/nowhere/ca.pem"),
+        &["`region.us-east.url` asks for TLS, but /nowhere/ca.pem cannot be read"],
+    );
+    assert_says(&by_tls("key_file = \"/it.key"), &["`region.us-east.key_file` is set, but no `certificate_file`"]);
+    assert_says(&by_tls("server_name = \"a b"), &["`region.us-east.server_name` is not a name"]);
+    assert_says(
+        &message("http", "certificate_file = \"/it.pem\""),
+        &["`http.certificate_file` is set, but no `key_file`", "Set `key_file`"],
+    );
 }
 
 #[test]

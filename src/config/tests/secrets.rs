@@ -94,7 +94,7 @@ fn no_mistake_around_a_secret_shows_it() {
         "redis://:hunter2@host:99999",
         "redis://:hunter2@host/0",
         "redis://:hunter2@host?x=hunter2",
-        "rediss://:hunter2@host",
+        "rediss://:hunter2@host/0",
         "hunter2://host",
         "redis://:hunter2%ff@host",
         "redis://:hunter2#@host",

@@ -31,7 +31,7 @@ fn start(token: Option<&Path>, listen: &Listen) -> (AdminServer, Arc<Board>) {
     let mut admin = config.admin;
     admin.token_file = token.map(Path::to_owned);
     admin.host = Some("duet.example".into());
-    (AdminServer::start(listen, admin, orders).unwrap(), board)
+    (AdminServer::start(listen, None, admin, orders).unwrap(), board)
 }
 
 fn local() -> Listen {
@@ -128,7 +128,7 @@ fn a_socket_is_for_user_and_group_and_what_an_earlier_run_left_is_put_away() {
     assert!(board.audit.status().recent.back().unwrap().by.starts_with("uid "));
     let config = minimal();
     let (orders, _desk) = Orders::new(Audit::start(&config, None, board));
-    let second = AdminServer::start(&Listen::Unix(path.clone()), config.admin, orders);
+    let second = AdminServer::start(&Listen::Unix(path.clone()), None, config.admin, orders);
     assert_eq!(second.unwrap_err().kind(), std::io::ErrorKind::AddrInUse);
     server.stop();
     assert!(!path.exists());
