@@ -1,5 +1,6 @@
 //! Real load balancers before two servers, with the files of `conf/`: they take a region out that lags, and back in.
 
+use crate::admin::{admin, order};
 use crate::duet;
 use anyhow::{Context, Result, ensure};
 use duet_chaos::daemon::Daemon;
@@ -8,6 +9,7 @@ use duet_chaos::pair::{DEADLINE, More, Regions};
 use duet_chaos::port::Port;
 use duet_chaos::process::Process;
 use duet_chaos::redis;
+use duet_chaos::redis::aio::MultiplexedConnection;
 use duet_chaos::wait::eventually;
 use std::path::Path;
 
@@ -23,6 +25,8 @@ struct Front {
     daemon: Daemon,
     agent: Port,
     listen: Port,
+    /// Where orders are taken.
+    _place: tempfile::TempDir,
 }
 
 impl Front {
@@ -30,8 +34,10 @@ impl Front {
         let regions = Regions::start(Redis70, Redis70).await?.behind_proxies().await?;
         let agent = Port::free()?;
         let health = format!("[health]\nrise = 4\nagent_listen = \"127.0.0.1:{}\"\n", agent.number());
-        let daemon = regions.daemon_with(duet(), &More { tables: health, ..More::default() }).await?;
-        Ok(Self { regions, daemon, agent, listen: Port::free()? })
+        let place = tempfile::tempdir()?;
+        let more = More { tables: health + &admin(place.path()), ..More::default() };
+        let daemon = regions.daemon_with(duet(), &more).await?;
+        Ok(Self { regions, daemon, agent, listen: Port::free()?, _place: place })
     }
 
     /// A file of `conf/` with the addresses and names of this test; the east is the near region.
@@ -48,13 +54,15 @@ impl Front {
             .replace("us-east", "west")
     }
 
+    /// A connection through the balancer.
+    async fn connection(&self) -> Result<MultiplexedConnection> {
+        let client = redis::Client::open(format!("redis://127.0.0.1:{}", self.listen.number()))?;
+        Ok(client.get_multiplexed_async_connection().await?)
+    }
+
     /// The port of the server that a new connection through the balancer comes to.
     async fn behind(&self) -> Result<u16> {
-        let client = redis::Client::open(format!("redis://127.0.0.1:{}", self.listen.number()))?;
-        let mut connection = client.get_multiplexed_async_connection().await?;
-        let info: String = redis::cmd("INFO").arg("server").query_async(&mut connection).await?;
-        let port = info.lines().find_map(|line| line.strip_prefix("tcp_port:")).context("no tcp_port")?;
-        Ok(port.trim().parse()?)
+        port_of(&mut self.connection().await?).await
     }
 
     async fn wait_behind(&self, what: &str, port: u16, balancer: &Process) -> Result<()> {
@@ -85,6 +93,13 @@ impl Front {
     }
 }
 
+/// The port of the server at the other end.
+async fn port_of(connection: &mut MultiplexedConnection) -> Result<u16> {
+    let info: String = redis::cmd("INFO").arg("server").query_async(connection).await?;
+    let port = info.lines().find_map(|line| line.strip_prefix("tcp_port:")).context("no tcp_port")?;
+    Ok(port.trim().parse()?)
+}
+
 fn haproxy(front: &Front, text: &str) -> Result<Process> {
     let text = front.adapted(text);
     Process::start("haproxy", |dir| {
@@ -101,6 +116,34 @@ async fn haproxy_takes_a_lagging_region_out_and_back_in() -> Result<()> {
     // Without Duet any server that answers is better than none.
     front.daemon.kill9()?;
     front.wait_behind("a server without Duet", front.regions.east.port(), &haproxy).await
+}
+
+#[tokio::test]
+async fn haproxy_may_ask_by_head_as_well() -> Result<()> {
+    let front = Front::start().await?;
+    let by_head = include_str!("../../conf/haproxy.cfg").replace("meth GET", "meth HEAD");
+    ensure!(by_head.contains("meth HEAD"));
+    let haproxy = haproxy(&front, &by_head)?;
+    front.out_and_in(&haproxy).await
+}
+
+// The proxies go on while an order is waited for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_drained_region_keeps_its_sessions_in_haproxy_and_gets_no_new_ones() -> Result<()> {
+    let front = Front::start().await?;
+    let (east, west) = (front.regions.east.port(), front.regions.west.port());
+    let haproxy = haproxy(&front, include_str!("../../conf/haproxy-agent.cfg"))?;
+    front.wait_behind("the near region", east, &haproxy).await?;
+    let mut session = front.connection().await?;
+    ensure!(port_of(&mut session).await? == east);
+    let started = order(&front.daemon, &["drill", "start", "east"])?;
+    ensure!(started.status.success(), "{}", String::from_utf8_lossy(&started.stderr));
+    front.wait_behind("the other region, since the near one is drained", west, &haproxy).await?;
+    ensure!(port_of(&mut session).await? == east, "the session from before the drain stays");
+    ensure!(order(&front.daemon, &["drill", "abort"])?.status.success());
+    front.wait_behind("the near region again", east, &haproxy).await?;
+    ensure!(port_of(&mut session).await? == east);
+    Ok(())
 }
 
 #[tokio::test]
