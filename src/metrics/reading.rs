@@ -3,7 +3,8 @@
 use std::time::Instant;
 
 use super::table::Metric;
-use crate::observe::{Board, Direction, Duty, LinkBoard, RegionBoard, State};
+use crate::observe::{Board, Direction, Duty, LinkBoard, RegionBoard, State, VerifyState};
+use crate::verify::Class;
 
 /// One value of one name.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,6 +80,24 @@ impl Reading {
         self.put("duet.clock.offset", &[], clock.offset_ms.map(seconds));
         self.put("duet.clock.bound", &[], clock.bound_ms.map(seconds));
         self.put("process.memory.usage", &[], resident_bytes());
+        self.verification(board);
+    }
+
+    /// Nothing while it is off.
+    fn verification(&mut self, board: &Board) {
+        let verify = board.verification.status(jiff::Timestamp::now());
+        if verify.state == VerifyState::Off {
+            return;
+        }
+        for class in Class::ALL {
+            let count = verify.differences.get(&class).copied().unwrap_or(0);
+            self.put("duet.verify.findings", &[class.name()], count as f64);
+        }
+        self.put("duet.verify.coverage.age", &[], verify.covered_within_s.map(|age_s| age_s as f64));
+        self.put("duet.verify.rounds", &[], verify.rounds as f64);
+        self.put("duet.verify.keys", &[], verify.compared as f64);
+        self.put("duet.verify.undecided", &[], verify.last.map(|last| last.undecided as f64));
+        self.put("duet.verify.repairs", &[], verify.repaired as f64);
     }
 
     fn link(&mut self, link: &LinkBoard, now: Instant) {

@@ -146,6 +146,18 @@ pub const TABLE: &[Metric] = &[
         "how long a link may be cut at the present rate of writes before it needs a full copy",
     ),
     metric("duet.region.memory", Gauge, "By", REGION, "used_memory of the server"),
+    metric(
+        "duet.verify.findings",
+        Gauge,
+        "{key}",
+        &["difference"],
+        "keys that are known to differ between the regions, by what they differ in",
+    ),
+    metric("duet.verify.coverage.age", Gauge, "s", &[], "all keys of both regions were compared within so long"),
+    metric("duet.verify.rounds", Counter, "{round}", &[], "whole rounds of the daemon's own verification"),
+    metric("duet.verify.keys", Counter, "{key}", &[], "keys that it has compared"),
+    metric("duet.verify.undecided", Gauge, "{key}", &[], "keys of its last whole round that were never seen still"),
+    metric("duet.verify.repairs", Counter, "{key}", &[], "keys that it has made equal, as verify.repair says"),
     metric("process.memory.usage", Gauge, "By", &[], "resident memory of the daemon"),
 ];
 

@@ -3,7 +3,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::observe::{Board, Duty, ServerStatus, SetAside, State, tests::board};
+use crate::observe::{Board, Duty, RoundStatus, ServerStatus, SetAside, State, tests::board};
+use crate::verify::{Difference, Finding, Plan, Sight};
 
 const ALERTS: &str = include_str!("../../conf/alerts.yml");
 const DASHBOARD: &str = include_str!("../../conf/grafana-dashboard.json");
@@ -28,6 +29,15 @@ fn busy() -> Arc<Board> {
     }
     let measured = crate::engine::source::Measured { offset_us: -12_000, bound_us: 700 };
     board.clocks.look(Some(measured), false);
+    let (verification, started_at) = (&board.verification, jiff::Timestamp::now());
+    let why = "start".to_owned();
+    let round = RoundStatus { why, started_at, ended_at: None, keys: 0, seen: 0, total: 0, undecided: 0 };
+    verification.begin(round, false);
+    verification.progress(40, 50, 50, 1);
+    let sights = [Sight::none(), Sight::none()];
+    let differences = vec![Difference::Missing { side: 1, other: 0 }];
+    verification.found(&Finding::new((0, b"k".to_vec()), sights, differences, 2, ([0; 2], &Plan::default())));
+    verification.end(started_at);
     Arc::new(board)
 }
 
@@ -82,6 +92,9 @@ fn figures_are_in_base_units_with_their_labels() {
         "duet_region_duty{region=\"us-east\",duty=\"drained\"} 1.0",
         "duet_region_backlog_survival_seconds{region=\"eu-west\"} 1.0",
         "duet_clock_offset_seconds -0.012",
+        "duet_verify_findings{difference=\"lack_target\"} 1.0",
+        "duet_verify_findings{difference=\"value\"} 0.0",
+        "duet_verify_keys_total 40.0",
     ] {
         assert!(text.lines().any(|shown| shown == line), "{line} is not in:\n{text}");
     }

@@ -1,6 +1,6 @@
 //! How the daemon's own verification does.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -41,8 +41,12 @@ pub struct VerifyStatus {
     pub last: Option<RoundStatus>,
     /// Whole rounds since the start.
     pub rounds: u64,
+    /// Keys that were compared since the start, in all rounds.
+    pub compared: u64,
     /// Keys that are known to differ.
     pub different: u64,
+    /// The same by what they differ in.
+    pub differences: BTreeMap<Class, u64>,
     /// The first of them.
     pub findings: Vec<FoundKey>,
     /// Keys that were made equal.
@@ -93,8 +97,8 @@ pub struct VerifyBoard(Mutex<Inner>);
 struct Inner {
     status: VerifyStatus,
     /// All keys that are known to differ, and those of the round that runs.
-    known: BTreeSet<Name>,
-    of_round: BTreeSet<Name>,
+    known: BTreeMap<Name, Class>,
+    of_round: BTreeMap<Name, Class>,
 }
 
 impl VerifyBoard {
@@ -124,7 +128,9 @@ impl VerifyBoard {
 
     /// So far it has come.
     pub fn progress(&self, keys: u64, seen: u64, total: u64, undecided: u64) {
-        if let Some(round) = &mut self.hold().status.round {
+        let status = &mut self.hold().status;
+        if let Some(round) = &mut status.round {
+            status.compared += keys.saturating_sub(round.keys);
             (round.keys, round.seen, round.total, round.undecided) = (keys, seen, total, undecided);
         }
     }
@@ -132,8 +138,8 @@ impl VerifyBoard {
     /// A key differs. Tells whether that is news.
     pub fn found(&self, finding: &Finding) -> bool {
         let mut inner = self.hold();
-        inner.of_round.insert(finding.name.clone());
-        let news = inner.known.insert(finding.name.clone());
+        inner.of_round.insert(finding.name.clone(), finding.class);
+        let news = inner.known.insert(finding.name.clone(), finding.class).is_none();
         if news && inner.status.findings.len() < MOST_NAMED {
             inner.status.findings.push(FoundKey {
                 database: finding.name.0,
@@ -143,7 +149,7 @@ impl VerifyBoard {
                 seen_at: finding.seen_at,
             });
         }
-        inner.status.different = inner.known.len() as u64;
+        inner.count();
         news
     }
 
@@ -183,9 +189,17 @@ impl Inner {
     /// Keeps what the round has found.
     fn forget(&mut self) {
         self.known.clone_from(&self.of_round);
-        let names: BTreeSet<_> = self.known.iter().map(|(database, name)| (*database, escaped(name))).collect();
+        let names: BTreeSet<_> = self.known.keys().map(|(database, name)| (*database, escaped(name))).collect();
         self.status.findings.retain(|found| names.contains(&(found.database, found.key.clone())));
+        self.count();
+    }
+
+    fn count(&mut self) {
         self.status.different = self.known.len() as u64;
+        self.status.differences.clear();
+        for class in self.known.values() {
+            *self.status.differences.entry(*class).or_default() += 1;
+        }
     }
 }
 
@@ -216,8 +230,11 @@ mod tests {
         board.end(at(120));
         board.begin(round(200), false);
         assert!(!board.found(&finding("b")), "it is known");
+        board.progress(70, 70, 100, 0);
+        board.progress(100, 100, 100, 0);
         let status = board.status(at(210));
-        assert_eq!((status.different, status.covered_within_s), (2, Some(110)));
+        assert_eq!((status.different, status.covered_within_s, status.compared), (2, Some(110), 100));
+        assert_eq!(status.differences, BTreeMap::from([(Class::LackTarget, 2)]));
         board.end(at(220));
         let status = board.status(at(220));
         assert_eq!((status.different, status.findings.len(), status.rounds), (1, 1, 2));

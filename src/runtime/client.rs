@@ -134,8 +134,12 @@ impl Client {
         };
         match timeout(PATIENCE, exchange).await {
             Ok(replies) => replies,
-            Err(_) => Err(Fault::new(Kind::TimedOut, format!("{} gave no answer in 10 s", self.place))),
+            Err(_) => Err(self.late()),
         }
+    }
+
+    fn late(&self) -> Fault {
+        Fault::new(Kind::TimedOut, format!("{} gave no answer in 10 s", self.place))
     }
 
     async fn reply(&mut self) -> Result<Reply, Fault> {
@@ -183,6 +187,17 @@ impl Client {
         push_command(&mut out, request);
         self.stream.write_all(&out).await.map_err(|error| self.lost(&error))?;
         self.stream.flush().await.map_err(|error| self.lost(&error))
+    }
+
+    /// Waits for the reply to what was sent first and is not answered yet.
+    ///
+    /// # Errors
+    /// A [`Fault`] when the connection fails or the reply is late.
+    pub async fn next_reply(&mut self) -> Result<Reply, Fault> {
+        match timeout(PATIENCE, self.reply()).await {
+            Ok(reply) => reply,
+            Err(_) => Err(self.late()),
+        }
     }
 
     /// The socket, and what was read from it beyond the last reply.

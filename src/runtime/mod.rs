@@ -129,7 +129,7 @@ pub async fn run(
     }
     let looking = Arc::clone(&pair);
     tasks.spawn(async move { skew::run(&looking).await });
-    tasks.spawn(verify::continuous(Arc::clone(&pair)));
+    tasks.spawn(verify::continuous(Arc::clone(&pair), Arc::clone(&board)));
     tasks.spawn(orders::run(Arc::clone(&pair), desk));
     let drilling = Arc::clone(&pair);
     tasks.spawn(async move { drill::run(&drilling).await });

@@ -35,6 +35,16 @@ pub struct Saved {
     pub lost: Held,
 }
 
+impl Saved {
+    /// Bytes of both values.
+    pub fn bytes(&self) -> usize {
+        [&self.won, &self.lost].into_iter().flatten().map(|(payload, _)| payload.len()).sum()
+    }
+}
+
+/// Bytes of values that are held together before they are kept and made equal; one key is held whole.
+pub const MOST_HELD: usize = 16 * 1024 * 1024;
+
 /// A file of backups.
 #[derive(Debug)]
 pub struct Backup {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Difference, Name, Plan, Sight};
-use crate::observe::escaped;
+use crate::observe::{HeldKey, Status, escaped};
 
 /// In which way a key differs; of several that hold, the first. Names are those of redis-full-check where it has one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -26,6 +26,9 @@ pub enum Class {
 }
 
 impl Class {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::LackSource, Self::LackTarget, Self::Type, Self::Value, Self::Ttl];
+
     /// As results name it.
     pub fn name(self) -> &'static str {
         match self {
@@ -97,6 +100,21 @@ pub struct Known {
     pub held: Vec<(u32, String)>,
     /// Keys that are being made equal.
     pub unresolved: Vec<(u32, String)>,
+}
+
+impl Known {
+    /// What a status tells of single keys.
+    pub fn of(status: &Status) -> Self {
+        let names = |keys: &[HeldKey]| keys.iter().map(|key| (key.database, key.key.clone())).collect();
+        let set_aside = status.links.iter().flat_map(|link| &link.set_aside_recent);
+        Self {
+            set_aside: set_aside
+                .map(|item| ((item.database, item.key.clone()), format!("set aside: {}, {}", item.what, item.why)))
+                .collect(),
+            held: names(&status.conflicts.held_keys),
+            unresolved: names(&status.conflicts.unresolved_keys),
+        }
+    }
 }
 
 impl Finding {

@@ -3,7 +3,7 @@
 //! In the order in which a key goes: `plan` (which keys are compared, and how exactly), `part` (a value as parts that do not
 //! depend on encoding or server version), `sight` (what a region holds of a key), `difference` (what two sights differ in),
 //! `suspect` (a difference is looked at again until it is known), `finding` (what is left, and why), `summary` (a whole run).
-//! `pace` bounds what a run costs; `file` keeps results, `page` shows them.
+//! `stretch` says how names are asked for, `pace` bounds what a run costs; `file` keeps results, `page` shows them.
 //!
 //! What talks to servers is in `runtime/verify`.
 
@@ -16,6 +16,7 @@ pub mod page;
 mod part;
 mod plan;
 mod sight;
+mod stretch;
 mod summary;
 mod suspect;
 
@@ -26,5 +27,6 @@ pub use part::{Features, PartKind, Parts, parts_of};
 pub(crate) use part::{fields_text, score_text};
 pub use plan::{Filter, Mode, Plan, Sample};
 pub use sight::{Content, Sight, TextHash, hash_of};
+pub use stretch::{STEP, Stretch};
 pub use summary::{Summary, Verdict};
 pub use suspect::{Look, Name, Next, Suspect};

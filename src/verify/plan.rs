@@ -146,9 +146,13 @@ pub struct Plan {
     pub qps: u64,
     /// Bytes a second from each server; 0 for as many as there can be.
     pub bandwidth: u64,
-    /// Batches that are compared at the same time.
-    pub parallel: usize,
+    /// Batches that are compared at the same time; as many as the way is long where nothing is said.
+    pub parallel: Option<usize>,
 }
+
+/// Batches that are compared at the same time where the way is short, and the most.
+const FEWEST_LANES: usize = 8;
+const MOST_LANES: usize = 32;
 
 impl Default for Plan {
     fn default() -> Self {
@@ -165,7 +169,7 @@ impl Default for Plan {
             patience: Duration::from_secs(60),
             qps: 0,
             bandwidth: 0,
-            parallel: 4,
+            parallel: None,
         }
     }
 }
@@ -183,6 +187,13 @@ impl Plan {
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,
         }
+    }
+
+    /// How many batches are compared at the same time over a way that takes `round_trip` there and back: each is waited for
+    /// two times.
+    pub fn lanes(&self, round_trip: Duration) -> usize {
+        let by_the_way = FEWEST_LANES + (round_trip.as_millis() / 5) as usize;
+        self.parallel.unwrap_or(by_the_way.min(MOST_LANES))
     }
 
     /// What a run that is taken up again has to have in common with the one that was interrupted.

@@ -4,7 +4,7 @@ use crate::duet;
 use anyhow::{Context, Result, ensure};
 use duet_chaos::browser::Browser;
 use duet_chaos::flavor::Flavor::Redis70;
-use duet_chaos::pair::{DEADLINE, Regions};
+use duet_chaos::pair::{DEADLINE, More, Regions};
 use duet_chaos::wait::eventually;
 use std::path::PathBuf;
 
@@ -55,6 +55,24 @@ async fn it_shows_a_link_that_goes_down_and_comes_back_and_a_daemon_that_is_away
     shows(&mut browser, "link-1", "streaming").await?;
     let fresh = async || Ok((browser.eval("document.getElementById('stale').hidden").await? == true).then_some(()));
     eventually("the page to be fresh again", DEADLINE, fresh).await
+}
+
+#[tokio::test]
+async fn it_shows_which_keys_differ_and_how_far_the_verification_is() -> Result<()> {
+    let regions = Regions::start(Redis70, Redis70).await?;
+    let tables = "[verify]\ncontinuous = true\npause = \"1s\"\nshare = \"100%\"\n".to_owned();
+    let daemon = regions.daemon_with(duet(), &More { tables, ..More::default() }).await?;
+    let (west, east) = regions.clients().await?;
+    west.script("SET basket:7 pears\nSET other 1").await?;
+    regions.settle(&daemon, DEADLINE).await?;
+    crate::verify::unreplicated(&east, "SET basket:7 plums").await?;
+    let mut browser = Browser::open(&daemon.url(), DESK).await?;
+    shows(&mut browser, "verify-coverage", "all keys were compared within the last").await?;
+    shows(&mut browser, "verify-figures", "differ").await?;
+    for word in ["basket:7", "value"] {
+        shows(&mut browser, "verify-rows", word).await?;
+    }
+    shows(&mut browser, "event-rows", "a key differs between the regions").await
 }
 
 #[tokio::test]

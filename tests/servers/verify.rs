@@ -1,10 +1,16 @@
 //! `duet verify`, `duet repair` and the daemon's own verification.
 
+mod bounded;
+mod causes;
 mod continuous;
+mod digests;
+mod far;
 mod load;
 mod options;
 mod planted;
 mod repair;
+
+pub(crate) use load::unreplicated;
 
 use crate::duet;
 use anyhow::{Context, Result};

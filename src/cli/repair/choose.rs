@@ -81,7 +81,11 @@ impl Chooser {
         let winner = why.last_origin.and_then(|origin| self.regions.iter().position(|region| *region == origin.region));
         Ok(match winner {
             Some(winner) => Choice::Winner(winner),
-            None => Choice::Leave("no conflict tells which region wrote last: give a region".to_owned()),
+            None => {
+                let [one, other] = &self.regions;
+                let why = "no conflict of it is on record, and nothing else tells which region wrote last";
+                Choice::Leave(format!("{why}: decide with --winner {one}, --winner {other} or --interactive"))
+            }
         })
     }
 

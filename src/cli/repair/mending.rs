@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::engine::origin::ReservedKeys;
 use crate::observe::escaped;
 use crate::runtime::verify::{Fence, Lane, Limits, MOST_BYTES, Reader, Taken, look};
-use crate::verify::backup::{Backup, Saved};
+use crate::verify::backup::{Backup, MOST_HELD, Saved};
 use crate::verify::file::File;
 use crate::verify::{Look, Name, Next, Plan, Suspect};
 
@@ -160,6 +160,15 @@ async fn order(door: &Door, winner: &str, names: Vec<Name>, tally: &mut Tally) -
     ordered
 }
 
+/// Why a key is left that is too big, and what to do.
+fn too_big(size: i64, region: &str, winner: &str) -> String {
+    let (mib, most) = (size.unsigned_abs().div_ceil(1024 * 1024), MOST_BYTES / 1024 / 1024);
+    format!(
+        "it takes about {mib} MiB at {region}, and more than {most} MiB are not made equal: write it again, or delete it, at \
+         {winner} (docs/verifying.md, big values)"
+    )
+}
+
 struct Mending {
     regions: [String; 2],
     chooser: Chooser,
@@ -174,6 +183,7 @@ impl Mending {
     async fn batch(&mut self, names: Vec<Name>, tally: &mut Tally) -> anyhow::Result<bool> {
         let looks = self.still_different(names, tally).await?;
         let (mut by_winner, mut go_on): ([Vec<Saved>; 2], bool) = (Default::default(), true);
+        let mut held = 0;
         for (name, look) in looks {
             if !go_on {
                 break;
@@ -181,17 +191,27 @@ impl Mending {
             match self.chooser.choose(&name, &look).await? {
                 Choice::Winner(winner) => {
                     if let Some(saved) = self.take(name, winner, tally).await? {
+                        held += saved.bytes();
                         by_winner[winner].push(saved);
+                    }
+                    if held >= MOST_HELD {
+                        held = 0;
+                        self.mend_all(&mut by_winner, tally).await?;
                     }
                 }
                 Choice::Leave(why) => tally.leave(&name, &why),
                 Choice::Stop => go_on = false,
             }
         }
-        for (winner, saved) in by_winner.into_iter().enumerate() {
-            self.mend(winner, saved, tally).await?;
-        }
+        self.mend_all(&mut by_winner, tally).await?;
         Ok(go_on)
+    }
+
+    async fn mend_all(&mut self, by_winner: &mut [Vec<Saved>; 2], tally: &mut Tally) -> anyhow::Result<()> {
+        for (winner, saved) in by_winner.iter_mut().enumerate() {
+            self.mend(winner, std::mem::take(saved), tally).await?;
+        }
+        Ok(())
     }
 
     /// Keys that are different in the same way before and behind both links.
@@ -221,8 +241,7 @@ impl Mending {
             match self.readers[side].take(name.0, &name.1).await? {
                 Taken::Value(value) => held.push(value),
                 Taken::TooBig(size) => {
-                    let most = MOST_BYTES / 1024 / 1024;
-                    tally.leave(&name, &format!("about {size} bytes at {}, more than {most} MiB", self.regions[side]));
+                    tally.leave(&name, &too_big(size, &self.regions[side], &self.regions[winner]));
                     return Ok(None);
                 }
             }

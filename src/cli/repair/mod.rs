@@ -20,7 +20,8 @@ just then, is left alone. What both regions hold of it goes into a backup. Then 
 winner's value, as it does after a conflict, so that nothing is lost that clients write meanwhile; and it is looked whether \
 both regions are equal.
 
-It needs a running daemon that takes orders (admin.listen). Keys above 32 MiB, and keys that a policy holds, are left alone.
+It needs a running daemon that takes orders (admin.listen). Keys above 64 MiB, keys that a policy holds, and with last-update \
+those of which no conflict is on record, are left alone and named, each with what to do.
 
 Exit codes: 0 all keys are equal; 1 some were left alone, or it failed; 78 the configuration is wrong.
 

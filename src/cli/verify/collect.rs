@@ -46,16 +46,10 @@ pub(super) struct Collected {
 struct State {
     fingerprint: String,
     run_ids: [String; 2],
-    positions: [Option<Place>; 2],
+    positions: [Option<Position>; 2],
     scanned: [u64; 2],
     compared: u64,
     suspected: u64,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct Place {
-    database: u32,
-    cursor: Option<String>,
 }
 
 /// Takes reports.
@@ -156,15 +150,12 @@ fn open(
     if state.fingerprint != fingerprint(config, plan) {
         bail!("the run of {} was of other regions, or with other options: give the same ones", path.display());
     }
-    let positions = state.positions.map(|place| {
-        place.map(|Place { database, cursor }| Position { database, cursor: cursor.map(String::into_bytes) })
-    });
     for side in [0, 1] {
         progress.scanned[side].store(state.scanned[side], Ordering::Relaxed);
     }
     progress.compared.store(state.compared, Ordering::Relaxed);
     progress.suspected.store(state.suspected.saturating_sub(suspects.len() as u64), Ordering::Relaxed);
-    Ok((Some(file), Some(Resume { run_ids: state.run_ids, positions, suspects })))
+    Ok((Some(file), Some(Resume { run_ids: state.run_ids, positions: state.positions, suspects })))
 }
 
 fn fingerprint(config: &Config, plan: &Plan) -> String {
@@ -215,14 +206,10 @@ impl Collector {
         let Some(file) = &mut self.file else { return Ok(()) };
         let fingerprint = file.value("fingerprint")?.unwrap_or_default();
         let count = |number: &std::sync::atomic::AtomicU64| number.load(Ordering::Relaxed);
-        let place = |position: Position| Place {
-            database: position.database,
-            cursor: position.cursor.map(|cursor| String::from_utf8_lossy(&cursor).into_owned()),
-        };
         let state = State {
             fingerprint,
             run_ids: resume.run_ids,
-            positions: resume.positions.map(|position| position.map(place)),
+            positions: resume.positions,
             scanned: self.progress.scanned.each_ref().map(count),
             compared: count(&self.progress.compared),
             suspected: count(&self.progress.suspected),
@@ -237,20 +224,7 @@ impl Collector {
         self.asked = Some(Instant::now());
         let Ok(answer) = answer_of(address, "/status", "status").await else { return };
         let Ok(status) = serde_json::from_slice::<Status>(&answer) else { return };
-        self.known = known(&status);
-    }
-}
-
-/// What a status tells of single keys.
-pub(super) fn known(status: &Status) -> Known {
-    let names = |keys: &[crate::observe::HeldKey]| keys.iter().map(|key| (key.database, key.key.clone())).collect();
-    let set_aside = status.links.iter().flat_map(|link| &link.set_aside_recent);
-    Known {
-        set_aside: set_aside
-            .map(|item| ((item.database, item.key.clone()), format!("set aside: {}, {}", item.what, item.why)))
-            .collect(),
-        held: names(&status.conflicts.held_keys),
-        unresolved: names(&status.conflicts.unresolved_keys),
+        self.known = Known::of(&status);
     }
 }
 

@@ -101,9 +101,10 @@ pub(super) struct Verify {
     #[arg(long, value_name = "BYTES", default_value_t = 0, hide_default_value = true)]
     bandwidth: u64,
 
-    /// How many batches are compared at the same time, each with a connection to each server
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=64))]
-    parallel: u64,
+    /// How many batches are compared at the same time, each with a connection to each server; 8, and up to 32 where the way
+    /// to a server is long, unless said
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=64))]
+    parallel: Option<u64>,
 
     /// Keep the result in this file, SQLite with the tables of redis-full-check; `duet repair` works from it
     #[arg(long, value_name = "FILE")]
@@ -175,7 +176,7 @@ impl Verify {
             patience: self.patience,
             qps: self.qps,
             bandwidth: self.bandwidth,
-            parallel: usize::try_from(self.parallel).unwrap_or(1),
+            parallel: self.parallel.and_then(|lanes| usize::try_from(lanes).ok()),
         }
     }
 

@@ -39,6 +39,7 @@ function show(status, points, conflicts, events, health) {
   status.links.forEach((link, index) => view.link(index, link, known.plots.rate(index)));
   view.held(status.conflicts);
   view.conflicts(conflicts, status);
+  view.verify(status.verify);
   view.precheck(status.precheck);
   view.drill(status.drill);
   view.events(known.events);

@@ -129,6 +129,30 @@ function cell(label, content, kind = '') {
   return make('td', { class: kind, 'data-label': label }, content);
 }
 
+// The daemon's own verification; nothing where it is off.
+export function verify(verify) {
+  at('verify').hidden = verify.state === 'off';
+  if (verify.state === 'off') return;
+  const { covered_within_s, round, different, compared, rounds, repaired, error } = verify;
+  const going = round && round.total > 0 ? `, a round is at ${Math.floor(100 * Math.min(1, round.seen / round.total))} %` : '';
+  at('verify-coverage').textContent = covered_within_s == null
+    ? `not all keys were compared yet${going}`
+    : `all keys were compared within the last ${seconds(covered_within_s)}${going}`;
+  fill(at('verify-figures'),
+    figure(number(different), 'differ'),
+    figure(number(compared), 'compared'),
+    figure(number(rounds), 'rounds'),
+    figure(number(repaired), 'repaired'));
+  at('verify-table').hidden = verify.findings.length === 0;
+  fill(at('verify-rows'), ...verify.findings.map((one) => make('tr', {},
+    cell('Seen', clock(one.seen_at), 'time'),
+    cell('Key', one.database ? `${one.key} (database ${one.database})` : one.key, 'mono'),
+    cell('Difference', one.difference.replace('_', ' ')),
+    cell('Why', one.reason || ''))));
+  at('verify-error').hidden = !error;
+  at('verify-error').textContent = error ? `The last round did not come to its end: ${error}` : '';
+}
+
 const RESULTS = { ok: ['ok', 'good'], warning: ['warning', 'warn'], failed: ['failed', 'bad'] };
 
 export function precheck(precheck) {

@@ -31,6 +31,13 @@ struct Outline<'a> {
     sizes: [u64; 2],
 }
 
+impl Outline<'_> {
+    /// Bytes of the larger one.
+    fn bytes(&self) -> u64 {
+        self.sizes[0].max(self.sizes[1])
+    }
+}
+
 /// What came of a batch.
 #[derive(Debug, Default)]
 pub(super) struct Compared {
@@ -53,11 +60,12 @@ pub(super) async fn compare(lane: &mut Lane, plan: &Plan, batch: &Batch) -> Resu
         Mode::Full | Mode::SkipBig | Mode::Digest => {
             let is_big = |outline: &Outline<'_>| outline.sizes.iter().any(|size| *size > plan.big_bytes);
             let (big, small): (Vec<_>, Vec<_>) = outlines.into_iter().partition(is_big);
-            let (digested, dumped): (Vec<_>, Vec<_>) = match plan.mode {
-                Mode::Digest if can_digest(lane) => small.into_iter().partition(|outline| is_digested(lane, outline)),
-                _ => (Vec::new(), small),
-            };
-            digests(lane, batch.database, &digested, &mut compared).await?;
+            let by = |outline: &Outline<'_>, how| plan.mode == Mode::Digest && digested(lane, &outline.kinds[0]) == how;
+            let (by_text, small): (Vec<_>, Vec<_>) = small.into_iter().partition(|key| by(key, Digested::Text));
+            let (by_value, dumped): (Vec<_>, Vec<_>) = small.into_iter().partition(|key| by(key, Digested::Value));
+            let by_text: Vec<&[u8]> = by_text.iter().map(|outline| outline.name).collect();
+            texts(lane, batch.database, &by_text, &mut compared).await?;
+            digests(lane, batch.database, &by_value, &mut compared).await?;
             values(lane, batch.database, &dumped, &mut compared).await?;
             for outline in big {
                 if is_different(lane, plan, batch.database, &outline).await? {
@@ -202,7 +210,7 @@ async fn values(
     while !rest.is_empty() {
         let mut bytes_together = 0;
         let fits = |outline: &&Outline<'_>| {
-            bytes_together += outline.sizes.iter().copied().max().unwrap_or(0);
+            bytes_together += outline.bytes();
             bytes_together <= TOGETHER
         };
         let count = rest.iter().take_while(fits).count().max(1);
@@ -210,6 +218,7 @@ async fn values(
         rest = later;
         let requests: Vec<Request<'_>> =
             together.iter().map(|outline| vec![b"DUMP".as_slice(), outline.name]).collect();
+        let _room = lane.room(together.iter().map(Outline::bytes).sum()).await;
         let [left, right] = lane.ask(database, [&requests, &requests]).await?;
         let now_ms = now_ms();
         for (outline, (left, right)) in together.iter().zip(left.iter().zip(&right)) {
@@ -243,21 +252,41 @@ pub(super) fn now_ms() -> i64 {
     jiff::Timestamp::now().as_millisecond()
 }
 
-/// Whether digests that the servers make can be compared: they are the same for the same value within one family and
-/// version only.
-fn can_digest(lane: &Lane) -> bool {
-    let [left, right] = [0, 1].map(|side| lane.ends[side].server);
-    left.dialect == right.dialect && left.version.0 == right.version.0 && lane.may_digest
+/// How both servers give a digest of a value that says everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Digested {
+    /// By `DIGEST`.
+    Text,
+    /// By `DEBUG DIGEST-VALUE`, which leaves out groups of streams, and the times of fields.
+    Value,
+    /// Not.
+    No,
 }
 
-/// Servers leave groups of streams, and the times of fields, out of their digests.
-fn is_digested(lane: &Lane, outline: &Outline<'_>) -> bool {
-    match outline.kinds[0].as_str() {
-        "hash" => !lane.features().field_ttl,
-        kind => kind != "stream",
+fn digested(lane: &Lane, kind: &str) -> Digested {
+    match kind {
+        "string" if lane.digests.strings => Digested::Text,
+        "stream" => Digested::No,
+        "hash" if lane.features().field_ttl => Digested::No,
+        _ if lane.digests.values => Digested::Value,
+        _ => Digested::No,
     }
 }
 
+/// Compares strings by their digests.
+async fn texts(lane: &mut Lane, database: u32, names: &[&[u8]], compared: &mut Compared) -> Result<(), Fault> {
+    let requests: Vec<Request<'_>> = names.iter().map(|name| vec![b"DIGEST".as_slice(), name]).collect();
+    let [left, right] = lane.ask(database, [&requests, &requests]).await?;
+    for (name, (left, right)) in names.iter().zip(left.iter().zip(&right)) {
+        // It may be of another type by now.
+        if left != right || matches!(left, Reply::Error(_)) {
+            compared.suspects.push(name.to_vec());
+        }
+    }
+    Ok(())
+}
+
+/// Compares values of any type by their digests.
 async fn digests(
     lane: &mut Lane,
     database: u32,
@@ -295,7 +324,13 @@ async fn is_different(lane: &mut Lane, plan: &Plan, database: u32, outline: &Out
     if left != right || plan.mode == Mode::SkipBig {
         return Ok(left != right);
     }
-    let size = outline.sizes.iter().copied().max().unwrap_or(0);
+    if plan.mode == Mode::Digest && kinds[0] == "string" && lane.digests.strings {
+        let request: Request<'_> = vec![b"DIGEST", outline.name];
+        let [left, right] =
+            lane.ask(database, [std::slice::from_ref(&request), std::slice::from_ref(&request)]).await?;
+        return Ok(left != right);
+    }
+    let size = outline.bytes();
     let found = pieces::differing(lane, plan, (database, outline.name), &kinds[0], size, 1).await?;
     tracing::debug!(size, took = ?began.elapsed(), "a big key was compared in pieces");
     Ok(!found.is_empty())

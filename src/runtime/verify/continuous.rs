@@ -17,12 +17,14 @@ use crate::config::AutoRepair;
 use crate::engine::conflict::hold;
 use crate::error::Fault;
 use crate::journal::Query;
-use crate::observe::{RoundStatus, State, VerifyState};
+use crate::observe::{Board, RoundStatus, State, VerifyState};
 use crate::runtime::mend::{MOST_MENDED, mend};
 use crate::runtime::shared::Pair;
-use crate::verify::backup::{Backup, Saved};
-use crate::verify::{Finding, Name, Plan};
+use crate::verify::backup::{Backup, MOST_HELD, Saved};
+use crate::verify::{Finding, Known, Name, Plan};
 
+/// How often it is asked what is known of keys, at most.
+const ASK_EVERY: Duration = Duration::from_secs(1);
 /// How often it is looked whether the links still stream.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Reports that may wait.
@@ -40,6 +42,7 @@ enum Why {
     Start,
     Again,
     Anew,
+    Drill,
 }
 
 impl Why {
@@ -48,37 +51,73 @@ impl Why {
             Self::Start => "start",
             Self::Again => "again",
             Self::Anew => "links_began_anew",
+            Self::Drill => "drill",
         }
     }
 }
 
+/// What the daemon knows of keys, asked for at most so often.
+struct Knowledge<'a> {
+    board: &'a Board,
+    known: Known,
+    asked: Option<Instant>,
+}
+
+impl Knowledge<'_> {
+    fn now(&mut self) -> &Known {
+        let now = Instant::now();
+        if self.asked.is_none_or(|asked| now.duration_since(asked) >= ASK_EVERY) {
+            self.asked = Some(now);
+            self.known = Known::of(&self.board.status(now));
+        }
+        &self.known
+    }
+}
+
 /// Verifies until the daemon stops, if it is told to.
-pub async fn run(pair: Arc<Pair>) {
+pub async fn run(pair: Arc<Pair>, board: Arc<Board>) {
     if !pair.config().verify.continuous {
         return pair.shutdown.cancelled().await;
     }
     tokio::select! {
-        () = rounds(&pair) => {}
+        () = rounds(&pair, &board) => {}
         () = pair.shutdown.cancelled() => {}
         () = pair.superseded.cancelled() => {}
     }
 }
 
-async fn rounds(pair: &Pair) {
+/// What a round rests on: what was seen on other ground says nothing any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Ground {
+    /// Sessions of the links.
+    epoch: u64,
+    /// When the drill began that has ended last.
+    drill: Option<Timestamp>,
+}
+
+impl Ground {
+    fn of(pair: &Pair) -> Self {
+        let drill = pair.drill_board.get().filter(|drill| drill.is_over()).map(|drill| drill.started);
+        Self { epoch: hold(&pair.exchange).epoch(), drill }
+    }
+}
+
+async fn rounds(pair: &Pair, all: &Board) {
     let board = &pair.verification;
-    let mut before = None;
+    let mut before: Option<Ground> = None;
     loop {
         board.enter(VerifyState::Waiting);
-        let epoch = streaming(pair).await;
-        let why = match before.replace(epoch) {
+        let ground = streaming(pair).await;
+        let why = match before.replace(ground) {
             None => Why::Start,
-            Some(before) if before == epoch => Why::Again,
+            Some(before) if before == ground => Why::Again,
+            Some(before) if before.drill != ground.drill => Why::Drill,
             Some(_) => Why::Anew,
         };
         let began = Instant::now();
         let ended = tokio::select! {
-            ended = round(pair, why) => ended,
-            () = interrupted(pair, epoch) => continue,
+            ended = round(pair, all, why) => ended,
+            () = interrupted(pair, ground) => continue,
         };
         match ended {
             Ok(found) => repair(pair, found).await,
@@ -91,55 +130,55 @@ async fn rounds(pair: &Pair) {
         let rest = pair.config().verify.pause.saturating_sub(began.elapsed()).max(LOOK_EVERY);
         tokio::select! {
             () = tokio::time::sleep(rest) => {}
-            () = interrupted(pair, epoch) => {}
+            () = interrupted(pair, ground) => {}
         }
     }
 }
 
-/// Waits until both links stream. Gives the number of their sessions.
-async fn streaming(pair: &Pair) -> u64 {
+/// Waits until both links stream.
+async fn streaming(pair: &Pair) -> Ground {
     loop {
-        let epoch = hold(&pair.exchange).epoch();
+        let ground = Ground::of(pair);
         if pair.links.iter().all(|link| link.board.state() == State::Streaming) {
-            return epoch;
+            return ground;
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 
-/// Waits until a link has begun anew, or does not stream.
-async fn interrupted(pair: &Pair, epoch: u64) {
+/// Waits until a link has begun anew, or does not stream, or a drill has ended.
+async fn interrupted(pair: &Pair, ground: Ground) {
     let streams = || pair.links.iter().all(|link| link.board.state() == State::Streaming);
-    while streams() && hold(&pair.exchange).epoch() == epoch {
+    while streams() && Ground::of(pair) == ground {
         tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 
 /// One round. Gives what differs, as much of it as one repair may take.
-async fn round(pair: &Pair, why: Why) -> Result<Vec<Finding>, Fault> {
+async fn round(pair: &Pair, all: &Board, why: Why) -> Result<Vec<Finding>, Fault> {
     let board = &pair.verification;
     let started_at = Timestamp::now();
     let status =
         RoundStatus { why: why.name().into(), started_at, ended_at: None, keys: 0, seen: 0, total: 0, undecided: 0 };
-    board.begin(status, why == Why::Anew);
+    board.begin(status, matches!(why, Why::Anew | Why::Drill));
     tracing::debug!(why = why.name(), "a round of the verification begins");
-    let plan = Plan { parallel: 1, ..Plan::default() };
+    let plan = Plan { parallel: Some(1), ..Plan::default() };
     let progress = Arc::new(Progress::default());
     let (reports, mut reported) = mpsc::channel(WAITING);
     let share = Some(pair.config().verify.share);
     let config = pair.config();
     let mut running = std::pin::pin!(Run::execute((&config, plan, share), None, Arc::clone(&progress), reports));
-    let mut found = Vec::new();
+    let (mut found, mut known) = (Vec::new(), Knowledge { board: all, known: Known::default(), asked: None });
     let outcome = loop {
         let report = tokio::select! {
             outcome = &mut running => break outcome?,
             Some(report) = reported.recv() => report,
         };
         tell(pair, &progress);
-        take(pair, report, &mut found);
+        take(pair, report, &mut known, &mut found);
     };
     while let Ok(report) = reported.try_recv() {
-        take(pair, report, &mut found);
+        take(pair, report, &mut known, &mut found);
     }
     tell(pair, &progress);
     board.end(Timestamp::now());
@@ -162,13 +201,15 @@ fn tell(pair: &Pair, progress: &Progress) {
     pair.verification.progress(keys, sum(&progress.scanned), sum(&progress.total), undecided);
 }
 
-fn take(pair: &Pair, report: Report, found: &mut Vec<Finding>) {
+fn take(pair: &Pair, report: Report, known: &mut Knowledge<'_>, found: &mut Vec<Finding>) {
     match report {
-        Report::Finding(finding) => {
+        Report::Finding(mut finding) => {
+            finding.explain(known.now());
             let news = pair.verification.found(&finding);
             if news && found.len() < LINES {
                 let (database, key) = (finding.name.0, crate::observe::escaped(&finding.name.1));
-                tracing::warn!(database, key, difference = %finding.class, "a key differs between the regions");
+                let (difference, why) = (finding.class, finding.reason.as_str());
+                tracing::warn!(database, key, %difference, why, "a key differs between the regions");
             }
             if found.len() < MOST_MENDED {
                 found.push(*finding);
@@ -196,6 +237,9 @@ async fn repair(pair: &Pair, found: Vec<Finding>) {
             let mut saved = Vec::new();
             for finding in chosen {
                 saved.extend(save(pair, &mut readers, winner, &finding.name).await?);
+                if saved.iter().map(Saved::bytes).sum::<usize>() >= MOST_HELD {
+                    mend_all(pair, winner, std::mem::take(&mut saved), &mut backup).await?;
+                }
             }
             mend_all(pair, winner, saved, &mut backup).await?;
         }

@@ -1,14 +1,14 @@
 //! One region as a run sees it: a connection that is made again when it is lost, and the bounds of what is asked.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::config::Region;
 use crate::engine::source::{Info, Server};
 use crate::error::{Fault, Kind};
 use crate::runtime::client::{Client, Reply, text};
-use crate::verify::{Pace, Plan, Share};
+use crate::verify::{Pace, Plan, Share, Stretch};
 use crate::wire::rdb::Dialect;
 
 /// How often a connection is tried again before a run gives up.
@@ -57,9 +57,11 @@ pub struct End {
     /// Which program it is.
     pub server: Server,
     run_id: String,
+    /// A scan may be made in several parts at once: see [`Stretch`].
+    pub scans_in_parts: bool,
     /// The way there and back.
     pub round_trip: Duration,
-    limits: std::sync::Arc<Limits>,
+    limits: Arc<Limits>,
 }
 
 impl End {
@@ -67,7 +69,7 @@ impl End {
     ///
     /// # Errors
     /// A [`Fault`] that names the address and what failed.
-    pub async fn open(region: &Region, limits: std::sync::Arc<Limits>) -> Result<Self, Fault> {
+    pub async fn open(region: &Region, limits: Arc<Limits>) -> Result<Self, Fault> {
         let mut client = Client::connect(region, region.primary()).await?;
         let info = Info::parse(&text(&client.call(&["INFO", "server"]).await?));
         let mut round_trip = Duration::MAX;
@@ -77,17 +79,14 @@ impl End {
             round_trip = round_trip.min(asked.elapsed());
         }
         let (server, run_id) = (info.server()?, info.run_id()?);
-        Ok(Self { region: region.clone(), client: Some(client), server, run_id, round_trip, limits })
+        let scans_in_parts = info.get::<String>("redis_mode").is_some_and(|mode| Stretch::is_known(server, &mode));
+        Ok(Self { region: region.clone(), client: Some(client), server, run_id, scans_in_parts, round_trip, limits })
     }
 
-    /// Another connection to the same server.
-    ///
-    /// # Errors
-    /// As [`Self::open`], and when the server was restarted.
-    pub async fn again(&self) -> Result<Self, Fault> {
-        let other = Self::open(&self.region, std::sync::Arc::clone(&self.limits)).await?;
-        self.is_same(&other)?;
-        Ok(other)
+    /// Another one of the same server, which connects when it is asked something.
+    pub fn again(&self) -> Self {
+        let (region, run_id, limits) = (self.region.clone(), self.run_id.clone(), Arc::clone(&self.limits));
+        Self { region, client: None, run_id, limits, ..*self }
     }
 
     /// Which run of the server it is: places of a scan are good for one only.
@@ -98,13 +97,6 @@ impl End {
     /// The name of the region.
     pub fn name(&self) -> &str {
         self.region.name.as_str()
-    }
-
-    fn is_same(&self, other: &Self) -> Result<(), Fault> {
-        if self.run_id == other.run_id {
-            return Ok(());
-        }
-        Err(Fault::new(Kind::Disconnected, format!("{}: the server was restarted during the run", self.region.name)))
     }
 
     /// Whether the server tells absolute times of expiry.
@@ -144,42 +136,90 @@ impl End {
         if requests.is_empty() {
             return Ok(Vec::new());
         }
-        pause(self.limits.take(&self.limits.requests, requests.len() as u64)).await;
-        let mut wait = FIRST_WAIT;
-        for tried in 1.. {
+        self.admit(requests.len() as u64).await;
+        let mut tries = Tries::default();
+        loop {
             let asked = Instant::now();
-            match self.try_ask(requests).await {
+            let replies = match self.connected().await {
+                Ok(client) => client.calls(requests).await,
+                Err(fault) => Err(fault),
+            };
+            match replies {
                 Ok(replies) => {
-                    let busy = asked.elapsed().saturating_sub(self.round_trip);
-                    let received: u64 = replies.iter().map(size).sum();
-                    self.limits.received.fetch_add(received, Ordering::Relaxed);
-                    self.limits.busy_us.fetch_add(busy.as_micros() as u64, Ordering::Relaxed);
-                    pause(self.limits.take(&self.limits.bytes, received)).await;
-                    pause(self.limits.take(&self.limits.busy, busy.as_micros() as u64)).await;
+                    self.charge(&replies, asked).await;
                     return Ok(replies);
                 }
-                Err(fault) if tried >= TRIES || !passes(fault.kind) => return Err(fault),
-                Err(_) => pause(wait).await,
+                Err(fault) => self.again_after(fault, &mut tries).await?,
             }
-            wait *= 2;
         }
-        Err(Fault::new(Kind::Disconnected, "given up"))
     }
 
-    async fn try_ask<A: AsRef<[u8]>>(&mut self, requests: &[impl AsRef<[A]>]) -> Result<Vec<Reply>, Fault> {
-        if self.client.is_none() {
-            let mut other = self.again().await?;
-            self.client = other.client.take();
-            self.round_trip = self.round_trip.min(other.round_trip);
-        }
-        let Some(client) = &mut self.client else { return Err(Fault::new(Kind::Disconnected, "no connection")) };
-        let replies = client.calls(requests).await;
-        if replies.is_err() {
-            // Answers may still come on it.
-            self.client = None;
-        }
-        replies
+    /// Waits until so many requests may be sent.
+    pub(super) async fn admit(&self, requests: u64) {
+        pause(self.limits.take(&self.limits.requests, requests)).await;
     }
+
+    /// Counts replies to what was asked then, and waits for as long as the limits say.
+    pub(super) async fn charge(&self, replies: &[Reply], asked: Instant) {
+        let busy = asked.elapsed().saturating_sub(self.round_trip);
+        let received: u64 = replies.iter().map(size).sum();
+        self.limits.received.fetch_add(received, Ordering::Relaxed);
+        self.limits.busy_us.fetch_add(busy.as_micros() as u64, Ordering::Relaxed);
+        pause(self.limits.take(&self.limits.bytes, received)).await;
+        pause(self.limits.take(&self.limits.busy, busy.as_micros() as u64)).await;
+    }
+
+    /// The connection, made where there is none.
+    ///
+    /// # Errors
+    /// A [`Fault`] when the server can't be reached, or was restarted.
+    pub(super) async fn connected(&mut self) -> Result<&mut Client, Fault> {
+        let client = match self.client.take() {
+            Some(client) => client,
+            None => self.connect().await?,
+        };
+        Ok(self.client.insert(client))
+    }
+
+    /// The connection, where there is one.
+    pub(super) fn client(&mut self) -> Option<&mut Client> {
+        self.client.as_mut()
+    }
+
+    /// Gives the connection up: answers may still come on it.
+    pub(super) fn disconnect(&mut self) {
+        self.client = None;
+    }
+
+    async fn connect(&self) -> Result<Client, Fault> {
+        let mut client = Client::connect(&self.region, self.region.primary()).await?;
+        let info = Info::parse(&text(&client.call(&["INFO", "server"]).await?));
+        if info.run_id()? != self.run_id {
+            let error = format!("{}: the server was restarted during the run", self.region.name);
+            return Err(Fault::new(Kind::Disconnected, error));
+        }
+        Ok(client)
+    }
+
+    /// Gives the connection up after a fault, and waits before the next try.
+    ///
+    /// # Errors
+    /// That fault, when it does not pass or was met too often.
+    pub(super) async fn again_after(&mut self, fault: Fault, tries: &mut Tries) -> Result<(), Fault> {
+        self.disconnect();
+        tries.done += 1;
+        if tries.done >= TRIES || !passes(fault.kind) {
+            return Err(fault);
+        }
+        pause(FIRST_WAIT * 2_u32.pow(tries.done - 1)).await;
+        Ok(())
+    }
+}
+
+/// How often something was tried.
+#[derive(Debug, Default)]
+pub(super) struct Tries {
+    done: u32,
 }
 
 /// What may be gone at the next try.

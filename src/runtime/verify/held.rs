@@ -2,24 +2,27 @@
 
 use crate::config::Region;
 use crate::error::{Fault, Kind};
-use crate::runtime::client::{Client, Reply, elements, integer};
+use crate::runtime::client::{Client, Reply, TOO_LONG, elements, integer};
 use crate::verify::backup::Held;
 
-/// A larger value is left alone, by the server's own estimate in bytes: what makes keys equal takes 64 MiB at most.
-pub const MOST_BYTES: i64 = 32 * 1024 * 1024;
+/// The largest value that is made equal, as `DUMP` gives it: what reads it takes no longer reply.
+pub const MOST_BYTES: i64 = 64 * 1024 * 1024;
+/// Beyond that, by the server's own estimate in bytes, `DUMP` is not tried: collections take more room in memory.
+const MOST_IN_MEMORY: i64 = 4 * MOST_BYTES;
 
 /// A value with its time to live, or why it is not taken.
 #[derive(Debug)]
 pub enum Taken {
     /// The value.
     Value(Held),
-    /// It takes about so many bytes of memory, which is too much.
+    /// It takes about so many bytes of memory, and more than [`MOST_BYTES`] in a dump.
     TooBig(i64),
 }
 
 /// A connection to a region.
 #[derive(Debug)]
 pub struct Reader {
+    region: Region,
     client: Client,
     database: Option<u32>,
 }
@@ -30,7 +33,8 @@ impl Reader {
     /// # Errors
     /// A [`Fault`] that names the address and what failed.
     pub async fn open(region: &Region) -> Result<Self, Fault> {
-        Ok(Self { client: Client::connect(region, region.primary()).await?, database: None })
+        let client = Client::connect(region, region.primary()).await?;
+        Ok(Self { region: region.clone(), client, database: None })
     }
 
     async fn select(&mut self, database: u32) -> Result<(), Fault> {
@@ -51,13 +55,29 @@ impl Reader {
     /// A [`Fault`] when the server can't be reached, or refuses.
     pub async fn take(&mut self, database: u32, name: &[u8]) -> Result<Taken, Fault> {
         self.select(database).await?;
-        let size = integer(&self.client.call(&[b"MEMORY".as_slice(), b"USAGE", name]).await?);
-        if size > MOST_BYTES {
+        let asked: [&[&[u8]]; 2] = [&[b"MEMORY", b"USAGE", name], &[b"STRLEN", name]];
+        let replies = self.client.calls::<&[u8]>(&asked).await?;
+        let (size, most) = match replies.as_slice() {
+            // Of a string the length is known exactly; what it takes of memory may be much more.
+            [_, Reply::Integer(length @ 1..)] => (*length, MOST_BYTES),
+            [size @ (Reply::Integer(_) | Reply::Null), _] => (integer(size), MOST_IN_MEMORY),
+            [Reply::Error(error), _] => return Err(Fault::of_reply(error, self.client.place())),
+            _ => return Err(self.strange("did not tell of a key")),
+        };
+        if size > most {
             return Ok(Taken::TooBig(size));
         }
         // In a transaction, so that value, life and clock are of one moment.
         let asked: [&[&[u8]]; 5] = [&[b"MULTI"], &[b"DUMP", name], &[b"PTTL", name], &[b"TIME"], &[b"EXEC"]];
-        let replies = self.client.calls::<&[u8]>(&asked).await?;
+        let replies = match self.client.calls::<&[u8]>(&asked).await {
+            Ok(replies) => replies,
+            Err(fault) if fault.text.contains(TOO_LONG) => {
+                // The rest of it is still on its way.
+                *self = Self::open(&self.region).await?;
+                return Ok(Taken::TooBig(size));
+            }
+            Err(fault) => return Err(fault),
+        };
         let [dump, left, time] = replies.last().map(elements).unwrap_or_default() else {
             return Err(self.strange("did not tell of a key"));
         };

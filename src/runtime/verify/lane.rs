@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
 use super::end::{End, Limits, no_refusal};
 use crate::config::Region;
 use crate::error::Fault;
@@ -13,8 +15,23 @@ use crate::verify::Features;
 pub struct Lane {
     /// Both regions.
     pub ends: [End; 2],
-    /// Both servers give digests of values: see [`Self::try_digests`].
-    pub may_digest: bool,
+    /// Which digests both servers give: see [`Self::try_digests`].
+    pub digests: Digests,
+    /// For values that are held, by all lanes of a run together, KiB of each server.
+    room: Arc<Semaphore>,
+}
+
+/// What all lanes of a run may hold together of the values of each server: twice what a line of a gigabit a second carries
+/// within a round trip of 100 ms.
+const ROOM_KIB: u32 = 24 * 1024;
+
+/// Digests that both servers give.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Digests {
+    /// Of strings, by `DIGEST` (Redis 8.4): the XXH3 hash of the bytes, the same on every server.
+    pub strings: bool,
+    /// Of values, by `DEBUG DIGEST-VALUE`: the same for the same value within one family and version only.
+    pub values: bool,
 }
 
 /// A request, as its arguments.
@@ -29,29 +46,41 @@ impl Lane {
         let [left, right] = regions;
         let (left, right) =
             tokio::try_join!(End::open(left, Arc::clone(&limits[0])), End::open(right, Arc::clone(&limits[1])))?;
-        Ok(Self { ends: [left, right], may_digest: false })
+        Ok(Self { ends: [left, right], digests: Digests::default(), room: Arc::new(Semaphore::new(ROOM_KIB as usize)) })
     }
 
-    /// Other connections to the same servers.
-    ///
-    /// # Errors
-    /// As [`End::again`].
-    pub async fn again(&self) -> Result<Self, Fault> {
-        let [left, right] = &self.ends;
-        let (left, right) = tokio::try_join!(left.again(), right.again())?;
-        Ok(Self { ends: [left, right], may_digest: self.may_digest })
+    /// Another one of the same servers, which connects when it is asked something.
+    pub fn again(&self) -> Self {
+        let ends = self.ends.each_ref().map(End::again);
+        Self { ends, digests: self.digests, room: Arc::clone(&self.room) }
     }
 
-    /// Asks whether both servers give digests of values: the user needs the right to, and Redis since 7.0 has to be told
-    /// (`enable-debug-command`).
+    /// Waits until values of so many bytes of each server may be held; they may be for as long as what is returned is kept.
+    pub(super) async fn room(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
+        let kib = bytes.div_ceil(1024).clamp(1, ROOM_KIB.into());
+        Arc::clone(&self.room).acquire_many_owned(u32::try_from(kib).unwrap_or(ROOM_KIB)).await.ok()
+    }
+
+    /// Asks which digests both servers give: for those of `DEBUG` the user needs the right, and Redis since 7.0 has to be
+    /// told (`enable-debug-command`).
     ///
     /// # Errors
     /// A [`Fault`] when a server can't be reached.
     pub async fn try_digests(&mut self) -> Result<(), Fault> {
-        let asked: [&[&[u8]]; 1] = [&[b"DEBUG", b"DIGEST-VALUE", b"duet"]];
+        let asked: [&[&[u8]]; 3] =
+            [&[b"DEBUG", b"DIGEST-VALUE", b"duet"], &[b"COMMAND", b"INFO", b"digest"], &[b"DIGEST", b"duet"]];
         let [left, right] = &mut self.ends;
-        let replies = tokio::try_join!(left.ask(&asked), right.ask(&asked))?;
-        self.may_digest = [replies.0, replies.1].iter().flatten().all(|reply| matches!(reply, Reply::Array(_)));
+        let (told_left, told_right) = tokio::try_join!(left.ask(&asked), right.ask(&asked))?;
+        let both = |at: usize, gives: fn(&Reply) -> bool| {
+            [&told_left, &told_right].iter().all(|told| told.get(at).is_some_and(gives))
+        };
+        let is_known = |reply: &Reply| elements(reply).first().is_some_and(|command| !elements(command).is_empty());
+        let alike = left.server.dialect == right.server.dialect && left.server.version.0 == right.server.version.0;
+        self.digests = Digests {
+            // The user may lack the right to a command that the server has.
+            strings: both(1, is_known) && both(2, |reply| !matches!(reply, Reply::Error(_))),
+            values: alike && both(0, |reply| matches!(reply, Reply::Array(_))),
+        };
         Ok(())
     }
 

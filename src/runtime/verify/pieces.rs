@@ -31,6 +31,7 @@ pub(super) async fn differing(
     size: u64,
     most: usize,
 ) -> Result<Vec<PartDifference>, Fault> {
+    let _room = lane.room(AT_ONCE * PIECE).await;
     let mut found = Found { plan, most, parts: Vec::new() };
     match kind {
         "string" => string(lane, key, &mut found).await?,

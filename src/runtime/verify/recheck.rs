@@ -39,7 +39,7 @@ pub(super) async fn run(run: &Run, mut lane: Lane, reports: mpsc::Sender<Report>
         }
         if run.plan.rounds == 1 {
             fenced.store(false, Ordering::Relaxed);
-        } else if !fence.pass(&mut lane, FENCE_PATIENCE).await? {
+        } else if !fence.pass(&mut lane, FENCE_PATIENCE.min(run.plan.patience)).await? {
             fenced.store(false, Ordering::Relaxed);
             tokio::time::sleep(UNFENCED_PAUSE).await;
         }
@@ -63,7 +63,10 @@ async fn look_again(
                 again.push(suspect);
                 continue;
             }
-            Next::Equal => None,
+            Next::Equal => {
+                run.progress.equal.fetch_add(1, Ordering::Relaxed);
+                None
+            }
             Next::Different(differences) => {
                 run.progress.different.fetch_add(1, Ordering::Relaxed);
                 let (name, looks) = (suspect.name.clone(), suspect.looks());

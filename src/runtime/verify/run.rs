@@ -1,11 +1,12 @@
 //! A whole run: both sides are gone through at the same time. What the left side has is compared with the right one; of what
 //! the right side has, it is only asked whether the left one has it, too.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 
@@ -20,18 +21,26 @@ use crate::engine::origin::ReservedKeys;
 use crate::engine::source::Info;
 use crate::error::{Fault, Kind};
 use crate::runtime::client::text;
-use crate::verify::{Finding, Mode, Name, Plan, Share, Suspect};
+use crate::verify::{Finding, Mode, Name, Plan, Share, Stretch, Suspect};
 
 /// How often it is reported how far a run is, so that it can be taken up again.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(2);
 
 /// Up to where one side was gone through.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
     /// The database.
     pub database: u32,
-    /// Where its scan goes on; nothing where it is at its end.
-    pub cursor: Option<Vec<u8>>,
+    /// What is left of its scan; nothing where it is at its end.
+    pub rest: Vec<Stretch>,
+}
+
+/// A database that is compared.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Database {
+    pub index: u32,
+    /// Keys at each side when the run began.
+    pub keys: [u64; 2],
 }
 
 /// From where a run goes on that was interrupted.
@@ -73,8 +82,11 @@ pub struct Run {
     pub(super) plan: Plan,
     pub(super) regions: [Region; 2],
     pub(super) reserved: ReservedKeys,
-    pub(super) databases: Vec<u32>,
-    pub(super) scan_count: Option<u64>,
+    pub(super) databases: Vec<Database>,
+    /// What the servers are asked to leave out by themselves.
+    pub(super) pattern: Option<Vec<u8>>,
+    /// Little of the servers' time is to be taken.
+    pub(super) is_gentle: bool,
     pub(super) progress: Arc<Progress>,
     pub(super) shared: Shared,
     pub(super) began: Instant,
@@ -104,7 +116,8 @@ impl Run {
         let run_ids = [0, 1].map(|side| lane.ends[side].run_id().to_owned());
         let resume = resume.filter(|resume| resume.run_ids == run_ids).unwrap_or_default();
         let run = Arc::new(Self {
-            scan_count: share.map(|_| GENTLE_COUNT),
+            pattern: plan.filter.server_pattern(),
+            is_gentle: share.is_some(),
             reserved: ReservedKeys::new(config.pair.reserved_prefix.as_str(), config.pair.name.as_str()),
             began: Instant::now(),
             shared: Shared::default(),
@@ -129,16 +142,18 @@ impl Run {
         positions: [Option<Position>; 2],
         reports: mpsc::Sender<Report>,
     ) -> Result<bool, Fault> {
-        let (work, queue) = mpsc::channel(self.plan.parallel * 2);
+        let round_trip = lane.ends.iter().map(|end| end.round_trip).max().unwrap_or_default();
+        let lanes = self.plan.lanes(round_trip);
+        let (work, queue) = mpsc::channel(lanes);
         let queue = Arc::new(Mutex::new(queue));
         let mut comparing = JoinSet::new();
         for (side, from) in positions.into_iter().enumerate() {
-            let (run, lane, work) = (Arc::clone(&self), lane.again().await?, work.clone());
+            let (run, lane, work) = (Arc::clone(&self), lane.again(), work.clone());
             comparing.spawn(async move { scan::run(&run, lane, side, from, work).await });
         }
         drop(work);
-        for _ in 0..self.plan.parallel {
-            let (run, lane, queue) = (Arc::clone(&self), lane.again().await?, Arc::clone(&queue));
+        for _ in 0..lanes {
+            let (run, lane, queue) = (Arc::clone(&self), lane.again(), Arc::clone(&queue));
             comparing.spawn(async move { run.compare(lane, &queue).await });
         }
         let mut deciding = JoinSet::new();
@@ -188,24 +203,21 @@ impl Run {
     }
 }
 
-/// Names that one SCAN goes through where little of a server's time is to be taken.
-const GENTLE_COUNT: u64 = 250;
-
 fn died(error: &tokio::task::JoinError) -> Fault {
     Fault::new(Kind::Disconnected, format!("a task of the run ended: {error}"))
 }
 
-/// The databases that either side has keys in, with how many.
-async fn databases(lane: &mut Lane, plan: &Plan, progress: &Progress) -> Result<Vec<u32>, Fault> {
+/// The databases that either side has keys in.
+async fn databases(lane: &mut Lane, plan: &Plan, progress: &Progress) -> Result<Vec<Database>, Fault> {
     let request = vec![vec![b"INFO".as_slice(), b"keyspace"]];
     let replies = lane.ask(0, [&request, &request]).await?;
-    let mut databases = BTreeSet::new();
+    let mut databases: BTreeMap<u32, [u64; 2]> = BTreeMap::new();
     for (side, replies) in replies.iter().enumerate() {
         let info = Info::parse(&replies.first().map(text).unwrap_or_default());
-        let wanted: Vec<_> =
-            info.keyspace().into_iter().filter(|(index, _)| plan.filter.has_database(*index)).collect();
-        progress.total[side].store(wanted.iter().map(|(_, keys)| keys).sum(), Ordering::Relaxed);
-        databases.extend(wanted.iter().map(|(index, _)| *index));
+        for (index, keys) in info.keyspace().into_iter().filter(|(index, _)| plan.filter.has_database(*index)) {
+            databases.entry(index).or_default()[side] = keys;
+        }
+        progress.total[side].store(databases.values().map(|keys| keys[side]).sum(), Ordering::Relaxed);
     }
-    Ok(databases.into_iter().collect())
+    Ok(databases.into_iter().map(|(index, keys)| Database { index, keys }).collect())
 }

@@ -25,6 +25,8 @@ pub struct Progress {
     pub suspected: AtomicU64,
     /// Keys that differ.
     pub different: AtomicU64,
+    /// Keys that looked different, and are equal.
+    pub equal: AtomicU64,
     /// Keys that were never seen still.
     pub undecided: AtomicU64,
     /// Both sides were seen as a whole: what is left are suspects.

@@ -146,6 +146,7 @@ async fn values(
         let count = rest.iter().take_while(fits).count().max(1);
         let later = rest.split_off(count);
         let requests: Vec<Request<'_>> = rest.iter().map(|seen| vec![b"DUMP".as_slice(), &seen.name.1]).collect();
+        let _room = lane.room(rest.iter().map(|seen| seen.size).sum()).await;
         let replies = lane.ask(database, [&requests, &requests]).await?;
         for (index, seen) in std::mem::replace(&mut rest, later).into_iter().enumerate() {
             let Seen { name, mut sights, .. } = seen;

@@ -2,11 +2,14 @@
 
 use super::load::unreplicated;
 use super::{run, said};
+use crate::admin::{admin, order};
 use crate::duet;
 use anyhow::{Context, Result, ensure};
 use duet_chaos::client::Client;
+use duet_chaos::daemon::Daemon;
 use duet_chaos::flavor::Flavor::Redis70;
 use duet_chaos::pair::{DEADLINE, More, Regions};
+use serde_json::Value;
 use std::time::Instant;
 
 /// The share of a server's time that is allowed.
@@ -48,6 +51,14 @@ async fn a_verifying_daemon_shows_coverage_and_findings_at_a_bounded_cost() -> R
     let status = daemon.wait_for("the difference to be found", DEADLINE, differs).await?;
     ensure!(status["verify"]["findings"][0]["key"] == "k:7", "{:#}", status["verify"]);
     ensure!(daemon.output().contains("a key differs between the regions"), "{}", daemon.log_end());
+    let metrics = daemon.get("/metrics").await?.body;
+    for line in [
+        "duet_verify_findings{difference=\"value\"} 1",
+        "duet_verify_rounds_total ",
+        "duet_verify_coverage_age_seconds ",
+    ] {
+        ensure!(metrics.lines().any(|shown| shown.starts_with(line)), "no {line} in\n{metrics}");
+    }
     let shown = said(&run(&daemon.config(), &["status"]).await?);
     ensure!(shown.contains("all keys seen within the last") && shown.contains("1 KEYS DIFFER"), "{shown}");
     west.run("SET k:7 v").await?;
@@ -81,5 +92,65 @@ async fn a_verifying_daemon_repairs_only_where_it_was_told_to() -> Result<()> {
     ensure!(east.text("HGET h b").await? == "2" && east.int("EXISTS only").await? == 0);
     let told = said(&run(&daemon.config(), &["repair", "--undo", &backup.to_string_lossy(), "--dry-run"]).await?);
     ensure!(told.contains("would be written again: 2 keys"), "{told}");
+    Ok(())
+}
+
+/// A whole round that was begun later than `before`, and why it was made.
+async fn fresh_round(daemon: &Daemon, before: &str, what: &str) -> Result<Value> {
+    let fresh = |status: &Value| {
+        let last = &status["verify"]["last"];
+        last["started_at"].as_str().is_some_and(|at| at > before) && last["why"] != "again"
+    };
+    let status = daemon.wait_for(&format!("a fresh round after {what}"), DEADLINE, fresh).await?;
+    ensure!(status["verify"]["covered_within_s"].is_u64() && status["verify"]["different"] == 0, "{status:#}");
+    Ok(status["verify"]["last"].clone())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_round_is_begun_anew_after_a_gap_a_full_copy_and_a_drill() -> Result<()> {
+    let place = tempfile::tempdir()?;
+    // Little is enough to lose a position.
+    let short: &[&str] = &["--repl-backlog-size", "16kb", "--repl-diskless-sync-delay", "0"];
+    let regions = Regions::start_with((Redis70, short), (Redis70, &[])).await?.behind_proxies().await?;
+    let more = verifying("share = \"100%\"");
+    let more = More { tables: format!("{}{}", admin(place.path()), more.tables), ..more };
+    let daemon = regions.daemon_with(duet(), &more).await?;
+    let (west, east) = regions.clients().await?;
+    west.script("SET a 1\nHSET h f v").await?;
+    regions.settle(&daemon, DEADLINE).await?;
+    let whole = |status: &Value| status["verify"]["last"].is_object();
+    let first = daemon.wait_for("a first round", DEADLINE, whole).await?["verify"]["last"].clone();
+    ensure!(first["why"] == "start", "{first:#}");
+
+    let now = || jiff::Timestamp::now().to_string();
+    let (before, proxy) = (now(), regions.west_proxy.as_ref().context("no proxy")?);
+    proxy.cut();
+    ensure!(fresh_round(&daemon, &before, "a gap").await?["why"] == "links_began_anew");
+
+    let before = now();
+    proxy.refuse(true);
+    proxy.cut();
+    let away = |status: &Value| status["links"][0]["state"] == "connecting";
+    daemon.wait_for("the link to be away", DEADLINE, away).await?;
+    let copies = west.info("stats", "sync_full").await?;
+    for number in 0..20 {
+        west.args(&["SET", &format!("k:{number}"), &"x".repeat(5_000)]).await?;
+    }
+    proxy.refuse(false);
+    ensure!(fresh_round(&daemon, &before, "a full copy").await?["why"] == "links_began_anew");
+    ensure!(west.info("stats", "sync_full").await? != copies, "there was no full copy");
+    ensure!(east.int("EXISTS k:19").await? == 1);
+
+    let before = now();
+    for step in [&["start", "west"] as &[&str], &["fence"], &["promote", "--accept"], &["failback"]] {
+        let words = [&["drill"], step].concat();
+        let output = tokio::task::block_in_place(|| order(&daemon, &words))?;
+        ensure!(output.status.success(), "{step:?}: {}", said(&output));
+    }
+    let over = |status: &Value| status["drill"]["step"] == "done";
+    daemon.wait_for("the drill to be over", DEADLINE, over).await?;
+    let last = fresh_round(&daemon, &before, "a drill").await?;
+    let whys = ["drill", "links_began_anew"];
+    ensure!(last["why"].as_str().is_some_and(|why| whys.contains(&why)), "{last:#}");
     Ok(())
 }

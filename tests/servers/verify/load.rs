@@ -80,7 +80,7 @@ async fn plant(regions: &Regions) -> Result<Vec<&'static str>> {
 }
 
 /// Executes a write that the server tells none of its replicas of.
-pub(super) async fn unreplicated(client: &duet_chaos::client::Client, line: &str) -> Result<()> {
+pub(crate) async fn unreplicated(client: &duet_chaos::client::Client, line: &str) -> Result<()> {
     let words: Vec<&str> = line.split(' ').collect();
     let script = "redis.replicate_commands(); redis.set_repl(redis.REPL_NONE); return redis.call(unpack(ARGV))";
     let mut request = vec!["EVAL", script, "0"];

@@ -5,7 +5,7 @@ use anyhow::{Result, ensure};
 use duet_chaos::flavor::Flavor::{Redis62, Redis70};
 use duet_chaos::pair::Regions;
 use serde_json::Value;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 fn keys(told: &Value) -> Vec<String> {
     let findings = told["findings"].as_array().into_iter().flatten();
@@ -76,6 +76,10 @@ async fn a_sample_is_the_same_in_each_run_and_limits_hold() -> Result<()> {
 #[tokio::test]
 async fn an_interrupted_run_goes_on_where_it_was() -> Result<()> {
     let mut regions = Regions::start(Redis70, Redis70).await?.behind_proxies().await?;
+    // So far away that names are asked for in several parts.
+    for proxy in [&regions.west_proxy, &regions.east_proxy].into_iter().flatten() {
+        proxy.delay(Duration::from_millis(15));
+    }
     let place = tempfile::tempdir()?;
     let config = config_of(&regions, place.path())?;
     let (west, east) = regions.clients().await?;
