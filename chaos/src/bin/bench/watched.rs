@@ -1,9 +1,9 @@
 //! What it costs to be looked at: the same load with nothing asked of the daemon, and with everything.
 
-use crate::copier::{DEADLINE, duet_binary, wait_key};
-use crate::increments::load;
+use crate::copier::{DEADLINE, Usage, duet_binary, wait_key};
+use crate::increments::{load, used_cells};
 use crate::table::{head, median, row};
-use anyhow::Result;
+use anyhow::{Context, Result};
 use duet_chaos::daemon::Daemon;
 use duet_chaos::flavor::Flavor;
 use duet_chaos::pair::{More, Regions};
@@ -22,7 +22,7 @@ const ASKED: [(&str, Duration); 5] = [
 
 /// Measures both in turn and prints a table.
 pub(crate) async fn measure(rounds: usize, writes: u32) -> Result<()> {
-    let mut measured: [Vec<f64>; 2] = Default::default();
+    let mut measured: [Vec<(f64, Usage)>; 2] = Default::default();
     for number in 0..rounds {
         for (watched, figures) in [false, true].into_iter().zip(&mut measured) {
             eprintln!("watched: round {} of {rounds}, {watched}", number + 1);
@@ -31,18 +31,27 @@ pub(crate) async fn measure(rounds: usize, writes: u32) -> Result<()> {
     }
     head(
         &format!("Being watched: {writes} SETs of 64 bytes; medians of {rounds}"),
-        &["", "until the target has the last key", "writes/s", "against unwatched"],
+        &[
+            "",
+            "until the target has the last key",
+            "writes/s",
+            "against the round before it",
+            "CPU of Duet",
+            "peak memory",
+        ],
     );
-    let unwatched = median(&measured[0]);
     for (name, figures) in ["nobody asks", "balancers, Prometheus, console, OTLP each second"].iter().zip(&measured) {
-        let total = median(figures);
-        let rate = f64::from(writes) / total;
-        row(&[(*name).to_owned(), format!("{total:.2} s"), format!("{rate:.0}"), format!("{:.3}", total / unwatched)]);
+        let total = median(&figures.iter().map(|(total, _)| *total).collect::<Vec<_>>());
+        // Each with the round beside it, so that what else the machine does at the time counts less.
+        let ratios: Vec<_> = figures.iter().zip(&measured[0]).map(|(it, unwatched)| it.0 / unwatched.0).collect();
+        let (cpu, peak) = used_cells(&figures.iter().map(|(_, usage)| *usage).collect::<Vec<_>>());
+        let (rate, ratio) = (f64::from(writes) / total, median(&ratios));
+        row(&[(*name).to_owned(), format!("{total:.2} s"), format!("{rate:.0}"), format!("{ratio:.3}"), cpu, peak]);
     }
     Ok(())
 }
 
-async fn round(watched: bool, writes: u32) -> Result<f64> {
+async fn round(watched: bool, writes: u32) -> Result<(f64, Usage)> {
     let regions = Regions::start(Flavor::Redis70, Flavor::Redis70).await?;
     let (west, east) = regions.clients().await?;
     let mut more = More::default();
@@ -64,11 +73,13 @@ async fn round(watched: bool, writes: u32) -> Result<f64> {
         )
     };
     let working = async {
-        let started = Instant::now();
+        let pid = daemon.pid().context("no daemon")?;
+        let (started, before) = (Instant::now(), Usage::of(pid)?);
         load(regions.west.port(), writes).await?;
         west.run("SET the-last-key 1").await?;
         wait_key(&east, "the-last-key").await?;
-        anyhow::Ok(started.elapsed().as_secs_f64())
+        let (took, after) = (started.elapsed().as_secs_f64(), Usage::of(pid)?);
+        anyhow::Ok((took, Usage { cpu_s: after.cpu_s - before.cpu_s, ..after }))
     };
     if !watched {
         return working.await;
