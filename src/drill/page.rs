@@ -63,16 +63,8 @@ pub fn facts(drill: &Drill) -> Vec<(String, String)> {
     );
     add("RTO (writers stopped to promoted)", drill.rto_ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms} ms")));
     if let Some(found) = &drill.comparison {
-        let part = if found.all { "all" } else { "a sample" };
-        let text = format!(
-            "{} keys compared ({part}), {} differ{}; {} left out, since written; {} and {} keys",
-            found.compared,
-            found.different,
-            if found.examples.is_empty() { String::new() } else { format!(" ({})", found.examples.join(", ")) },
-            found.left_out,
-            found.keys[0],
-            found.keys[1]
-        );
+        let [here, there] = found.keys;
+        let text = format!("{found}; {} holds {here} keys, {} holds {there}", drill.from, drill.to);
         add("comparison", text);
     }
     for what in &drill.unproven {

@@ -1,5 +1,7 @@
 //! What is kept of a drill: in the surviving region, on the board, in the report.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -75,9 +77,12 @@ pub struct Proof {
 pub struct Comparison {
     /// Keys of the region that is left, and of the other one.
     pub keys: [u64; 2],
-    /// Keys that were compared by value.
+    /// Names of each that were looked at.
+    #[serde(default)]
+    pub seen: [u64; 2],
+    /// Keys that were compared: by value and time to live, or of which it was asked whether the other region has them.
     pub compared: u64,
-    /// Whether these were all of the region that is left.
+    /// Whether these were all keys of both.
     pub all: bool,
     /// Keys that differ.
     pub different: u64,
@@ -85,6 +90,36 @@ pub struct Comparison {
     pub examples: Vec<String>,
     /// Keys left out: clients of the other region have written them since.
     pub left_out: u64,
+    /// Keys that changed whenever they were looked at.
+    #[serde(default)]
+    pub undecided: u64,
+}
+
+impl Comparison {
+    /// How much of both regions was looked at, percent: of the one of which it is less.
+    pub fn percent(&self) -> u64 {
+        let shares = self.seen.iter().zip(self.keys).map(|(seen, keys)| (seen * 100).checked_div(keys).unwrap_or(100));
+        shares.min().unwrap_or(100).min(if self.all { 100 } else { 99 })
+    }
+}
+
+impl fmt::Display for Comparison {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} keys compared, {} differ", self.compared, self.different)?;
+        if !self.examples.is_empty() {
+            write!(f, " ({})", self.examples.join(", "))?;
+        }
+        if self.left_out > 0 {
+            write!(f, ", {} left out that clients have written since the fence", self.left_out)?;
+        }
+        if self.undecided > 0 {
+            write!(f, ", {} never seen still", self.undecided)?;
+        }
+        match self.all {
+            true => f.write_str("; that is all"),
+            false => write!(f, "; that is {} % of both regions, and `duet verify` compares all", self.percent()),
+        }
+    }
 }
 
 /// One line of the history.
@@ -170,8 +205,13 @@ impl Drill {
             self.unproven
                 .push(format!("that everything that {from} had executed was across when its writers had stopped"));
         }
-        if self.comparison.is_none() {
-            self.unproven.push("that both regions were equal at the promotion".to_owned());
+        match &self.comparison {
+            None => self.unproven.push("that both regions were equal at the promotion".to_owned()),
+            Some(found) if !found.all => self.unproven.push(format!(
+                "that all keys were equal at the promotion: {} % of them were compared",
+                found.percent()
+            )),
+            Some(_) => {}
         }
     }
 

@@ -96,9 +96,13 @@ fn a_fence_that_was_not_there_for_a_while_proves_nothing() {
 #[test]
 fn the_report_tells_what_was_measured_and_what_could_not_be_proven() {
     let mut drill = at(Step::Verified);
-    drill.comparison = Some(Comparison { compared: 10, all: true, keys: [10, 10], ..Comparison::default() });
+    drill.comparison = Some(Comparison { compared: 20, all: true, keys: [10, 10], ..Comparison::default() });
+    let mut part = drill.clone();
     drill.promote(Timestamp::from_millisecond(1_004_200).expect("a time"));
     assert_eq!((drill.rto_ms, drill.unproven.len()), (Some(4_200), 0));
+    part.comparison = Some(Comparison { compared: 5, keys: [10, 20], seen: [9, 6], ..Comparison::default() });
+    part.promote(Timestamp::from_millisecond(1_004_200).expect("a time"));
+    assert_eq!(part.unproven, ["that all keys were equal at the promotion: 30 % of them were compared"]);
     let mut lost = Drill::new("eu", "us", Step::Fenced, true, Timestamp::from_second(1_000).expect("a time"));
     lost.promote(Timestamp::from_second(1_001).expect("a time"));
     lost.happened(lost.started, Some(Action::Promote), "alice <a>", "done & told");

@@ -4,6 +4,8 @@
 //! is not, and a daemon that is started anywhere finds it. A fence ends by itself when nobody renews it, so a daemon that is
 //! gone for good stops nobody's writers.
 
+mod compare;
+
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -11,7 +13,6 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::attach::replication;
 use super::client::{Client, bytes, text};
-use super::comparison::compare;
 use super::shared::Pair;
 use crate::admin::{Done, Refused};
 use crate::drill::{Action, Drill, Effect, Fence, Proof, Seen, Step, next};
@@ -187,8 +188,8 @@ async fn perform(pair: &Pair, from: usize, drill: &mut Drill, effect: Effect) ->
         Effect::Prove => prove(pair, from, drill).await,
         Effect::Compare => {
             let since = drill.fence.as_ref().filter(|fence| fence.lifted.is_none()).map(|fence| fence.other_offset);
-            let found = compare(pair, from, since).await?;
-            let text = format!("{} keys compared, {} differ", found.compared, found.different);
+            let found = compare::compare(pair, from, since).await?;
+            let text = found.to_string();
             let (different, examples) = (found.different, found.examples.join(", "));
             drill.comparison = Some(found);
             if different > 0 && since.is_none() {

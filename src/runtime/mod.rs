@@ -7,7 +7,7 @@
 //! * `heartbeat`, `clock`: a region's pulse; `skew`: how far their clocks are apart; `events`: what its server removes by
 //!   itself; `survey`: what it says of itself; `sampled`: the transaction that is traced; `shared`: what these tasks know of
 //!   each other; `client`, `socket`: requests and replies, plain or by TLS.
-//! * `drill`: the failover drill, and the fence that it keeps; `comparison`: both regions at its end.
+//! * `drill`: the failover drill, and the fence that it keeps.
 //! * `orders`: what a person orders of the running daemon; `outlook`: what would happen if a held link went on.
 //! * `pauses`: pauses that outlast the daemon; `settings`: what is in force, and its change by a reload.
 
@@ -15,7 +15,6 @@ mod attach;
 pub mod check;
 pub(crate) mod client;
 mod clock;
-mod comparison;
 mod drill;
 pub mod events;
 mod fence;
