@@ -78,9 +78,10 @@ impl Why {
     async fn find(&self, config: &Config) -> anyhow::Result<Findings> {
         let key = self.key.as_bytes();
         let [source, target] = &config.regions;
-        let (source, target) = tokio::try_join!(look(source, self.db, key), look(target, self.db, key))?;
+        let looks = async { tokio::try_join!(look(source, self.db, key), look(target, self.db, key)) };
+        let ((source, target), verdict) = tokio::try_join!(looks, compare(config, self.db, key))?;
         let known = self.ask().await.map_err(|error| format!("{error:#}"));
-        Ok(Findings { verdict: compare(&source, &target), held: [source, target], known })
+        Ok(Findings { verdict, held: [source, target], known })
     }
 
     async fn ask(&self) -> anyhow::Result<http::Why> {
@@ -96,10 +97,10 @@ impl Why {
     }
 
     fn as_json(&self, findings: &Findings) -> String {
-        let (same, reason) = match &findings.verdict {
-            Verdict::Same => (Some(true), None),
-            Verdict::Differs(what) => (Some(false), Some((*what).to_owned())),
-            Verdict::Unknown(why) => (None, Some(why.clone())),
+        let (same, reason, places) = match &findings.verdict {
+            Verdict::Same => (Some(true), None, None),
+            Verdict::Differs { what, places } => (Some(false), Some(what.clone()), Some(places)),
+            Verdict::Unknown(why) => (None, Some(why.clone()), None),
         };
         let (known, error) = match &findings.known {
             Ok(known) => (Some(known), None),
@@ -110,6 +111,7 @@ impl Why {
             "database": self.db,
             "same": same,
             "reason": reason,
+            "differences": places,
             "regions": findings.held,
             "last_origin": known.and_then(|known| known.last_origin.as_ref()),
             "conflicts": known.map(|known| &known.conflicts),
@@ -121,11 +123,16 @@ impl Why {
     fn as_text(&self, findings: &Findings) -> String {
         let verdict = match &findings.verdict {
             Verdict::Same => "both regions hold the same".to_owned(),
-            Verdict::Differs(what) => format!("the regions DIFFER in {what}"),
+            Verdict::Differs { what, .. } => format!("the regions DIFFER in {what}"),
             Verdict::Unknown(why) => format!("not known whether the regions hold the same: {}", plain(why)),
         };
         let mut text = format!("key \"{}\", database {}: {verdict}\n\n", plain(&self.key_text()), self.db);
         text.push_str(&values(&findings.held));
+        if let Verdict::Differs { places, .. } = &findings.verdict {
+            for place in places {
+                text.push_str(&format!("\ndiffers: {}", plain(place)));
+            }
+        }
         match &findings.known {
             Err(error) => text.push_str(&format!("\nlast conflicts are not known: {}", plain(error))),
             Ok(known) if known.conflicts.is_empty() => text.push_str("\nno conflict of this key is known"),

@@ -90,7 +90,7 @@ async fn why_finds_equal_values_in_different_encodings_and_shows_those_that_diff
         client.script("SET s 17\nRPUSH l a b c\nSADD set b a 3\nHSET h a 1 b 2\nZADD z 0.1 a 2 b").await?;
         client.script("XADD x 1-1 f v\nXGROUP CREATE x g 0\nSET t v\nPEXPIREAT t 4102444800000").await?;
     }
-    west.script("SET kind 1\nRPUSH length a b\nSET value v\nSET expiry v EX 1000").await?;
+    west.script("SET kind 1\nRPUSH length a b\nSET value v\nSET expiry v EX 1000\nSET west 1").await?;
     east.script("RPUSH kind 1\nRPUSH length a\nSET value w\nSET expiry v").await?;
     let place = tempfile::tempdir()?;
     let file = place.path().join("pair.toml");
@@ -101,7 +101,9 @@ async fn why_finds_equal_values_in_different_encodings_and_shows_those_that_diff
         ensure!(told.status.success() && said(&told).contains("both regions hold the same"), "{}", said(&told));
         ensure!(said(&told).contains("last conflicts are not known"), "no daemon runs: {}", said(&told));
     }
-    for (key, what) in [("kind", "type"), ("length", "length"), ("value", "value"), ("expiry", "expiry")] {
+    for (key, what) in
+        [("kind", "type"), ("length", "value"), ("value", "value"), ("expiry", "expiry"), ("west", "existence")]
+    {
         let told = why(key)?;
         let text = said(&told);
         ensure!(told.status.code() == Some(1) && text.contains(&format!("DIFFER in {what}")), "{text}");

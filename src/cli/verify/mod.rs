@@ -3,6 +3,8 @@
 mod collect;
 mod show;
 
+pub(super) use show::place;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;

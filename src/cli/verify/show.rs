@@ -106,7 +106,8 @@ fn places(finding: &Finding) -> String {
     parts.join("\n")
 }
 
-fn place(difference: &Difference) -> Option<String> {
+/// Where a key differs, and what each region has there; the first stands left.
+pub(in crate::cli) fn place(difference: &Difference) -> Option<String> {
     Some(match difference {
         Difference::Part(part) => {
             let [left, right] = part.values.each_ref().map(|value| match value {
