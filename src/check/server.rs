@@ -3,6 +3,7 @@
 use super::facts::{Facts, RegionFacts, ServerFacts, Wanted};
 use super::rights::{Rights, acl_line};
 use super::{Item, Row, capacity};
+use crate::engine::origin::ReservedKeys;
 use crate::error::{Fault, Kind};
 use crate::remedy::advice;
 
@@ -237,10 +238,7 @@ fn sentinel(of: &str, server: &ServerFacts) -> Row {
 fn reserved(of: &str, server: &ServerFacts, wanted: &Wanted) -> Row {
     let is_ours = |name: &&String| {
         let rest = name.strip_prefix(&wanted.prefix).unwrap_or_default();
-        matches!(
-            rest.split(':').nth(1),
-            Some("marker" | "gate" | "heartbeat" | "probe" | "kept" | "building" | "epoch" | "drill")
-        )
+        rest.split(':').nth(1).is_some_and(|kind| ReservedKeys::KINDS.contains(&kind))
     };
     let foreign: Vec<&str> = server.reserved.iter().filter(|name| !is_ours(name)).map(String::as_str).collect();
     if foreign.is_empty() {

@@ -156,3 +156,29 @@ async fn a_link_that_is_held_by_order_goes_on_where_it_was() -> Result<()> {
     ensure!(east.int("GET n").await? == 1);
     Ok(())
 }
+
+#[tokio::test]
+async fn a_source_that_has_lost_most_of_its_keys_is_not_copied_without_being_asked() -> Result<()> {
+    let place = tempfile::tempdir()?;
+    let (regions, daemon, west, east) = started(place.path(), "").await?;
+    west.run("CONFIG SET repl-backlog-size 16kb").await?;
+    ensure!(said(&daemon, &["pause", "forward"])?.0);
+    let keys: Vec<String> = (0..1900).map(|number| format!("k:{number}")).collect();
+    west.run(&format!("DEL {}", keys.join(" "))).await?;
+    // Where the link stood is no longer in the backlog: it needs a full copy.
+    for _ in 0..4 {
+        west.run(&format!("SET filler {}", "x".repeat(100_000))).await?;
+    }
+    ensure!(said(&daemon, &["resume", "forward"])?.0);
+    held(&daemon, "source_shrunk").await?;
+    ensure!(east.int("DBSIZE").await? >= 2000, "the emptiness has spread");
+    the_other_link_goes_on(&west, &east).await?;
+    let (done, text) = said(&daemon, &["resume", "forward"])?;
+    ensure!(!done && text.contains("source_shrunk") && text.contains("--accept"), "{text}");
+    ensure!(east.int("EXISTS k:7").await? == 1);
+    ensure!(said(&daemon, &["resume", "forward", "--accept"])?.0);
+    daemon.wait_streaming(DEADLINE).await?;
+    regions.settle(&daemon, DEADLINE).await?;
+    ensure!(east.int("EXISTS k:7").await? == 0 && east.int("EXISTS k:1999 from-the-east").await? == 2);
+    Ok(())
+}

@@ -6,7 +6,9 @@ use duet_chaos::daemon::Daemon;
 use duet_chaos::flavor::Flavor::{self, Redis62, Redis70, Valkey91};
 use duet_chaos::load::Mixed;
 use duet_chaos::pair::{DEADLINE, More, Regions};
+use duet_chaos::process::Process;
 use duet_chaos::proxy::Proxy;
+use duet_chaos::wait::eventually;
 use serde_json::Value;
 use std::process::Command;
 
@@ -150,7 +152,7 @@ async fn what_is_wrong_with_both_together_is_told() -> Result<()> {
     east.run(&format!("REPLICAOF 127.0.0.1 {}", regions.west.port())).await?;
     let linked =
         async || Ok((east.info("replication", "master_link_status").await?.as_deref() == Some("up")).then_some(()));
-    duet_chaos::wait::eventually("the replica to be in step", DEADLINE, linked).await?;
+    eventually("the replica to be in step", DEADLINE, linked).await?;
     let (told, code) = check(&config(&regions, &More::default()), &[]).await?;
     ensure!(code == 2);
     expect(&told, "role", "east", "failed", "a replica of 127.0.0.1")?;
@@ -168,10 +170,14 @@ async fn what_is_wrong_with_both_together_is_told() -> Result<()> {
 async fn the_backlog_is_measured_against_the_writes_of_now() -> Result<()> {
     let regions = Regions::start(Redis70, Redis70).await?;
     let _daemon = regions.daemon(duet()).await?;
+    // A server uses no smaller limit than its backlog, and tells the one that was set.
+    let west = regions.west.client().await?;
+    west.run("CONFIG SET client-output-buffer-limit \"replica 20kb 0 0\"").await?;
     let load = Mixed::start(&regions.west, "busy", 2000).await?;
     let (told, _) = check(&config(&regions, &More::default()), &[]).await?;
     load.stop().await?;
     expect(&told, "backlog", "west", "warning", "forces a full sync")?;
+    expect(&told, "output_buffer", "west", "warning", "20.0 KiB")?;
     expect(&told, "another_duet", "orders", "ok", "this pair's Duet runs")
 }
 
@@ -209,4 +215,65 @@ async fn a_start_goes_on_when_a_server_is_away() -> Result<()> {
     daemon.wait_streaming(DEADLINE).await?;
     let better = |status: &Value| status["precheck"]["result"] == "warning";
     daemon.wait_for("the precheck to look again", DEADLINE, better).await.map(drop)
+}
+
+/// A module that does nothing, without the header of any server: the first word of the context is where functions are asked for.
+const MODULE: &str = r#"
+typedef int (*Api)(const char *, void **);
+int RedisModule_OnLoad(void *context, void **words, int count) {
+  (void)words; (void)count;
+  Api api = (Api)((void **)context)[0];
+  void (*name)(void *, const char *, int, int) = 0;
+  if (api("RedisModule_SetModuleAttribs", (void **)&name)) return 1;
+  name(context, "looksee", 1, 1);
+  return 0;
+}
+"#;
+
+fn module(place: &std::path::Path) -> Result<String> {
+    let (source, object) = (place.join("looksee.c"), place.join("looksee.so"));
+    std::fs::write(&source, MODULE)?;
+    let built = Command::new("cc").args(["-shared", "-fPIC", "-o"]).args([&object, &source]).output()?;
+    ensure!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    Ok(object.to_str().context("no UTF-8")?.to_owned())
+}
+
+#[tokio::test]
+async fn modules_and_clusters_are_seen_and_a_start_with_a_cluster_halts() -> Result<()> {
+    let place = tempfile::tempdir()?;
+    let module = module(place.path())?;
+    for flavor in [Redis70, Valkey91] {
+        let bus = duet_chaos::port::Port::free()?.number().to_string();
+        let east = ["--cluster-enabled", "yes", "--cluster-port", &bus];
+        let regions = Regions::start_with((flavor, &["--loadmodule", &module]), (flavor, &east)).await?;
+        let (told, code) = check(&config(&regions, &More::default()), &[]).await?;
+        ensure!(code == 2, "{told:#}");
+        expect(&told, "modules", "west", "warning", "looksee")?;
+        expect(&told, "cluster", "east", "failed", "cluster").with_context(|| format!("{flavor:?}"))?;
+        // A start finds the cluster by itself, says so, and lives.
+        let daemon = Daemon::start(duet(), &config(&regions, &More::default()))?;
+        let halted = |status: &Value| status["links"][0]["error_code"] == "cluster";
+        daemon.wait_for("the link to halt", DEADLINE, halted).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_sentinel_and_clocks_that_are_apart_are_seen() -> Result<()> {
+    let regions = Regions::start(Redis70, Redis70).await?.behind_proxies().await?;
+    let port = duet_chaos::port::Port::free()?;
+    let _sentinel = Process::start("redis-server", |place| {
+        let file = place.join("sentinel.conf");
+        let watched = format!("port {}\nsentinel monitor west 127.0.0.1 {} 1\n", port.number(), regions.west.port());
+        std::fs::write(&file, watched)?;
+        Ok(vec![file.display().to_string(), "--sentinel".to_owned()])
+    })?;
+    let west = regions.west.client().await?;
+    let watching = async || Ok(west.text("CLIENT LIST").await?.contains("name=sentinel-").then_some(()));
+    eventually("Sentinel to watch", DEADLINE, watching).await?;
+    regions.east_proxy.as_ref().context("no proxy")?.clock_ahead(5_000);
+    let (told, _) = check(&config(&regions, &More::default()), &[]).await?;
+    expect(&told, "sentinel", "west", "warning", "connections of Sentinel")?;
+    expect(&told, "sentinel", "east", "ok", "none")?;
+    expect(&told, "clocks", "orders", "warning", "ahead")
 }

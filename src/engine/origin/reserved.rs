@@ -8,6 +8,10 @@ pub struct ReservedKeys {
 }
 
 impl ReservedKeys {
+    /// What stands behind prefix and pair in the keys that live in a region.
+    pub const KINDS: [&str; 10] =
+        ["marker", "gate", "heartbeat", "probe", "kept", "building", "epoch", "drill", "pause", "held"];
+
     /// The keys of the pair `pair` under `prefix`, which ends with a colon by custom.
     pub fn new(prefix: &str, pair: &str) -> Self {
         Self { prefix: prefix.to_owned(), pair: pair.to_owned() }
@@ -75,19 +79,7 @@ impl ReservedKeys {
 
     /// All keys of this pair that may stand in one region, for counting what is data.
     pub fn all(&self, regions: [&str; 2]) -> Vec<Vec<u8>> {
-        let kinds = [
-            Self::marker,
-            Self::gate,
-            Self::heartbeat,
-            Self::probe,
-            Self::kept,
-            Self::building,
-            Self::epoch,
-            Self::drill,
-            Self::pause,
-            Self::held,
-        ];
-        kinds.iter().flat_map(|kind| regions.map(|region| kind(self, region))).collect()
+        Self::KINDS.iter().flat_map(|kind| regions.map(|region| self.key(kind, region))).collect()
     }
 
     fn key(&self, kind: &str, region: &str) -> Vec<u8> {
