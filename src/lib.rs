@@ -12,6 +12,7 @@
 //! * [`journal`]: the record of conflicts, in memory and in files.
 //! * [`metrics`]: the same figures for Prometheus and OpenTelemetry.
 //! * [`health`]: whether a load balancer may send clients to a region.
+//! * [`service`]: what the service manager is told.
 //! * [`verify`]: whether both regions hold the same, which keys do not, and why.
 //! * [`config`], [`cli`], [`http`], [`observe`]: what a person sets, types, asks and sees.
 
@@ -30,5 +31,6 @@ pub mod metrics;
 pub mod observe;
 pub mod remedy;
 pub mod runtime;
+pub mod service;
 pub mod verify;
 pub mod wire;

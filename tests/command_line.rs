@@ -4,6 +4,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
+use std::os::unix::fs::MetadataExt;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -194,4 +195,36 @@ fn every_command_has_a_help_with_examples() {
     }
     let version = duet(&["version"]).stdout;
     assert_eq!(String::from_utf8(version).unwrap(), format!("duet {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn in_the_journal_each_line_has_its_priority_and_neither_time_nor_colour() {
+    let file = configuration("", "");
+    for (format, begins) in [("text", "<6> INFO started"), ("json", "<6>{\"timestamp\":")] {
+        for journal in [true, false] {
+            let log = tempfile::NamedTempFile::new().unwrap();
+            let seen = log.as_file().metadata().unwrap();
+            // What a process inherits whose standard error is something else.
+            let stream = format!("{}:{}", seen.dev(), seen.ino() + u64::from(!journal));
+            let mut child = Command::new(PROGRAM)
+                .args(["run", "--config", path(&file)])
+                .envs([("DUET__LOG__FORMAT", format), ("JOURNAL_STREAM", &stream)])
+                .stderr(log.reopen().unwrap())
+                .spawn()
+                .unwrap();
+            let begun = Instant::now();
+            let logged = || std::fs::read_to_string(log.path()).unwrap();
+            while !logged().contains("unreachable") {
+                assert!(begun.elapsed() < DEADLINE, "{}", logged());
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            assert_eq!(signalled(&mut child, "-TERM"), 0);
+            let logged = logged();
+            assert!(!logged.contains('\x1b'), "{logged}");
+            let first = logged.lines().find(|line| line.contains("started")).unwrap();
+            assert_eq!(first.starts_with(begins), journal, "{first}");
+            assert_eq!(logged.lines().all(|line| line.starts_with('<')), journal, "{logged}");
+            assert_eq!(logged.lines().any(|line| line.starts_with("<4>")), journal, "{logged}");
+        }
+    }
 }

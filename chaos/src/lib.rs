@@ -7,6 +7,8 @@
 //! - [`proxy`]: a TCP proxy that delays, cuts, freezes and throttles
 //! - [`daemon`]: one `duet` process and what it says about itself
 //! - [`browser`]: a real browser without a screen
+//! - [`notices`]: what it tells its service manager
+//! - [`threads`]: stopping some of its threads
 //! - [`process`]: any other program, for the length of a test
 //! - [`pair`]: two servers, the daemon between them, and the proxies on the way
 //! - [`compare`]: the oracle: what two servers hold, and where it differs
@@ -24,12 +26,14 @@ pub mod daemon;
 pub mod flavor;
 pub mod hammer;
 pub mod load;
+pub mod notices;
 pub mod paced;
 pub mod pair;
 pub mod port;
 pub mod process;
 pub mod proxy;
 pub mod servers;
+pub mod threads;
 pub mod wait;
 
 pub use redis;

@@ -5,10 +5,11 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use crate::config::{ConfigError, EXIT_CONFIG};
+use crate::observe::log::error_priority;
 
 /// Ends after a failure that a later try may not have.
 pub(super) fn failed(error: &dyn Display) -> ExitCode {
-    eprintln!("duet: {error}");
+    eprintln!("{}duet: {error}", error_priority());
     ExitCode::FAILURE
 }
 
@@ -22,7 +23,7 @@ pub(super) fn wait_for(command: impl Future<Output = anyhow::Result<ExitCode>>) 
 
 /// Ends because the configuration is wrong.
 pub(super) fn misconfigured(error: &ConfigError) -> ExitCode {
-    eprintln!("duet: {error}");
+    eprintln!("{}duet: {error}", error_priority());
     ExitCode::from(EXIT_CONFIG)
 }
 

@@ -6,6 +6,7 @@ mod conflicts;
 mod connection;
 mod drill;
 mod exit;
+mod generate;
 mod inspect;
 mod order;
 mod render;
@@ -78,6 +79,9 @@ enum Command {
     Repair(repair::Repair),
     /// Compare both regions, and tell which keys differ
     Verify(verify::Verify),
+    /// Write manual pages and shell completions, for a package
+    #[command(hide = true)]
+    Generate(generate::Generate),
     /// Print the version
     Version,
 }
@@ -98,6 +102,7 @@ pub fn main() -> ExitCode {
         Command::Why(why) => why.execute(),
         Command::Repair(repair) => repair.execute(),
         Command::Verify(verify) => verify.execute(),
+        Command::Generate(generate) => generate.execute(),
         Command::Version => exit::print(&format!("duet {}", env!("CARGO_PKG_VERSION"))),
     }
 }

@@ -22,6 +22,7 @@ use crate::journal::{Journal, place};
 use crate::metrics::Telemetry;
 use crate::observe::{Board, Direction, News, log};
 use crate::runtime::{self, Options};
+use crate::service::{Service, reloading};
 
 /// Threads for the links: one for each direction.
 const WORKERS: usize = 2;
@@ -105,6 +106,10 @@ impl Run {
             "started"
         );
         board.journal.announce();
+        let service = match Service::start(Arc::clone(&board), http.is_some(), &shutdown) {
+            Ok(service) => service,
+            Err(error) => return failed(&format!("cannot start: {error}")),
+        };
         let traces = telemetry.as_ref().map(|telemetry| {
             telemetry.observe(&board);
             telemetry.traces(config.telemetry.trace_every)
@@ -113,6 +118,7 @@ impl Run {
         let options = Options { config: Some(self.config.clone()), full_sync, traces };
         let started = runtime::run(Arc::clone(&config), board, journal.clone(), options, desk, shutdown.clone());
         let ended = keep_equal(threads, shutdown, config.shutdown.timeout, started);
+        service.stop();
         journal.stop();
         if let Some(telemetry) = telemetry {
             telemetry.stop();
@@ -205,7 +211,7 @@ fn threads() -> std::io::Result<(Runtime, CancellationToken, Signal)> {
 /// Has the configuration read again with each SIGHUP.
 async fn reload_on(mut hangups: Signal, orders: Orders) {
     while hangups.recv().await.is_some() {
-        match orders.give(Order::Reload {}, "SIGHUP").await {
+        match reloading(orders.give(Order::Reload {}, "SIGHUP")).await {
             Ok(done) => tracing::info!("{}", done.text),
             Err(refused) => tracing::error!(code = refused.error_code, reason = refused.error, "not reloaded"),
         }

@@ -1,5 +1,6 @@
 //! Asks the name service whether the addresses exist: the one question that a configuration asks of the network.
 
+use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 
 use super::schema::Settings;
@@ -30,9 +31,12 @@ fn resolved(settings: &Settings, region: &Region) -> Result<Vec<SocketAddr>, Con
         let unresolved = |why: String| {
             settings.error(&key(region), format!("names `{}`, which does not resolve{why}", shard.host), REMEDY)
         };
-        let found = (shard.host.as_str(), shard.port).to_socket_addrs();
+        let found = match (shard.host.as_str(), shard.port).to_socket_addrs() {
+            Err(error) if is_temporary(&error) => continue,
+            found => found.map_err(|error| unresolved(format!(" ({error})")))?,
+        };
         let before = addresses.len();
-        addresses.extend(found.map_err(|error| unresolved(format!(" ({error})")))?);
+        addresses.extend(found);
         if addresses.len() == before {
             return Err(unresolved(String::new()));
         }
@@ -40,6 +44,25 @@ fn resolved(settings: &Settings, region: &Region) -> Result<Vec<SocketAddr>, Con
     Ok(addresses)
 }
 
+/// Whether the name service itself is away, as it may be while a machine boots: then nothing is known of the name, and the links
+/// ask again and again. (The standard library has no kind for it; the words are those of `gai_strerror(3)`.)
+fn is_temporary(error: &io::Error) -> bool {
+    let words = error.to_string();
+    ["Temporary failure in name resolution", "Try again"].iter().any(|temporary| words.contains(temporary))
+}
+
 fn key(region: &Region) -> String {
     format!("region.{}.url", region.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_service_that_is_away_is_no_mistake_in_the_configuration() {
+        let failed = |words: &str| io::Error::other(format!("failed to lookup address information: {words}"));
+        assert!(is_temporary(&failed("Temporary failure in name resolution")));
+        assert!(!is_temporary(&failed("Name or service not known")));
+    }
 }

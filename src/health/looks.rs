@@ -79,6 +79,7 @@ impl Health {
 
     /// Looks once; to be called once in each [`interval`](Self::interval).
     pub fn look(&self, now: Instant) {
+        self.board.looks.count();
         let mut looks = self.lock();
         let views = looks.see(&self.board, &self.settings, now);
         let edges = self.edges();

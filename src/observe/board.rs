@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{
     AuditBoard, ClockBoard, Conflicts, Direction, DrillBoard, JournalBoard, LinkBoard, PrecheckBoard, RegionBoard,
-    VerifyBoard,
+    Rounds, VerifyBoard,
 };
 use crate::config::Config;
 
@@ -32,6 +32,8 @@ pub struct Board {
     pub precheck: Arc<PrecheckBoard>,
     /// How the daemon's own verification does.
     pub verification: Arc<VerifyBoard>,
+    /// How often it was looked whether the regions are fit for clients.
+    pub looks: Rounds,
     pub(super) started: Instant,
 }
 
@@ -54,6 +56,7 @@ impl Board {
             precheck: Arc::default(),
             verification: Arc::default(),
             drill: Arc::default(),
+            looks: Rounds::default(),
             started: now,
         }
     }

@@ -10,7 +10,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use serde::{Deserialize, Serialize};
 
 use super::set_aside::Shelf;
-use super::{Counter, FullSyncProgress, HeldKey, Lags, Queues, SetAside};
+use super::{Counter, FullSyncProgress, HeldKey, Lags, Queues, Rounds, SetAside};
 use crate::engine::conflict::departed::{DeletePolicy, Deletes};
 
 /// How much later than two intervals a heartbeat may come before the link counts as stalled.
@@ -76,6 +76,8 @@ pub struct LinkBoard {
     pub reconnects: Counter,
     /// Bytes of the source's stream.
     pub bytes_read: Counter,
+    /// How often the loop of the link has gone round.
+    pub rounds: Rounds,
     /// Keys of the source for which something is still to be done on account of a conflict.
     pub unresolved: Counter,
     /// Bytes given to the target's connection.
@@ -130,6 +132,7 @@ impl LinkBoard {
             echoes_dropped: Counter::default(),
             reconnects: Counter::default(),
             bytes_read: Counter::default(),
+            rounds: Rounds::default(),
             unresolved: Counter::default(),
             bytes_written: Counter::default(),
             applied_offset: Counter::default(),

@@ -2,6 +2,7 @@
 //!
 //! * [`Board`]: both links of a pair; [`LinkBoard`]: one of them.
 //! * [`RegionBoard`]: one region, and whether clients belong to it ([`Duty`]).
+//! * [`Rounds`]: whether a loop of the daemon goes round.
 //! * [`ClockBoard`]: the clocks of both regions.
 //! * [`Status`]: the board at one moment, as HTTP and `duet status` show it.
 //! * [`log`]: the lines that are written.
@@ -21,6 +22,7 @@ mod precheck;
 mod progress;
 mod queues;
 mod regions;
+mod rounds;
 mod server;
 mod set_aside;
 mod status;
@@ -42,6 +44,7 @@ pub use precheck::PrecheckBoard;
 pub use progress::FullSyncProgress;
 pub use queues::{Queue, Queues};
 pub use regions::{Duty, DutyStatus, RegionBoard, RegionStatus};
+pub use rounds::Rounds;
 pub use server::ServerStatus;
 pub use set_aside::{SET_ASIDE_RECENT, SetAside, escaped};
 pub use status::{FullSyncStatus, LinkStatus, Readiness, ReadyLink, Status};

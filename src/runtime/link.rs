@@ -13,15 +13,20 @@ use crate::remedy::{Stance, advice};
 
 /// Runs the link `index` until the daemon stops or another one takes over.
 pub async fn run(pair: Arc<Pair>, index: usize) {
+    sessions(&pair, index).await;
+    pair.links[index].board.rounds.end();
+}
+
+async fn sessions(pair: &Arc<Pair>, index: usize) {
     let mut memory = Memory::default();
     let mut tries = 0u32;
     let state = &pair.links[index];
     loop {
-        paused(&pair, index).await;
-        held(&pair, index).await;
+        state.board.rounds.during(paused(pair, index)).await;
+        state.board.rounds.during(held(pair, index)).await;
         let renewals = pair.settings.renewals();
         let ended = tokio::select! {
-            ended = session::run(&pair, index, &mut memory) => ended,
+            ended = session::run(pair, index, &mut memory) => ended,
             () = pair.superseded.cancelled() => Err(Fault::new(Kind::Superseded, "another daemon has taken over this pair")),
         };
         let Err(mut fault) = ended else {
@@ -31,7 +36,7 @@ pub async fn run(pair: Arc<Pair>, index: usize) {
             }
             continue;
         };
-        if fault.kind == Kind::Superseded && !fence::yields(&pair, index) {
+        if fault.kind == Kind::Superseded && !fence::yields(pair, index) {
             memory.epoch = None;
             fault = Fault::new(
                 Kind::Waiting,
@@ -44,14 +49,14 @@ pub async fn run(pair: Arc<Pair>, index: usize) {
             continue;
         }
         let streamed = state.board.state() == State::Streaming;
-        let stance = show(&pair, index, &fault);
+        let stance = show(pair, index, &fault);
         if stance == Stance::Stop {
             pair.superseded.cancel();
             return;
         }
         tries = if streamed { 0 } else { tries.saturating_add(1) };
         tokio::select! {
-            () = tokio::time::sleep(pause(&pair.config().retry, tries)) => {}
+            () = state.board.rounds.during(tokio::time::sleep(pause(&pair.config().retry, tries))) => {}
             () = pair.shutdown.cancelled() => {}
             () = state.pausing(true) => {}
             () = pair.settings.renewed(renewals) => {}

@@ -28,6 +28,7 @@ use crate::engine::source::{StreamClock, heartbeats};
 use crate::engine::stream::{Beginning, Event, Now, Rules, Stream};
 use crate::error::Fault;
 use crate::observe::{HeldKey, SetAside, State, escaped};
+use crate::service::Movement;
 
 /// Batches of names that a sweep may be ahead.
 const SWEPT_AHEAD: usize = 4;
@@ -61,6 +62,7 @@ pub struct Session<'a> {
     ack_wanted: Option<u64>,
     echoes: u64,
     failed: Option<Fault>,
+    movement: Movement,
 }
 
 /// Runs one session of the link `index`, until it fails, or until the daemon stops, the link is to pause or settings have
@@ -80,7 +82,7 @@ pub async fn run(pair: &Arc<Pair>, index: usize, memory: &mut Memory) -> Result<
     };
     let renewals = pair.settings.renewals();
     let started = tokio::select! {
-        started = starting => started?,
+        started = state.board.rounds.during(starting) => started?,
         () = pair.shutdown.cancelled() => return Ok(()),
         () = state.pausing(true) => return Ok(()),
         () = state.holding_for_word(true) => return Ok(()),
@@ -143,6 +145,7 @@ impl<'a> Session<'a> {
             ack_wanted: None,
             echoes: 0,
             failed: None,
+            movement: Movement::new(Instant::now()),
         };
         let link = match copy {
             None => {
@@ -388,10 +391,21 @@ impl<'a> Session<'a> {
     }
 
     /// Time has passed.
-    pub fn tick(&self) {
+    pub fn tick(&mut self) {
         let now = Instant::now();
         self.link().board.log_full_sync(now);
         self.link().board.log_stall(now);
+        if self.moves(now) {
+            self.link().board.rounds.count();
+        }
+    }
+
+    /// Whether the link moves, or has a reason not to: it copies or holds, or a server does not answer.
+    fn moves(&mut self, now: Instant) -> bool {
+        let (state, board) = (self.link(), &self.link().board);
+        let answer = self.pair.regions.iter().all(|region| region.board.is_reachable(now));
+        let excused = matches!(board.state(), State::FullSync | State::Held) || state.is_to_hold() || !answer;
+        self.movement.moves(board.bytes_read.get(), board.transactions.get(), excused, now)
     }
 
     /// Whether the source waits for the acknowledgement that can be given now.
