@@ -5,25 +5,22 @@
 //! gone for good stops nobody's writers.
 
 mod compare;
+mod fence;
 
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
 use super::attach::replication;
-use super::client::{Client, bytes, text};
+use super::client::{Client, bytes};
 use super::shared::Pair;
 use crate::admin::{Done, Refused};
 use crate::drill::{Action, Drill, Effect, Fence, Proof, Seen, Step, next};
-use crate::engine::source::Info;
 use crate::error::Fault;
 use crate::observe::{Duty, State};
+use fence::{PAUSE, RENEW_EVERY, keep, renew, set_fencing, unpause};
 
-/// How long a server is paused at a time.
-const PAUSE: Duration = Duration::from_secs(5);
-/// How often that is renewed.
-const RENEW_EVERY: Duration = Duration::from_secs(1);
 /// How long a region may take to answer before it counts as one that does not.
 const ANSWER: Duration = Duration::from_secs(3);
 /// How long it is waited for what is on its way.
@@ -297,27 +294,6 @@ async fn catch(pair: &Pair) -> Result<(), Fault> {
     }
 }
 
-/// From now on the writers of this region are kept from writing, or nobody's. Behind this no renewal is on its way.
-async fn set_fencing(pair: &Pair, region: Option<usize>) {
-    *pair.fencing.lock().await = region;
-}
-
-async fn pause(client: &mut Client) -> Result<(), Fault> {
-    client.call(&["CLIENT", "PAUSE", &PAUSE.as_millis().to_string(), "WRITE"]).await.map(|_| ())
-}
-
-async fn unpause(pair: &Pair, from: usize) -> Result<(), Fault> {
-    let region = pair.source(from);
-    let lifted = async {
-        let mut client = Client::connect(&region, region.primary()).await?;
-        client.call(&["CLIENT", "UNPAUSE"]).await.map(|_| ())
-    };
-    match timeout(ANSWER, lifted).await {
-        Ok(lifted) => lifted,
-        Err(_) => Err(Fault::new(crate::error::Kind::TimedOut, "the region does not answer")),
-    }
-}
-
 /// Keeps where the drill stands at the region that takes over.
 async fn save(pair: &Pair, drill: &Drill) -> Result<(), Fault> {
     let Some(to) = pair.regions.iter().position(|region| region.board.name == drill.to) else { return Ok(()) };
@@ -393,43 +369,4 @@ async fn go_on(pair: &Pair, mut drill: Drill) {
     }
     pair.drill_board.set(Some(drill.clone()));
     *slot = Some(drill);
-}
-
-/// Renews the fence while there is to be one, and tells when it was not there for a while.
-async fn keep(pair: &Pair) {
-    let mut ticks = interval(RENEW_EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut last: Option<Instant> = None;
-    loop {
-        ticks.tick().await;
-        let fencing = pair.fencing.lock().await;
-        let Some(from) = *fencing else {
-            last = None;
-            continue;
-        };
-        let Ok(Ok(run)) = timeout(ANSWER, renew(pair, from)).await else { continue };
-        drop(fencing);
-        let away = last.replace(Instant::now()).is_some_and(|last| last.elapsed() > PAUSE);
-        let mut slot = pair.drill.lock().await;
-        let Some(drill) = slot.as_mut().filter(|drill| drill.is_fenced()) else { continue };
-        let now = Timestamp::now();
-        let Some(fence) = &mut drill.fence else { continue };
-        let gap = std::mem::replace(&mut fence.run, run.clone()) != run || away;
-        fence.renewed = now;
-        if gap {
-            drill.fence_gap(now, "the region's server began anew, or was away");
-            if let Err(fault) = save(pair, drill).await {
-                tracing::warn!(%fault, "where the drill stands cannot be kept");
-            }
-        }
-        pair.drill_board.set(Some(drill.clone()));
-    }
-}
-
-/// Renews the fence; gives the run of the server.
-async fn renew(pair: &Pair, from: usize) -> Result<String, Fault> {
-    let region = pair.source(from);
-    let mut client = Client::connect(&region, region.primary()).await?;
-    pause(&mut client).await?;
-    Info::parse(&text(&client.call(&["INFO", "server"]).await?)).run_id()
 }
