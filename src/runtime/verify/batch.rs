@@ -85,10 +85,14 @@ pub(super) async fn missing(lane: &mut Lane, plan: &Plan, batch: &Batch, side: u
     if !plan.filter.types.is_empty() {
         let requests: Vec<Request<'_>> = batch.names.iter().map(|name| vec![b"TYPE".as_slice(), name]).collect();
         let replies = lane.ask(batch.database, [&requests, &requests]).await?;
-        // Of a type that the other side's scan leaves out, or not there.
         let is_wanted = |reply: &Reply| plan.filter.types.contains(&text(reply));
+        // What the other side's scan gives, whatever its type, is compared there.
+        let is_left_out = |reply: &Reply| match lane.ends[1 - side].scanned_type(plan) {
+            Some(_) => !is_wanted(reply),
+            None => text(reply) == "none",
+        };
         let told = batch.names.iter().zip(replies[side].iter().zip(&replies[1 - side]));
-        let names = told.filter(|(_, (here, there))| is_wanted(here) && !is_wanted(there));
+        let names = told.filter(|(_, (here, there))| is_wanted(here) && is_left_out(there));
         return Ok(names.map(|(name, _)| name.clone()).collect());
     }
     let groups: Vec<_> = batch.names.chunks(NAMES).collect();

@@ -127,6 +127,14 @@ impl End {
         }
     }
 
+    /// The type of keys that its `SCAN` is asked for, if it leaves out others by itself.
+    pub(super) fn scanned_type<'p>(&self, plan: &'p Plan) -> Option<&'p str> {
+        match plan.filter.types.as_slice() {
+            [one] if self.server.version.0 >= 6 => Some(one),
+            _ => None,
+        }
+    }
+
     /// Sends requests together and gives all replies, within the limits. A lost connection is made again, and the requests
     /// are sent again: they change nothing.
     ///

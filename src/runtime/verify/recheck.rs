@@ -78,7 +78,7 @@ async fn look_again(
                 Some(Report::Undecided(suspect.name.clone()))
             }
         };
-        decided.push(suspect.name);
+        decided.push((suspect.name, report.is_some()));
         if let Some(report) = report {
             let gone = |_| Fault::new(Kind::Disconnected, "nobody takes what was found");
             reports.send(report).await.map_err(gone)?;

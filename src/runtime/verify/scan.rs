@@ -92,17 +92,14 @@ impl Scan<'_> {
         }
         // Steps of several parts come one after the other, so that the server does something else between any two.
         let apart = end.round_trip / u32::try_from(self.rest.len()).unwrap_or(u32::MAX);
-        let server_type = match self.run.plan.filter.types.as_slice() {
-            [one] if end.server.version.0 >= 6 => Some(one.clone()),
-            _ => None,
-        };
+        let server_type = end.scanned_type(&self.run.plan);
         let mut pipe = Pipe::open(end, self.database).await?;
         let mut asked = VecDeque::with_capacity(self.rest.len());
         for (at, stretch) in self.rest.clone().into_iter().enumerate() {
             if at > 0 {
                 tokio::time::sleep(apart).await;
             }
-            pipe.send(self.request(stretch, server_type.as_deref())).await;
+            pipe.send(self.request(stretch, server_type)).await;
             asked.push_back(stretch);
         }
         while let Some(stretch) = asked.pop_front() {
@@ -120,7 +117,7 @@ impl Scan<'_> {
                 return Ok(None);
             }
             if let Some(left) = left {
-                pipe.send(self.request(left, server_type.as_deref())).await;
+                pipe.send(self.request(left, server_type)).await;
                 asked.push_back(left);
             }
         }

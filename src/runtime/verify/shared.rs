@@ -1,16 +1,23 @@
 //! What the tasks of one run know of each other.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
 use super::run::Position;
-use crate::verify::{Name, Suspect};
+use crate::verify::{Name, Suspect, TextHash, hash_of};
 
 /// Suspects that are kept: when there are more, nothing new is compared before some are decided.
 pub(super) const MOST_SUSPECTS: usize = 65_536;
+
+/// Reported keys that are remembered, so that none is reported twice.
+const MOST_REPORTED: usize = 262_144;
+
+fn hash_of_name((database, name): &Name) -> TextHash {
+    hash_of(name) ^ TextHash::from(*database)
+}
 
 /// How far a run is; anybody may look.
 #[derive(Debug, Default)]
@@ -47,6 +54,8 @@ pub(super) struct Shared {
 struct Inner {
     suspects: VecDeque<Suspect>,
     known: BTreeSet<Name>,
+    /// What was reported already: a scan may give a name twice.
+    reported: HashSet<TextHash>,
     ledgers: [Ledger; 2],
 }
 
@@ -78,7 +87,7 @@ impl Shared {
         let mut inner = self.hold();
         for suspect in suspects {
             // A scan may give a name twice, and both sides may find it.
-            if inner.known.insert(suspect.name.clone()) {
+            if !inner.reported.contains(&hash_of_name(&suspect.name)) && inner.known.insert(suspect.name.clone()) {
                 progress.suspected.fetch_add(1, Ordering::Relaxed);
                 inner.suspects.push_back(suspect);
             }
@@ -94,12 +103,15 @@ impl Shared {
         inner.suspects.drain(..most).collect()
     }
 
-    /// These are to be looked at again, those are decided.
-    pub fn put_back(&self, again: Vec<Suspect>, decided: &[Name]) {
+    /// These are to be looked at again, those are decided; of which some were reported.
+    pub fn put_back(&self, again: Vec<Suspect>, decided: &[(Name, bool)]) {
         let mut inner = self.hold();
         inner.suspects.extend(again);
-        for name in decided {
+        for (name, is_reported) in decided {
             inner.known.remove(name);
+            if *is_reported && inner.reported.len() < MOST_REPORTED {
+                inner.reported.insert(hash_of_name(name));
+            }
         }
         drop(inner);
         self.room.notify_waiters();
@@ -127,5 +139,26 @@ impl Shared {
         let inner = self.hold();
         let positions = [0, 1].map(|side| inner.ledgers[side].position.clone());
         (positions, inner.known.iter().cloned().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn no_key_is_reported_twice() {
+        let (shared, progress) = (Shared::default(), Progress::default());
+        let name = |key: &str| (0, key.as_bytes().to_vec());
+        let suspects = || ["differs", "equal"].map(|key| Suspect::new(name(key), Duration::ZERO)).to_vec();
+        shared.suspect(suspects(), &progress).await;
+        shared.suspect(suspects(), &progress).await;
+        assert_eq!(shared.take(10).len(), 2, "both sides may find a key");
+        shared.put_back(Vec::new(), &[(name("differs"), true), (name("equal"), false)]);
+        shared.suspect(suspects(), &progress).await;
+        let again: Vec<_> = shared.take(10).into_iter().map(|suspect| suspect.name).collect();
+        assert_eq!(again, [name("equal")]);
     }
 }
