@@ -820,6 +820,14 @@ impl Exchange {
             && self.settles.get(&(database, name.to_vec())).is_some_and(|settle| settle.taking.is_some())
     }
 
+    /// Whether the value of this key as it was at some place of the stream of `region` is on its way to the other one: what is
+    /// found to be wrong with it now may be of later than that.
+    pub fn has_given(&self, region: usize, database: u32, name: &[u8]) -> bool {
+        let settle = self.settles.get(&(database, name.to_vec()));
+        let taking = settle.and_then(|settle| settle.taking.as_ref());
+        taking.is_some_and(|taking| taking.from == region && taking.placed.is_some())
+    }
+
     /// Writes to this key are executed again at `region`; or they have been.
     pub fn repairs(&mut self, region: usize, name: Name, repairs: bool) {
         if repairs {

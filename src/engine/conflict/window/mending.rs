@@ -96,7 +96,7 @@ impl Window {
                 log.hold(exchange.latest(self.region));
                 keep(log, exchange, self.region, (database, name.to_vec()), found);
             }
-        } else if log.waits != Waits::Value {
+        } else if log.waits != Waits::Value || exchange.has_given(self.region, database, name) {
             let place = Place { region: self.region, database, key: name };
             let unrecorded = met.filter(|_| !log.has_met(place));
             log.doubted = Some(log.doubted.flatten().or(unrecorded));
