@@ -315,24 +315,24 @@ impl Exchange {
     }
 
     /// A session of the link that reads `region` is about to begin, and its source no longer has this part of what may be
-    /// unfinished: what is known of it is made equal by its value.
+    /// unfinished: what is known of it is made equal by its value, which the region gives that wrote it.
     pub fn misses(&mut self, region: usize, part: Range<u64>) {
-        let side = &mut self.sides[region];
         if !part.is_empty() {
-            let names: BTreeSet<Name> = side.writes.after(part.start).flat_map(Write::written).collect();
-            side.refused.extend(names);
+            let written = self.sides[region].writes.after(part.start).flat_map(Write::written);
+            let names: BTreeSet<Name> = written.collect();
+            self.sides[1 - region].refused.extend(names);
         }
-        side.missing = part;
+        self.sides[region].missing = part;
     }
 
     /// These keys were written in parts of the stream of `region` which the other one has executed of late. Where such a part
     /// can't be read any more, they are made equal by their values.
     pub fn lacks(&mut self, region: usize, parts: &mut Vec<ReadAgain>) {
-        let side = &mut self.sides[region];
-        let missing = &side.missing;
+        let missing = &self.sides[region].missing;
         let met = |part: &Range<u64>| part.start.max(missing.start) < part.end.min(missing.end);
         let names = parts.drain(..).filter(|again| met(&again.part)).flat_map(|again| again.names);
-        side.refused.extend(names.collect::<BTreeSet<Name>>());
+        let names: BTreeSet<Name> = names.collect();
+        self.sides[1 - region].refused.extend(names);
     }
 
     /// The link that reads `region` holds: everything before `at` has been executed at the other region.
