@@ -11,6 +11,8 @@ use crate::variant::{Mix, Variant};
 
 /// How many runs the search for a smaller variant may take.
 const MOST_TRIES: u32 = 600;
+/// Of so many runs one may end with a question to the operator.
+const SELDOM: u64 = 500;
 /// With how many other dice a variant with something left out is tried.
 const SALTS: u64 = 12;
 
@@ -42,7 +44,9 @@ pub fn broken_variants(of: &Variant, seeds: Range<u64>, broken: Broken, most: us
         }
     });
     let total = total.into_inner().expect("all threads have ended");
-    println!("{} seeds ({:?}): {total}", next.into_inner().min(seeds.end) - seeds.start, of.mix);
+    let played = next.into_inner().min(seeds.end) - seeds.start;
+    println!("{played} seeds ({:?}): {total}", of.mix);
+    assert!(total.asked <= 1 + played / SELDOM, "questions to the operator must be rare: {}", total.asked);
     found.into_inner().expect("all threads have ended")
 }
 

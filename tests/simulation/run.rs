@@ -24,6 +24,8 @@ use crate::workload::{CLIENTS_OWN, Care, Workload};
 
 /// Steps after which a pair that does not come to rest is given up.
 const MOST_STEPS: u64 = 400_000;
+/// What a run ends with in which Duet rightly asks its operator, and nobody answers.
+const ASKS: &str = "asks";
 /// Heartbeats of each region that an idle pair is watched for.
 const IDLE_BEATS: u64 = 8;
 /// How long a pair may take to become equal once all that clients wrote has been sent, virtual milliseconds.
@@ -56,6 +58,8 @@ pub struct Outcome {
     pub shares: [Share; 2],
     /// Updates of units, and those that met a concurrent one.
     pub met: (u64, u64),
+    /// Runs that ended with a question to the operator.
+    pub asked: u64,
 }
 
 /// A pair at work.
@@ -88,6 +92,7 @@ impl Outcome {
         self.kills += other.kills;
         self.writes += other.writes;
         self.met = (self.met.0 + other.met.0, self.met.1 + other.met.1);
+        self.asked += other.asked;
         for (share, other) in self.shares.iter_mut().zip(other.shares) {
             share.add(other);
         }
@@ -96,8 +101,11 @@ impl Outcome {
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { steps, kills, writes, met: (updates, met), shares: [calm, disturbed], .. } = self;
+        let Self { steps, kills, writes, met: (updates, met), shares: [calm, disturbed], asked, .. } = self;
         write!(f, "{steps} steps, {writes} writes, {kills} kills")?;
+        if *asked > 0 {
+            write!(f, "; {asked} ended with a question to the operator")?;
+        }
         if calm.units + disturbed.units > 0 {
             write!(f, "; {met} of {updates} updates met another")?;
             write!(f, "; units that both wrote: {calm} when undisturbed, {disturbed} otherwise")?;
@@ -110,8 +118,10 @@ impl fmt::Display for Outcome {
 pub fn run(variant: &Variant, broken: Broken) -> Outcome {
     let mut run = Run::new(variant, broken);
     let told = run.whole();
-    if let Err(what) = told {
-        run.world.borrow_mut().oracle.fail(what);
+    match told {
+        Ok(()) => {}
+        Err(what) if what == ASKS => run.outcome.asked = 1,
+        Err(what) => run.world.borrow_mut().oracle.fail(what),
     }
     run.daemons.clear();
     run.outcome.broken = run.world.borrow_mut().oracle.broken.take();
@@ -330,6 +340,9 @@ impl Run {
             return Err(broken.clone());
         }
         if self.outcome.steps > MOST_STEPS {
+            if self.daemons.iter().any(Daemon::asks) {
+                return Err(ASKS.to_owned());
+            }
             let daemons: Vec<String> = self.daemons.iter().map(Daemon::describe).collect();
             let highs =
                 [0, 1].map(|source| (world.oracle.high(source, &world.servers), world.oracle.past[source].last));

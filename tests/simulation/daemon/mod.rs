@@ -27,6 +27,7 @@ use duet::engine::conflict::{Exchange, Policies, Policy, SharedExchange, hold};
 use duet::engine::copy::onto::SharedOnto;
 use duet::engine::origin::{Marker, ReservedKeys};
 use duet::engine::position::Position;
+use duet::error::Kind;
 
 pub use unresolved::Unresolved;
 
@@ -211,6 +212,17 @@ impl Daemon {
     pub fn held(&self) -> BTreeSet<Place> {
         let exchange = hold(&self.pair.exchange);
         (0..2).flat_map(|region| exchange.held(region).keys().cloned()).collect()
+    }
+
+    /// Whether a link holds since only its operator can tell which region counts: one came back empty, or both have lost their
+    /// positions.
+    pub fn asks(&self) -> bool {
+        let asks = |link: &LinkState| {
+            let fault = link.last_fault.borrow();
+            let is_of = |kind: &Kind| fault.starts_with(&format!("{kind:?}:"));
+            !link.in_step.get() && [Kind::SourceShrunk, Kind::BothPositionsLost].iter().any(is_of)
+        };
+        self.pair.links.iter().any(asks)
     }
 
     /// What it says of its links.
