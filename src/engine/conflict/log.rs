@@ -1,5 +1,7 @@
 //! What was executed of late on one key of one region.
 
+use std::collections::{HashMap, HashSet};
+
 use bytes::Bytes;
 
 use super::claim::{Claim, Claimed, Part, claim, lifetime_of, narrow};
@@ -96,6 +98,10 @@ pub struct KeyLog {
     pub ranking: Ranking,
     /// In the order in which they were executed.
     pub entries: Vec<Entry>,
+    /// Deletions by the region's server itself have been among them.
+    pub removed: bool,
+    /// Writes of several keys have been among them.
+    pub of_several: bool,
     /// How many of them are local ones that are not stable yet.
     pub unstable: usize,
     /// What it waits for.
@@ -167,8 +173,14 @@ impl KeyLog {
             self.drop_covered(&entry);
         }
         let behind = entry.behind;
-        self.entries.push(entry);
+        self.push(entry);
         behind
+    }
+
+    fn push(&mut self, entry: Entry) {
+        self.removed |= entry.weak && entry.local;
+        self.of_several |= entry.of_several;
+        self.entries.push(entry);
     }
 
     /// Drops what is earlier than a write of the whole value that is executed behind it, if nothing has to be told of it.
@@ -229,26 +241,47 @@ impl KeyLog {
         }
     }
 
-    /// A write was executed again, whole or in part: it counts from here on.
-    pub fn redone(&mut self, again: Entry) {
+    /// Writes were executed again, in this order, each whole or in part: they count from here on. All at once, for each of them
+    /// leaves its place, and there may be as many as there are entries.
+    pub fn redone(&mut self, again: Vec<Entry>) {
         if self.held.is_some() {
             return;
         }
-        let of_same = |before: &Entry| before.id == again.id && before.local == again.local;
-        let Some(index) = self.entries.iter().position(of_same) else {
-            return self.entries.push(Entry { recorded: true, ..again });
-        };
-        let Entry { saw, first, spec, stamp, weak, behind, doubtful, .. } = self.entries[index];
-        // What was executed again before it was sent may be sent later, and is stamped then.
-        let stamp = stamp.or(again.stamp);
-        // Some of its elements stand beside the rest of it.
-        let is_all = self.entries[index].bytes == again.bytes || !matches!(spec.unit, CommandUnit::Element(_));
-        if is_all {
-            self.entries.retain(|before| !of_same(before));
+        let mut places: HashMap<(u64, bool), Vec<usize>> = HashMap::new();
+        let name = |entry: &Entry| (entry.id, entry.local);
+        let wanted: HashSet<(u64, bool)> = again.iter().map(name).collect();
+        for (index, entry) in self.entries.iter().enumerate().filter(|(_, entry)| wanted.contains(&name(entry))) {
+            places.entry(name(entry)).or_default().push(index);
         }
-        // What changed places before is in order now, and nobody sees it any more.
-        self.vanished |= has_elements(again.spec) && self.entries.iter().any(|entry| has_elements(entry.spec));
-        self.entries.push(Entry { saw, first, stamp, weak, behind, doubtful, recorded: true, ..again });
+        let mut gone: Vec<bool> = vec![false; self.entries.len()];
+        let mut with_elements = self.entries.iter().filter(|entry| has_elements(entry.spec)).count();
+        for again in again {
+            let places = places.entry(name(&again)).or_default();
+            let new = match places.first().map(|first| &self.entries[*first]) {
+                None => Entry { recorded: true, ..again },
+                Some(before) => {
+                    let Entry { saw, first, spec, stamp, weak, behind, doubtful, .. } = *before;
+                    // What was executed again before it was sent may be sent later, and is stamped then.
+                    let stamp = stamp.or(again.stamp);
+                    // Some of its elements stand beside the rest of it.
+                    if before.bytes == again.bytes || !matches!(spec.unit, CommandUnit::Element(_)) {
+                        for place in places.drain(..) {
+                            gone[place] = true;
+                            with_elements -= usize::from(has_elements(self.entries[place].spec));
+                        }
+                    }
+                    // What changed places before is in order now, and nobody sees it any more.
+                    self.vanished |= has_elements(again.spec) && with_elements > 0;
+                    Entry { saw, first, stamp, weak, behind, doubtful, recorded: true, ..again }
+                }
+            };
+            places.push(self.entries.len());
+            with_elements += usize::from(has_elements(new.spec));
+            self.push(new);
+            gone.push(false);
+        }
+        let mut gone = gone.into_iter();
+        self.entries.retain(|_| gone.next() == Some(false));
     }
 
     /// The key was replaced by the other region's value, which holds that region's writes before `at` and ours before
@@ -331,6 +364,10 @@ impl KeyLog {
     /// Whether the server has removed what was about to be mended: then the other region, which was told of it, has removed
     /// the right value. Told once.
     pub fn take_overtaken(&mut self) -> bool {
+        // Looking costs as much as there are entries.
+        if !self.removed {
+            return false;
+        }
         let ranking = self.ranking;
         let is_overtaken = |removed: &Entry| {
             let later = |other: &Entry| other.again && other.at > removed.at;
@@ -550,12 +587,18 @@ fn redos(entries: &[Entry], commands: &[Command<'_>], parts: &[(usize, Part)], p
 fn losers(entries: &[Entry], steps: &[Step<'_>], place: Place<'_>) -> Vec<(usize, Option<Record>)> {
     let is_new = |index: &usize| !entries[*index].local && !entries[*index].recorded;
     // A write that names a key twice is there twice.
-    let before = |index: usize| index.checked_sub(1).and_then(|before| entries.get(before));
-    let is_other = |index| before(index).is_none_or(|before| before.local || before.id != entries[index].id);
+    let neighbour = |index: usize| index.checked_sub(1).and_then(|before| entries.get(before));
+    let is_other = |index| neighbour(index).is_none_or(|before| before.local || before.id != entries[index].id);
     // The latest first: against it most have lost.
     let mut rivals: Vec<usize> = (0..steps.len()).filter(|index| steps[*index].local).collect();
     rivals.sort_by_key(|index| std::cmp::Reverse(steps[*index].order));
-    let record = |index| (index, is_other(index).then(|| loser(entries, steps, index, &rivals, place)).flatten());
+    // Of those only what was executed before a write has won against it: as a rule the latest ones are not.
+    let by_place = rivals.is_sorted_by_key(|index| std::cmp::Reverse(steps[*index].at));
+    let before = |index: usize| match by_place {
+        true => &rivals[rivals.partition_point(|rival| steps[*rival].at >= steps[index].at)..],
+        false => &rivals,
+    };
+    let record = |index| (index, is_other(index).then(|| loser(entries, steps, index, before(index), place)).flatten());
     (0..entries.len()).filter(is_new).map(record).collect()
 }
 

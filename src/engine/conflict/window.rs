@@ -170,6 +170,8 @@ pub struct Window {
     arrived: Vec<(Name, u64)>,
     /// Keys on which writes have been executed again.
     repaired: Vec<Name>,
+    /// What was executed again of late, by its key, and is not in the logs yet.
+    redone: HashMap<Key, Vec<Entry>>,
     /// Keys that must be made equal by their values, whatever their logs say.
     doubted: Vec<Name>,
     /// Executions of writes to several keys, oldest first.
@@ -200,6 +202,7 @@ impl Window {
             touched: Vec::new(),
             doubted: Vec::new(),
             repaired: Vec::new(),
+            redone: HashMap::new(),
             arrived: Vec::new(),
             ties: VecDeque::new(),
             flushes: VecDeque::new(),
@@ -235,7 +238,8 @@ impl Window {
         for (log, ..) in self.logs.values_mut() {
             let entries = std::mem::take(&mut log.entries);
             let entries = entries.into_iter().filter(|entry| entry.at > at).collect();
-            *log = KeyLog { ranking: log.ranking, entries, ..KeyLog::default() };
+            let KeyLog { ranking, removed, of_several, .. } = *log;
+            *log = KeyLog { ranking, removed, of_several, entries, ..KeyLog::default() };
         }
         for (_, key) in &self.own {
             self.logs.get_mut(key).into_iter().for_each(|(log, ..)| log.unstable += 1);
@@ -410,12 +414,16 @@ impl Window {
         loop {
             let until = self.ours.front().map_or(u64::MAX, |ours| ours.at);
             if let Some(write) = local.next_if(|write| write.at < until) {
+                self.redo();
                 self.sorted = write.at;
                 let Write { at, stamp, seen, .. } = *write;
                 self.execute(write, By { at, local: true, saw: 0, seen, again: None, stamp });
                 continue;
             }
-            let Some(ours) = self.ours.pop_front() else { return };
+            let Some(ours) = self.ours.pop_front() else { return self.redo() };
+            if !matches!(ours.what, What::Again { .. }) {
+                self.redo();
+            }
             let unread = match ours.what {
                 // Another history need not hold it at all.
                 What::Writes(Part { high, .. }) => exchange.is_unread(1 - self.region, high),
@@ -425,6 +433,15 @@ impl Window {
                 return self.ours.push_front(ours);
             }
             self.ours_in(ours, exchange);
+        }
+    }
+
+    /// What was executed again goes into the logs.
+    fn redo(&mut self) {
+        for (key, again) in self.redone.drain() {
+            if let Some((log, ..)) = self.logs.get_mut(&key) {
+                log.redone(again);
+            }
         }
     }
 
@@ -547,7 +564,7 @@ impl Window {
         let (log, ..) = self.logs.entry(key).or_insert_with(fresh);
         let was_held = log.held.is_some();
         if again {
-            log.redone(entry);
+            self.redone.entry(key).or_default().push(entry);
             log.waits = if log.waits == Waits::Again { Waits::Nothing } else { log.waits };
             self.repaired.push((database, name.to_vec()));
             self.touched.push(key);

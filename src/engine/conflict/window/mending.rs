@@ -10,7 +10,7 @@ use crate::engine::conflict::stamp::Stamp;
 impl Window {
     /// Judges the logs that have changed.
     pub(super) fn judge(&mut self, exchange: &mut Exchange, found: &mut impl FnMut(Found)) {
-        let region = self.region;
+        let (region, ties) = (self.region, !self.ties.is_empty());
         let mut doubts: Vec<(Name, Option<Met>)> = Vec::new();
         let mut tied: Vec<(Key, Option<Met>)> = Vec::new();
         let mut touched = std::mem::take(&mut self.touched);
@@ -21,15 +21,22 @@ impl Window {
             let (database, name) = (*database, name.clone());
             let place = Place { region, database, key: &name };
             let holds = self.policies.holds(&name) && keeps(log, exchange, region);
-            let (met, mut lost) = (log.met(region), false);
-            let remedy = log.judge(place, |finding| match finding {
+            // A key that both regions write all the time has many writes: it is judged once what it waits for has come.
+            let put_off =
+                !holds && (log.waits != Waits::Nothing || exchange.is_taking(database, &name) && !log.of_several);
+            let (mut lost, mut named) = (false, Vec::new());
+            let mut judged = |finding| match finding {
                 Finding::Lost(record) => {
                     lost = true;
                     found(Found::Conflict(if holds { record.undecided() } else { record }));
                 }
-                Finding::Doubt(name) => doubts.push((name, met)),
-            });
-            if log.waits != Waits::Nothing || !matches!(remedy, Remedy::None) {
+                Finding::Doubt(name) => named.push(name),
+            };
+            let remedy = if put_off { Remedy::None } else { log.judge(place, &mut judged) };
+            let is_wrong = log.waits != Waits::Nothing || !matches!(remedy, Remedy::None);
+            let met = if holds || is_wrong && ties || !named.is_empty() { log.met(region) } else { None };
+            doubts.extend(named.into_iter().map(|name| (name, met)));
+            if is_wrong && ties {
                 tied.push((key, met));
             }
             if holds && (lost || !matches!(remedy, Remedy::None)) {
