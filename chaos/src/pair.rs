@@ -235,10 +235,3 @@ pub struct More {
     /// Whole tables.
     pub tables: String,
 }
-
-impl More {
-    /// Deletions by the servers are told from those of clients by keyspace events.
-    pub fn events() -> Self {
-        Self { tables: "[deletes]\nexpiry = \"events\"\neviction = \"events\"\n".to_owned(), ..Self::default() }
-    }
-}

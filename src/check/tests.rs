@@ -132,7 +132,7 @@ fn each_item_of_one_server_is_judged() {
     expect(Item::Persistence, Warning, "last save failed", says("rdb_last_bgsave_status:err"));
     expect(Item::BacklogTtl, Warning, "60 min", has_set("repl-backlog-ttl", "3600"));
     expect(Item::MinReplicas, Warning, "min-replicas-to-write 1", has_set("min-replicas-to-write", "1"));
-    expect(Item::KeyspaceEvents, Warning, "lacks eg", has_set("notify-keyspace-events", "Ex"));
+    expect(Item::KeyspaceEvents, Outcome::Ok, "adds eg", has_set("notify-keyspace-events", "Ex"));
     let connected = |name: &str| Connection { name: name.to_owned(), address: "10.0.0.7".to_owned() };
     expect(Item::Sentinel, Warning, "1 connections", |facts| eu(facts).connections.push(connected("sentinel-1a-cmd")));
     expect(Item::ReservedPrefix, Warning, "duet:mine", |facts| {

@@ -200,7 +200,7 @@ pub struct RawDeletes {
 
 impl Default for RawDeletes {
     fn default() -> Self {
-        Self { expiry: "propagate".into(), eviction: "propagate".into() }
+        Self { expiry: "events".into(), eviction: "events".into() }
     }
 }
 

@@ -148,7 +148,7 @@ impl Watched {
         let replica = Replica::attach(regions.west.port()).await?;
         let dir = tempfile::tempdir()?;
         let file = dir.path().join("pair.toml");
-        std::fs::write(&file, regions.config(&More::events()))?;
+        std::fs::write(&file, regions.config(&More::default()))?;
         let config = load(&file)?;
         let board = Board::new(&config, Instant::now());
         let (departed, fences) = (SharedDeparted::default(), Arc::new(Fences::default()));
@@ -314,7 +314,7 @@ async fn without_the_right_to_config_the_pair_streams_and_says_what_is_in_force(
         let (west, east) = regions.clients().await?;
         west.run("ACL SETUSER duet on >secret ~* &* +@all -config").await?;
         east.run("CONFIG SET notify-keyspace-events Kg").await?;
-        let more = More { west: "username = \"duet\"\npassword = \"secret\"".to_owned(), ..More::events() };
+        let more = More { west: "username = \"duet\"\npassword = \"secret\"".to_owned(), ..More::default() };
         let daemon = regions.daemon_with(duet(), &more).await?;
         let says = |link: usize, word: &'static str| {
             move |status: &serde_json::Value| {

@@ -51,8 +51,7 @@ async fn servers_that_are_fit_pass_on_every_version() -> Result<()> {
     for flavor in Flavor::ALL {
         let fit = ["--repl-backlog-size", "256mb", "--repl-backlog-ttl", "0", "--appendonly", "yes"];
         let regions = Regions::start_with((flavor, &fit), (flavor, &fit)).await?;
-        let (told, code) =
-            check(&config(&regions, &More::events()), &["--sample", "0s", "--ignore", "keyspace_events"]).await?;
+        let (told, code) = check(&config(&regions, &More::default()), &["--sample", "0s"]).await?;
         ensure!(code == 0 && told["result"] == "ok", "{flavor:?}: {told:#}");
         expect(&told, "rights", "west", "ok", "allowed")?;
     }
@@ -77,7 +76,7 @@ async fn what_is_wrong_with_one_server_is_told_with_its_remedy() -> Result<()> {
     client.script("HSET hash f v\nHEXPIRE hash 1000 FIELDS 1 f\nSELECT 20\nSET k 1\nSELECT 0").await?;
     client.run("DEBUG POPULATE 60000 filler 100").await?;
     client.run("CONFIG SET min-replicas-to-write 1").await?;
-    let (told, code) = check(&config(&regions, &More::events()), &[]).await?;
+    let (told, code) = check(&config(&regions, &More::default()), &[]).await?;
     ensure!(code == 2 && told["result"] == "failed", "{told:#}");
     for (item, of, result, seen) in [
         ("eviction", "west", "warning", "allkeys-lru"),
@@ -85,7 +84,7 @@ async fn what_is_wrong_with_one_server_is_told_with_its_remedy() -> Result<()> {
         ("backlog", "east", "warning", "default"),
         ("backlog_ttl", "west", "warning", "60 min"),
         ("min_replicas", "west", "warning", "min-replicas-to-write 1"),
-        ("keyspace_events", "west", "warning", "lacks Exeg"),
+        ("keyspace_events", "west", "ok", "adds Exeg"),
         ("reserved_prefix", "east", "warning", "duet:mine"),
         ("commands", "west > east", "warning", "HEXPIRE (1 calls)"),
         ("databases", "west > east", "failed", "database 20"),

@@ -30,7 +30,7 @@ async fn evict(client: &Client) -> Result<()> {
 }
 
 async fn a_refreshed_key_outlives_its_eviction(west: Flavor, east: Flavor) -> Result<()> {
-    let pair = Pair::start_configured(west, east, &[], &More::events()).await?;
+    let pair = Pair::start_configured(west, east, &[], &More::default()).await?;
     let (at_west, at_east) = pair.regions.clients().await?;
     let value = "v".repeat(10_000);
     let all = |value: &str| (0..KEYS).map(|key| format!("SET v{key} {value} EX 3600")).collect::<Vec<String>>();
@@ -65,7 +65,7 @@ async fn a_refresh_outlives_an_eviction_between_valkey_91_and_redis_62() -> Resu
 #[tokio::test]
 async fn what_a_client_lets_expire_at_once_is_gone_in_the_other_region() -> Result<()> {
     for (west, east) in [(Redis70, Redis62), (Valkey91, Valkey91)] {
-        let pair = Pair::start_configured(west, east, &[], &More::events()).await?;
+        let pair = Pair::start_configured(west, east, &[], &More::default()).await?;
         let (at_west, at_east) = pair.regions.clients().await?;
         at_west.script("SET k 1\nSET l 1 EX 3600\nSET m 1").await?;
         pair.settle().await?;

@@ -98,7 +98,7 @@ impl Store {
 }
 
 async fn no_refreshed_key_is_lost(west: Flavor, east: Flavor, args: &[&str]) -> Result<()> {
-    let pair = Pair::start_configured(west, east, args, &More::events()).await?;
+    let pair = Pair::start_configured(west, east, args, &More::default()).await?;
     let (at_west, at_east) = pair.regions.clients().await?;
     let now = Instant::now();
     // Their first writes are spread over one life, as if each had been written a life before.
