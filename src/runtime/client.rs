@@ -21,10 +21,12 @@ use crate::wire::resp::{extent, push_command};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a primary may prepare its answer without a sign of life.
 const SILENCE: Duration = Duration::from_secs(60);
-/// The longest reply that is held, in bytes.
-const MAX_REPLY: usize = 64 * 1024 * 1024;
+/// The longest reply that is held, in bytes, unless a longer one is [asked for](Client::allow).
+pub const MAX_REPLY: usize = 64 * 1024 * 1024;
+/// What a longer reply is waited for in addition: it comes with so many bytes a second at least.
+const SLOWEST: usize = 4 * 1024 * 1024;
 /// What a server has sent then.
-pub const TOO_LONG: &str = "a reply longer than 64 MiB";
+pub const TOO_LONG: &str = "a reply that is too long";
 
 /// A reply of a server.
 pub type Reply = BytesFrame;
@@ -36,6 +38,8 @@ pub struct Client {
     input: BytesMut,
     /// The server's address, for messages.
     place: String,
+    /// The longest reply that is held, bytes.
+    longest: usize,
 }
 
 impl Client {
@@ -57,7 +61,7 @@ impl Client {
             None => Socket::Plain(stream),
             Some(tls) => encrypted(tls, stream, &place).await?,
         };
-        let mut client = Self { stream, input: BytesMut::new(), place };
+        let mut client = Self { stream, input: BytesMut::new(), place, longest: MAX_REPLY };
         client.log_in(region).await?;
         Ok(client)
     }
@@ -74,6 +78,11 @@ impl Client {
         request.extend(region.username.as_deref());
         request.push(password);
         self.call(&request).await.map(|_| ())
+    }
+
+    /// Holds replies up to `longest` bytes from now on.
+    pub fn allow(&mut self, longest: usize) {
+        self.longest = longest;
     }
 
     /// The server's address, for messages.
@@ -123,6 +132,8 @@ impl Client {
         for request in requests {
             push_command(&mut out, request.as_ref());
         }
+        let longer = self.longest.saturating_sub(MAX_REPLY) / SLOWEST;
+        let patience = PATIENCE + Duration::from_secs(longer as u64);
         let exchange = async {
             self.stream.write_all(&out).await.map_err(|error| self.lost(&error))?;
             self.stream.flush().await.map_err(|error| self.lost(&error))?;
@@ -132,14 +143,14 @@ impl Client {
             }
             Ok(replies)
         };
-        match timeout(PATIENCE, exchange).await {
+        match timeout(patience, exchange).await {
             Ok(replies) => replies,
-            Err(_) => Err(self.late()),
+            Err(_) => Err(self.late(patience)),
         }
     }
 
-    fn late(&self) -> Fault {
-        Fault::new(Kind::TimedOut, format!("{} gave no answer in 10 s", self.place))
+    fn late(&self, patience: Duration) -> Fault {
+        Fault::new(Kind::TimedOut, format!("{} gave no answer in {} s", self.place, patience.as_secs()))
     }
 
     async fn reply(&mut self) -> Result<Reply, Fault> {
@@ -151,8 +162,8 @@ impl Client {
                     Ok(None) | Err(_) => Err(self.protocol("a reply that can't be read")),
                 };
             }
-            if self.input.len() > MAX_REPLY {
-                return Err(self.protocol(TOO_LONG));
+            if self.input.len() > self.longest {
+                return Err(self.protocol(&format!("{TOO_LONG}: above {} MiB", self.longest >> 20)));
             }
             self.fill().await?;
         }
@@ -196,7 +207,7 @@ impl Client {
     pub async fn next_reply(&mut self) -> Result<Reply, Fault> {
         match timeout(PATIENCE, self.reply()).await {
             Ok(reply) => reply,
-            Err(_) => Err(self.late()),
+            Err(_) => Err(self.late(PATIENCE)),
         }
     }
 

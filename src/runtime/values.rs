@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::client::{Client, Reply, elements, integer};
+use super::client::{Client, MAX_REPLY, Reply, elements, integer};
 use super::shared::Pair;
 use crate::engine::conflict::{Life, Look, Wanted, hold};
 use crate::engine::source::Info;
@@ -125,6 +125,9 @@ fn bad(reader: &Reader) -> Fault {
 /// Keys that are looked at in one round trip.
 const MOST_LOOKS: usize = 512;
 
+/// The longest value that is taken, alone: as DUMP gives it. Servers take no longer strings unless they are told to
+/// (`proto-max-bulk-len`).
+const LONGEST_VALUE: usize = 513 * 1024 * 1024;
 /// Requests for one value.
 const REQUESTS: usize = 7;
 
@@ -162,7 +165,10 @@ impl Reader {
 async fn read(pair: &Pair, region: usize, wanted: &[Wanted], reader: &mut Option<Reader>) -> Vec<(u64, Fault)> {
     // With a fault of the connection it goes: answers may still come on it.
     let answered = match Reader::open(pair, region, reader).await {
-        Ok(mut open) => ask(pair, region, wanted, &mut open).await.map(|replies| (open, replies)),
+        Ok(mut open) => {
+            open.client.allow(if wanted.len() == 1 { LONGEST_VALUE } else { MAX_REPLY });
+            ask(pair, region, wanted, &mut open).await.map(|replies| (open, replies))
+        }
         Err(fault) => Err(fault),
     };
     let (open, replies) = match answered {

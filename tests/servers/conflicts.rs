@@ -4,6 +4,7 @@ mod counters;
 mod elements;
 mod evictions;
 mod hammer;
+mod large;
 mod million;
 mod outcomes;
 mod pairs;
