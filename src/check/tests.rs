@@ -105,6 +105,15 @@ fn two_servers_that_are_fit_have_a_row_for_each_item_and_all_are_in_order() {
 }
 
 #[test]
+fn events_that_duet_asks_for_by_itself_are_no_warning() {
+    let mut facts = facts();
+    has_set("notify-keyspace-events", "Ex")(&mut facts);
+    let rows = rows(&facts);
+    let row = rows.iter().find(|row| row.item == Item::KeyspaceEvents && row.seen.contains("adds eg"));
+    assert!(row.is_some_and(|row| row.result == Outcome::Ok), "{rows:#?}");
+}
+
+#[test]
 fn each_item_of_one_server_is_judged() {
     use Outcome::{Failed, Warning};
     let fails = |kind: Kind| move |facts: &mut Facts| facts.regions[0].server = Err(Fault::new(kind, "eu said no"));
@@ -132,7 +141,6 @@ fn each_item_of_one_server_is_judged() {
     expect(Item::Persistence, Warning, "last save failed", says("rdb_last_bgsave_status:err"));
     expect(Item::BacklogTtl, Warning, "60 min", has_set("repl-backlog-ttl", "3600"));
     expect(Item::MinReplicas, Warning, "min-replicas-to-write 1", has_set("min-replicas-to-write", "1"));
-    expect(Item::KeyspaceEvents, Outcome::Ok, "adds eg", has_set("notify-keyspace-events", "Ex"));
     let connected = |name: &str| Connection { name: name.to_owned(), address: "10.0.0.7".to_owned() };
     expect(Item::Sentinel, Warning, "1 connections", |facts| eu(facts).connections.push(connected("sentinel-1a-cmd")));
     expect(Item::ReservedPrefix, Warning, "duet:mine", |facts| {
