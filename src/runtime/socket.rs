@@ -10,6 +10,9 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
+/// While so much room is left in a buffer no other one is taken: slices of what was read are kept, and each holds its whole
+/// buffer.
+const ROOM: usize = 64 * 1024;
 /// One read of what TLS has decrypted.
 const PIECE: usize = 16 * 1024;
 
@@ -59,7 +62,9 @@ impl Socket {
     pub fn try_read(&mut self, input: &mut BytesMut, most: usize) -> io::Result<usize> {
         match self {
             Self::Plain(stream) => {
-                input.reserve(most);
+                if input.capacity() - input.len() < ROOM.min(most) {
+                    input.reserve(most);
+                }
                 stream.try_read_buf(input)
             }
             Self::Tls(tls) => tls.try_read(input, most),
@@ -190,5 +195,33 @@ impl AsyncWrite for Socket {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(context),
             Self::Tls(tls) => Pin::new(&mut tls.stream).poll_shutdown(context),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn what_comes_in_small_pieces_shares_buffers() -> io::Result<()> {
+        const MOST: usize = 256 * 1024;
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let mut writer = TcpStream::connect(listener.local_addr()?).await?;
+        let mut socket = Socket::Plain(listener.accept().await?.0);
+        let mut input = BytesMut::new();
+        let mut kept = Vec::new();
+        for _ in 0..100 {
+            writer.write_all(&[b'x'; 1024]).await?;
+            socket.ready(Interest::READABLE).await?;
+            match socket.try_read(&mut input, MOST) {
+                Ok(read) => kept.push(input.split_to(read).freeze()),
+                Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+            }
+        }
+        let apart = |pair: &[bytes::Bytes]| pair[0].as_ptr().wrapping_add(pair[0].len()) != pair[1].as_ptr();
+        assert_eq!(kept.windows(2).filter(|pair| apart(pair)).count(), 0, "of {} pieces", kept.len());
+        Ok(())
     }
 }

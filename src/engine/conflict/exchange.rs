@@ -120,17 +120,6 @@ struct Taking {
     posted: bool,
 }
 
-/// A value that has arrived at the other region.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Given {
-    /// Its key.
-    pub name: Name,
-    /// Where in the stream of its region it was taken.
-    pub at: u64,
-    /// Up to where that region had executed the other one's writes then, where this daemon has taken it.
-    pub covered: Option<u64>,
-}
-
 /// Where a value was taken.
 #[derive(Debug, Clone, Copy)]
 pub struct Placed {
@@ -197,8 +186,8 @@ struct Side {
     kept: Kept,
     /// Keys whose values arrived at the other region, and where in this one's stream they were taken: not told to the window
     /// yet, and all that a session that begins again may read again.
-    taken: Vec<Given>,
-    given: Vec<Given>,
+    taken: Vec<(Name, u64)>,
+    given: Vec<(Name, u64)>,
     /// Whether the region holds these keys is to be looked at.
     looks: Vec<Name>,
     /// Mail that was sent, by its transaction, until that is seen in this region's stream.
@@ -576,7 +565,7 @@ impl Exchange {
         let stable = self.stable(region);
         let needed = unfinished.map_or(stable, |place| stable.min(place));
         let side = &mut self.sides[region];
-        side.given.retain(|given| given.at > needed);
+        side.given.retain(|(_, at)| *at > needed);
         side.writes.forget(needed)
     }
 
@@ -617,16 +606,6 @@ impl Exchange {
     fn settled(&self, region: usize) -> Option<Position> {
         let bounds = [self.sides[region].stable, self.sides[1 - region].seen];
         bounds.into_iter().flatten().min_by_key(|place| place.offset)
-    }
-
-    /// What was unfinished before these places, by region, is finished by now.
-    pub fn repin(&mut self, pin: u64, from: [u64; 2]) {
-        let Some((_, places)) = self.pins.get_mut(&pin) else { return };
-        for (place, from) in places.iter_mut().zip(from) {
-            if let Some(place) = place {
-                place.offset = place.offset.max(from);
-            }
-        }
     }
 
     /// Lets go of it.
@@ -928,20 +907,25 @@ impl Exchange {
 
     /// The value of a key arrived at `region`. Gives the record of it, if there is to be one.
     pub fn arrived(&mut self, region: usize, name: &Name, at: u64) -> Option<Record> {
-        let placed = |settle: &Settle| settle.taking.as_ref().filter(|taking| taking.posted)?.placed;
-        let of_it = self.settles.get(name).and_then(placed).filter(|placed| placed.at == at);
-        let given = Given { name: name.clone(), at, covered: of_it.map(|placed| placed.covered) };
+        let of_it = |settle: &Settle| {
+            settle
+                .taking
+                .as_ref()
+                .is_some_and(|taking| taking.posted && taking.placed.is_some_and(|placed| placed.at == at))
+        };
         let giver = &mut self.sides[1 - region];
-        giver.taken.push(given.clone());
-        giver.given.push(given);
-        of_it?;
+        giver.taken.push((name.clone(), at));
+        giver.given.push((name.clone(), at));
+        if !self.settles.get(name).is_some_and(of_it) {
+            return None;
+        }
         let settle = self.settles.remove(name)?;
         self.sides[region].damaged.remove(name);
         Some(by_value(region, name.0, &name.1, settle.met?))
     }
 
     /// Keys whose value as it was at some place of the stream of `region` has arrived at the other one.
-    pub fn take_taken(&mut self, region: usize) -> Vec<Given> {
+    pub fn take_taken(&mut self, region: usize) -> Vec<(Name, u64)> {
         std::mem::take(&mut self.sides[region].taken)
     }
 

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
 use super::claim::{is_of_several, replaces};
-use super::exchange::{Exchange, Given, Name, ReadAgain};
+use super::exchange::{Exchange, Name, ReadAgain};
 use super::log::{Entry, KeyLog, Place, Redo, Waits};
 use super::order::Order;
 use super::policy::Policies;
@@ -170,8 +170,6 @@ pub struct Window {
     arrived: Vec<(Name, u64)>,
     /// Keys on which writes have been executed again.
     repaired: Vec<Name>,
-    /// What held the checkpoints back for keys that were made equal by their values, as they were at these places.
-    based: Vec<(u64, [u64; 2])>,
     /// What was executed again of late, by its key, and is not in the logs yet.
     redone: HashMap<Key, Vec<Entry>>,
     /// Keys that must be made equal by their values, whatever their logs say.
@@ -204,7 +202,6 @@ impl Window {
             touched: Vec::new(),
             doubted: Vec::new(),
             repaired: Vec::new(),
-            based: Vec::new(),
             redone: HashMap::new(),
             arrived: Vec::new(),
             ties: VecDeque::new(),
@@ -237,7 +234,6 @@ impl Window {
         self.own.retain(|(of, _)| *of > at);
         self.arrived.clear();
         self.repaired.clear();
-        self.based.clear();
         self.doubted.clear();
         for (log, ..) in self.logs.values_mut() {
             let entries = std::mem::take(&mut log.entries);
@@ -306,17 +302,13 @@ impl Window {
         for (name, at) in self.arrived.drain(..) {
             exchange.arrived(self.region, &name, at).into_iter().for_each(|record| found(Found::Conflict(record)));
         }
-        // A key that both regions write all the time is never finished, but what came before its last value is.
-        for (pin, from) in self.based.drain(..) {
-            exchange.repin(pin, from);
-        }
         for name in self.repaired.drain(..) {
             exchange.repairs(self.region, name, false);
         }
         if !self.suspended {
-            for given in exchange.take_taken(self.region) {
-                if self.taken(&given) {
-                    self.doubted.push(given.name);
+            for ((database, name), at) in exchange.take_taken(self.region) {
+                if self.taken(self.key(database, &name), at) {
+                    self.doubted.push((database, name));
                 }
             }
             self.doubted.append(&mut exchange.take_refused(self.region));
@@ -488,8 +480,6 @@ impl Window {
                     self.doubted.extend(log.replaced(place, taken_at, covered, floor));
                     log.waits = Waits::Nothing;
                     self.touched.push(key);
-                    let from = by_region(self.region, covered, taken_at);
-                    self.based.extend(log.pin.filter(|_| ours).map(|pin| (pin, from)));
                 }
                 if ours {
                     self.arrived.push(((database, name), taken_at));
@@ -614,18 +604,13 @@ impl Window {
     }
 
     /// Our value was put at the other region. Tells whether ours is another one by now.
-    fn taken(&mut self, given: &Given) -> bool {
-        let Given { name: (database, name), at, covered } = given;
-        let key = self.key(*database, name);
-        let Some((log, ..)) = self.logs.get_mut(&key) else { return false };
-        let changed = log.taken(Place { region: self.region, database: *database, key: name }, *at);
+    fn taken(&mut self, key: Key, at: u64) -> bool {
+        let Some((log, database, name)) = self.logs.get_mut(&key) else { return false };
+        let changed = log.taken(Place { region: self.region, database: *database, key: name }, at);
         if log.waits == Waits::Value {
             log.waits = Waits::Nothing;
         }
         self.touched.push(key);
-        if let Some((pin, covered)) = log.pin.zip(*covered) {
-            self.based.push((pin, by_region(self.region, *at, covered)));
-        }
         changed
     }
 
@@ -670,11 +655,6 @@ fn fresh<'a>(
         let log = KeyLog { ranking: policies.ranking(name, region), ..KeyLog::default() };
         (log, database, Bytes::copy_from_slice(name))
     }
-}
-
-/// What concerns the stream of `region`, and what concerns the other one's, in the order of the regions.
-fn by_region(region: usize, this: u64, other: u64) -> [u64; 2] {
-    if region == 0 { [this, other] } else { [other, this] }
 }
 
 /// How a write was executed.
