@@ -274,6 +274,10 @@ impl Window {
         }
         let (read, sent) = exchange.sent_part(1 - self.region, part.since, part.high);
         let requests: usize = sent.map(|write| write.requests as usize).sum();
+        if read && requests == 0 && self.logs.is_empty() {
+            // Heartbeats only, and no key that waits for anything: what is unstable need not be taken apart by keys.
+            return;
+        }
         if read && part.shown.as_ref().is_none_or(|shown| shown.len() == requests) {
             part.shown = None;
             if self.unstable == 0 && self.fresh.is_empty() && self.logs.is_empty() && self.flushes.is_empty() {
