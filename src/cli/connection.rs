@@ -8,12 +8,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use tokio_rustls::rustls::crypto::{self, CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use tokio_rustls::rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 
 use super::ask::Address;
-use crate::config::{Served, certificates, roots};
+use crate::config::{Served, certificates, client_builder, roots};
 
 /// Whose certificate a command believes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,14 +52,12 @@ pub(super) async fn connect(address: &Address, key: &str) -> anyhow::Result<Box<
 
 impl Trust {
     fn client(&self) -> Result<ClientConfig, String> {
-        let provider = Arc::new(crypto::ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions();
-        let builder = builder.map_err(|error| error.to_string())?;
+        let builder = client_builder()?;
         Ok(match self {
             Self::System => builder.with_root_certificates(roots(None)?).with_no_client_auth(),
             Self::File(file) => {
                 let certificate = certificates(file)?.swap_remove(0);
-                let only = Arc::new(Only { certificate, provider });
+                let only = Arc::new(Only { certificate, provider: Arc::clone(builder.crypto_provider()) });
                 builder.dangerous().with_custom_certificate_verifier(only).with_no_client_auth()
             }
         })

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::verify::place;
 use crate::config::{Config, Region};
-use crate::runtime::client::{Client, Reply, bytes, elements, integer, text};
+use crate::runtime::client::{Client, Reply, bytes, clock_us, elements, integer, text};
 use crate::runtime::verify::{self, Lane, Limits};
 use crate::verify::{Difference, Plan};
 
@@ -91,10 +91,7 @@ pub(super) async fn look(region: &Region, database: u32, key: &[u8]) -> anyhow::
         bail!("{} did not tell of the key: {}", client.place(), refusal(&replies));
     };
     let kind = text(kind);
-    let now_ms = match elements(time) {
-        [seconds, micros] => integer(seconds).saturating_mul(1000).saturating_add(integer(micros) / 1000),
-        _ => 0,
-    };
+    let now_ms = clock_us(time).unwrap_or(0) / 1000;
     let left = integer(left);
     let expires_at = (left >= 0).then(|| Timestamp::from_millisecond(now_ms.saturating_add(left)).ok()).flatten();
     let (length, value) = shown(&mut client, &kind, key).await?;

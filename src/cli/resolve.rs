@@ -11,7 +11,7 @@ use clap::Args;
 use super::exit::{misconfigured, print, wait_for};
 use super::render::plain;
 use crate::config::{Config, Region, load};
-use crate::runtime::client::{Client, Reply, TOO_LONG, elements, integer};
+use crate::runtime::client::{Client, Reply, TOO_LONG, clock_us};
 
 /// How often a key that clients change meanwhile is read again.
 const TRIES: usize = 10;
@@ -142,11 +142,10 @@ async fn expiry(client: &mut Client, key: &[u8]) -> anyhow::Result<i64> {
     if let Reply::Integer(expires_ms) = absolute {
         return Ok((*expires_ms).max(0));
     }
-    let [seconds, micros] = elements(time) else { bail!("{} did not answer TIME", client.place()) };
+    let Some(now_us) = clock_us(time) else { bail!("{} did not answer TIME", client.place()) };
     let Reply::Integer(left_ms) = left else { bail!("{} did not answer PTTL", client.place()) };
-    let now_ms = integer(seconds).saturating_mul(1000).saturating_add(integer(micros) / 1000);
     // A key that is in its last millisecond has 0 left; one without a time to live has -1.
-    Ok(if *left_ms < 0 { 0 } else { now_ms.saturating_add(*left_ms) })
+    Ok(if *left_ms < 0 { 0 } else { (now_us / 1000).saturating_add(*left_ms) })
 }
 
 /// Executes requests in one transaction. Tells whether nothing that is watched had changed.

@@ -41,7 +41,7 @@ pub use name::{PairName, RegionName, ReservedPrefix};
 pub use secret::token;
 pub use state::state_folder;
 pub use telemetry::Telemetry;
-pub use tls::{Served, Tls, roots};
+pub use tls::{Served, Tls, client_builder, roots};
 pub use verify::{AutoRepair, Verify};
 
 /// Every setting of one pair, checked once.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig, crypto};
+use tokio_rustls::rustls::{ClientConfig, ConfigBuilder, RootCertStore, ServerConfig, WantsVerifier, crypto};
 
 use super::certificate::{Certificate, Renewed, certificates};
 
@@ -36,11 +36,7 @@ impl Tls {
     /// Which file cannot be used, and why; never its content.
     pub fn client(&self) -> Result<Arc<ClientConfig>, String> {
         self.last.get(Duration::ZERO, || {
-            let provider = Arc::new(crypto::ring::default_provider());
-            let builder = ClientConfig::builder_with_provider(provider)
-                .with_safe_default_protocol_versions()
-                .map_err(|error| error.to_string())?
-                .with_root_certificates(roots(self.ca_file.as_ref())?);
+            let builder = client_builder()?.with_root_certificates(roots(self.ca_file.as_ref())?);
             match &self.own {
                 None => Ok(builder.with_no_client_auth()),
                 Some(own) => {
@@ -50,6 +46,16 @@ impl Tls {
             }
         })
     }
+}
+
+/// What every client of ours begins with: the versions and ciphers that are safe.
+///
+/// # Errors
+/// There are none.
+pub fn client_builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, String> {
+    let provider = Arc::new(crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    builder.map_err(|error| error.to_string())
 }
 
 /// Who is believed: who signed with what is in `ca_file`, else whom this machine believes.

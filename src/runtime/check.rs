@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
-use super::client::{Client, Reply, bytes, elements, integer, text};
+use super::client::{Client, Reply, bytes, clock_us, elements, integer, text};
 use super::names::{Walk, held};
 use crate::check::facts::{CommandFacts, Connection, RegionFacts, Shared};
 use crate::check::rights::{Need, Rights, needs};
@@ -91,8 +91,8 @@ async fn server(
     let mut facts = general(&mut client, keys, names).await?;
     for _ in 0..CLOCK_LOOKS {
         let asked = since(epoch);
-        if let Some([seconds, micros]) = client.calls(&[["TIME"]]).await?.first().map(elements) {
-            clock.learn(integer(seconds) * 1_000_000 + integer(micros), asked, since(epoch));
+        if let Some(now_us) = client.calls(&[["TIME"]]).await?.first().and_then(clock_us) {
+            clock.learn(now_us, asked, since(epoch));
         }
     }
     facts.rights = rights(region, &facts, wanted).await?;

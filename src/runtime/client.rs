@@ -290,6 +290,14 @@ pub fn integer(reply: &Reply) -> i64 {
     }
 }
 
+/// What `TIME` was answered with, microseconds since 1970; nothing for any other reply.
+pub fn clock_us(time: &Reply) -> Option<i64> {
+    match elements(time) {
+        [seconds, micros] => Some(integer(seconds).saturating_mul(1_000_000).saturating_add(integer(micros))),
+        _ => None,
+    }
+}
+
 /// The elements of a reply that is an array; none for any other.
 pub fn elements(reply: &Reply) -> &[Reply] {
     match reply {

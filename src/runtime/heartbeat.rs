@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::client::{Client, Reply, elements, integer, text};
+use super::client::{Client, Reply, clock_us, text};
 use super::shared::Pair;
 use super::survey::Survey;
 use crate::engine::source::Info;
@@ -69,10 +69,8 @@ async fn beat(pair: &Pair, index: usize) -> Result<(), Fault> {
 
 async fn learn(client: &mut Client, pulse: &super::shared::RegionPulse) -> Result<(), Fault> {
     let asked = Instant::now();
-    let reply = client.call(&["TIME"]).await?;
-    let parts = elements(&reply);
-    if let [seconds, micros] = parts {
-        pulse.clock.learn(integer(seconds) * 1_000_000 + integer(micros), asked, Instant::now());
+    if let Some(now_us) = clock_us(&client.call(&["TIME"]).await?) {
+        pulse.clock.learn(now_us, asked, Instant::now());
     }
     Ok(())
 }

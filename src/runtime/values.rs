@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::client::{Client, MAX_REPLY, Reply, elements, integer};
+use super::client::{Client, MAX_REPLY, Reply, clock_us, elements, integer};
 use super::shared::Pair;
 use crate::engine::conflict::{Life, Look, Wanted, hold};
 use crate::engine::source::Info;
@@ -112,10 +112,7 @@ async fn lives(
 
 /// What `TIME` answered, Unix milliseconds.
 fn milliseconds(time: &Reply) -> Option<i64> {
-    match elements(time) {
-        [seconds, micros] => Some(integer(seconds) * 1000 + integer(micros) / 1000),
-        _ => None,
-    }
+    clock_us(time).map(|us| us / 1000)
 }
 
 fn bad(reader: &Reader) -> Fault {

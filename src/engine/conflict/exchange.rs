@@ -243,8 +243,13 @@ pub struct Exchange {
 impl Exchange {
     /// Nothing is known yet, but what holds for which keys.
     pub fn new(policies: Policies) -> Self {
+        Self::unknowing(Arc::new(policies))
+    }
+
+    /// Nor is it known what the regions keep of held keys: that is as old as their data.
+    fn unknowing(policies: Arc<Policies>) -> Self {
         let unread = policies.hold_any();
-        let mut new = Self { policies: Arc::new(policies), ..Self::default() };
+        let mut new = Self { policies, ..Self::default() };
         new.sides.iter_mut().for_each(|side| side.kept.unread = unread);
         new
     }
@@ -418,16 +423,12 @@ impl Exchange {
             return false;
         }
         *self = Self {
-            policies: Arc::clone(&self.policies),
             epoch: self.epoch + 1,
             generation: self.generation + 1,
             next: self.next,
             latest_us: self.latest_us,
-            ..Self::default()
+            ..Self::unknowing(Arc::clone(&self.policies))
         };
-        // What a region keeps is as old as its data.
-        let unread = self.policies.hold_any();
-        self.sides.iter_mut().for_each(|side| side.kept.unread = unread);
         self.sides[region].second = history.second;
         true
     }

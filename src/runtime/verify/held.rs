@@ -1,5 +1,6 @@
 //! What a region holds of a key, as a backup keeps it; and writing that again.
 
+use super::lane::milliseconds;
 use crate::config::Region;
 use crate::error::{Fault, Kind};
 use crate::runtime::client::{Client, Reply, TOO_LONG, elements, integer};
@@ -120,12 +121,5 @@ impl Reader {
             Some(Reply::Error(error)) => Err(Fault::of_reply(error, self.client.place())),
             Some(_) | None => Err(self.strange("did not answer EXEC")),
         }
-    }
-}
-
-fn milliseconds(time: &Reply) -> i64 {
-    match elements(time) {
-        [seconds, micros] => integer(seconds).saturating_mul(1000).saturating_add(integer(micros) / 1000),
-        _ => 0,
     }
 }

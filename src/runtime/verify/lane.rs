@@ -7,7 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::end::{End, Limits, no_refusal};
 use crate::config::Region;
 use crate::error::Fault;
-use crate::runtime::client::{Reply, elements, integer};
+use crate::runtime::client::{Reply, clock_us, elements};
 use crate::verify::Features;
 
 /// A connection to each region: the forward link's source, then its target.
@@ -134,8 +134,5 @@ async fn asked(end: &mut End, database: u32, requests: &[Request<'_>]) -> Result
 
 /// What `TIME` answered, Unix milliseconds.
 pub(super) fn milliseconds(time: &Reply) -> i64 {
-    match elements(time) {
-        [seconds, micros] => integer(seconds).saturating_mul(1000).saturating_add(integer(micros) / 1000),
-        _ => 0,
-    }
+    clock_us(time).unwrap_or(0) / 1000
 }

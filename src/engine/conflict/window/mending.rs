@@ -21,9 +21,9 @@ impl Window {
             let (database, name) = (*database, name.clone());
             let place = Place { region, database, key: &name };
             let holds = self.policies.holds(&name) && keeps(log, exchange, region);
+            let is_taking = exchange.is_taking(database, &name);
             // A key that both regions write all the time has many writes: it is judged once what it waits for has come.
-            let put_off =
-                !holds && (log.waits != Waits::Nothing || exchange.is_taking(database, &name) && !log.of_several);
+            let put_off = !holds && (log.waits != Waits::Nothing || is_taking && !log.of_several);
             let (mut lost, mut named) = (false, Vec::new());
             let mut judged = |finding| match finding {
                 Finding::Lost(record) => {
@@ -57,7 +57,7 @@ impl Window {
             if log.take_overtaken() {
                 exchange.refused(1 - region, (database, name.to_vec()));
             }
-            if log.waits != Waits::Nothing || exchange.is_taking(database, &name) {
+            if log.waits != Waits::Nothing || is_taking {
                 continue;
             }
             let remedy = if log.doubted.is_some() { log.before_a_value(place) } else { remedy };
