@@ -1,12 +1,7 @@
 //! Both regions at a step of a drill, compared by the verifier, for as long as an order may take.
 
 use std::collections::HashSet;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-
-use tokio::sync::mpsc;
-use tokio::time::timeout;
 
 use crate::drill::Comparison;
 use crate::engine::guard::survey::{Name, survey};
@@ -14,8 +9,8 @@ use crate::error::{Fault, Kind};
 use crate::runtime::attach::{replication, since};
 use crate::runtime::client::Client;
 use crate::runtime::shared::Pair;
-use crate::runtime::verify::{Progress, Report, Run};
-use crate::verify::Plan;
+use crate::runtime::verify::compare_within;
+use crate::verify::{Finding, Plan};
 
 /// How long a comparison may take: less than an order may.
 const WITHIN: Duration = Duration::from_secs(15);
@@ -23,8 +18,6 @@ const WITHIN: Duration = Duration::from_secs(15);
 const MOST_READ: u64 = 64 * 1024 * 1024;
 /// Keys that look different are kept until it is known which of them clients have written meanwhile.
 const MOST_FOUND: usize = 65_536;
-/// Reports that wait to be taken.
-const REPORTS: usize = 256;
 /// Examples that are named.
 const EXAMPLES: usize = 5;
 /// How long a difference has to be there where both links carry writes.
@@ -45,54 +38,35 @@ pub(super) async fn compare(pair: &Pair, from: usize, other_since: Option<u64>) 
         patience: PATIENCE,
         ..Plan::default()
     };
-    let progress = Arc::new(Progress::default());
-    let (reports, found) = mpsc::channel(REPORTS);
-    let config = pair.config();
-    let run = Run::execute((&config, plan, None), None, Arc::clone(&progress), reports);
-    let mut names = HashSet::new();
-    let whole = {
-        let compared = async { tokio::try_join!(run, take(found, &mut names)) };
-        match timeout(WITHIN, compared).await {
-            Ok(ended) => ended.map(|_| true)?,
-            Err(_) => false,
+    let mut names: HashSet<Name> = HashSet::new();
+    let take = |finding: Finding| {
+        names.insert(finding.name);
+        if names.len() > MOST_FOUND {
+            let text = format!("more than {MOST_FOUND} keys differ: `duet verify` tells more");
+            return Err(Fault::new(Kind::Waiting, text));
         }
+        Ok(())
     };
+    let found = compare_within(&pair.config(), plan, WITHIN, take).await?;
     let before = names.len();
     if let Some(offset) = other_since {
         // Read last: what was written while it was compared counts too.
         let written = written(pair, from, offset).await?;
         names.retain(|name| !written.contains(name));
     }
-    let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     let examples = names.iter().take(EXAMPLES).map(|(n, name)| format!("{} in database {n}", name.escape_ascii()));
     // The verifier's sides are those of the configuration.
     let sides = [from, 1 - from];
     Ok(Comparison {
-        keys: sides.map(|side| count(&progress.total[side])),
-        seen: sides.map(|side| count(&progress.scanned[side])),
-        compared: count(&progress.compared),
-        all: whole && count(&progress.undecided) == 0,
+        keys: sides.map(|side| found.total[side]),
+        seen: sides.map(|side| found.seen[side]),
+        compared: found.keys,
+        all: found.whole && found.undecided == 0,
         different: names.len() as u64,
         examples: examples.collect(),
         left_out: (before - names.len()) as u64,
-        undecided: count(&progress.undecided),
+        undecided: found.undecided,
     })
-}
-
-/// Takes what a run finds.
-async fn take(mut found: mpsc::Receiver<Report>, names: &mut HashSet<Name>) -> Result<(), Fault> {
-    while let Some(report) = found.recv().await {
-        if let Report::Finding(finding) = report {
-            names.insert(finding.name);
-        }
-        if names.len() > MOST_FOUND {
-            return Err(Fault::new(
-                Kind::Waiting,
-                format!("more than {MOST_FOUND} keys differ: `duet verify` tells more"),
-            ));
-        }
-    }
-    Ok(())
 }
 
 /// Keys that clients of the other region have written since then.
