@@ -157,7 +157,7 @@ impl To {
         };
         wait_for(async {
             let done = door.give(order).await.with_context(|| format!("{} not done", order.name()))?;
-            Ok(print(&plain(&done.text)))
+            Ok(print(&done.text.lines().map(plain).collect::<Vec<_>>().join("\n")))
         })
     }
 
