@@ -20,7 +20,8 @@ impl Process {
     /// # Errors
     /// When a file cannot be written, or the program cannot be started.
     pub fn start(program: &str, arguments: impl FnOnce(&Path) -> Result<Vec<String>>) -> Result<Self> {
-        let dir = TempDir::with_prefix(format!("{program}-"))?;
+        let name = Path::new(program).file_name().unwrap_or_default().to_string_lossy();
+        let dir = TempDir::with_prefix(format!("{name}-"))?;
         let arguments = arguments(dir.path())?;
         let output = File::create(dir.path().join("output"))?;
         let mut command = Command::new(program);
@@ -29,6 +30,11 @@ impl Process {
         let child = children::prepare(&mut command).spawn();
         let child = child.with_context(|| format!("cannot start {program}: run `make setup`"))?;
         Ok(Self { child, dir })
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Its directory.

@@ -1,6 +1,7 @@
 //! Both regions written at once: every tenth write on keys that both sides write, against the same load without any.
 
 use crate::copier::{Copier, DEADLINE, wait_key};
+use crate::suite::Suite;
 use crate::table::{head, median, row};
 use anyhow::{Result, bail};
 use duet_chaos::client::Client;
@@ -39,7 +40,8 @@ struct Round {
 }
 
 /// Measures both loads in turn, and prints a table with the ratio.
-pub(crate) async fn measure(rounds: usize, writes: u32) -> Result<()> {
+pub(crate) async fn measure(suite: &Suite) -> Result<()> {
+    let (rounds, writes) = (suite.rounds, suite.size(1_000_000, 50_000));
     let tenths = [Tenth::Own, Tenth::Shared];
     let mut measured: [Vec<Round>; 2] = Default::default();
     for number in 0..rounds {
@@ -55,7 +57,7 @@ pub(crate) async fn measure(rounds: usize, writes: u32) -> Result<()> {
         &["every tenth write", "until each side has the other's last key", "writes/s", "conflicts", "throughput kept"],
     );
     let rate = |figures: &[Round]| {
-        let seconds = median(&figures.iter().map(|round| round.total_s).collect::<Vec<_>>());
+        let seconds = median(figures.iter().map(|round| round.total_s));
         f64::from(writes) * 2.0 / seconds.max(f64::MIN_POSITIVE)
     };
     let without = rate(&measured[0]);

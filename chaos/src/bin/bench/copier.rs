@@ -1,10 +1,14 @@
-//! What copies from one server to another: the servers themselves, or Duet; and what Duet used for it.
+//! Who copies from one server to another: the servers themselves, Duet, or another program.
 
-use anyhow::{Context, Result};
+use crate::shake;
+use crate::usage::Usage;
+use anyhow::{Context, Result, ensure};
 use duet_chaos::client::Client;
 use duet_chaos::daemon::Daemon;
 use duet_chaos::pair::{More, Regions};
+use duet_chaos::process::Process;
 use duet_chaos::wait::eventually;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,36 +16,55 @@ use std::time::Duration;
 pub(crate) const DEADLINE: Duration = Duration::from_secs(600);
 /// How often a target is asked; it is also the precision of a time.
 pub(crate) const POLL: Duration = Duration::from_millis(5);
+/// Keys whose values are compared after a run.
+const SAMPLE: usize = 1_000;
 
 /// Who copies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Copier {
     /// `REPLICAOF` at the target.
     Native,
     /// The daemon between both.
     Duet,
+    /// RedisShake version 4: the path of its program.
+    RedisShake(PathBuf),
 }
 
 /// A copy that runs.
 pub(crate) enum Running {
     Native,
     Duet(Daemon),
+    RedisShake(Process),
+}
+
+impl fmt::Display for Copier {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Native => "native",
+            Self::Duet => "Duet",
+            Self::RedisShake(_) => "RedisShake",
+        })
+    }
 }
 
 impl Copier {
-    /// Both, for rounds that alternate.
-    pub(crate) const BOTH: [Self; 2] = [Self::Native, Self::Duet];
+    /// Starts copying from west to east; does not wait.
+    pub(crate) async fn start(&self, regions: &Regions) -> Result<Running> {
+        self.start_with(regions, &More::default()).await
+    }
 
-    /// Starts copying from west to east; does not wait. Native replication passes the west's proxy when there is one.
-    pub(crate) async fn start(self, regions: &Regions) -> Result<Running> {
-        match self {
+    /// Like [`Self::start`]; `more` is added to the configuration of the daemon, if that copies. Everybody passes the
+    /// proxies that there are.
+    pub(crate) async fn start_with(&self, regions: &Regions, more: &More) -> Result<Running> {
+        Ok(match self {
             Self::Native => {
                 let port = regions.west_proxy.as_ref().map_or(regions.west.port(), |proxy| proxy.address().port());
                 regions.east.client().await?.run(&format!("REPLICAOF 127.0.0.1 {port}")).await?;
-                Ok(Running::Native)
+                Running::Native
             }
-            Self::Duet => Ok(Running::Duet(Daemon::start(&duet_binary()?, &regions.config(&More::default()))?)),
-        }
+            Self::Duet => Running::Duet(Daemon::start(&duet_binary()?, &regions.config(more))?),
+            Self::RedisShake(program) => Running::RedisShake(shake::start(program, regions)?),
+        })
     }
 }
 
@@ -58,10 +81,16 @@ impl Running {
                 .await
             }
             Self::Duet(daemon) => daemon.wait_streaming(DEADLINE).await,
+            // It streams when what is written now comes.
+            Self::RedisShake(process) => {
+                let (west, east) = regions.clients().await?;
+                west.run("SET streams 1").await?;
+                wait_key(&east, "streams").await.with_context(|| process.output())
+            }
         }
     }
 
-    /// How many conflicts the daemon has resolved; native replication knows none.
+    /// How many conflicts the daemon has resolved; others know none.
     pub(crate) async fn conflicts(&self) -> Result<u64> {
         let Self::Duet(daemon) = self else { return Ok(0) };
         let status = daemon.status().await?;
@@ -69,37 +98,13 @@ impl Running {
         Ok(counts.into_iter().flatten().sum())
     }
 
-    /// What the daemon has used since it was started; native replication is part of the servers.
+    /// What the copier has used since it was started; native replication is part of the servers.
     pub(crate) fn usage(&self) -> Result<Option<Usage>> {
         match self {
             Self::Native => Ok(None),
             Self::Duet(daemon) => Usage::of(daemon.pid().context("the daemon has ended")?).map(Some),
+            Self::RedisShake(process) => Usage::of(process.pid()).map(Some).with_context(|| process.output()),
         }
-    }
-}
-
-/// What a process has used since it was started.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Usage {
-    /// Seconds of CPU, user and system.
-    pub(crate) cpu_s: f64,
-    /// The most memory that it held at once, in MB.
-    pub(crate) peak_mb: f64,
-}
-
-impl Usage {
-    /// Reads `/proc/<pid>/stat` and `status` (proc(5)).
-    pub(crate) fn of(pid: u32) -> Result<Self> {
-        /// Clock ticks per second: 100 on every Linux that we know (sysconf(3), `_SC_CLK_TCK`).
-        const TICKS: f64 = 100.0;
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-        let (_, after_name) = stat.rsplit_once(") ").context("a stat without a name")?;
-        let fields: Vec<&str> = after_name.split(' ').collect();
-        let ticks = |at: usize| -> Result<f64> { Ok(fields.get(at).context("a short stat")?.parse()?) };
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
-        let kilobytes: f64 = peak.trim().trim_end_matches(" kB").parse()?;
-        Ok(Self { cpu_s: (ticks(11)? + ticks(12)?) / TICKS, peak_mb: kilobytes / 1024.0 })
     }
 }
 
@@ -111,15 +116,32 @@ pub(crate) async fn wait_key(client: &Client, key: &str) -> Result<()> {
 /// Waits until a number that a server answers is as wanted.
 pub(crate) async fn poll(client: &Client, line: &str, wanted: impl Fn(i64) -> bool) -> Result<()> {
     let started = std::time::Instant::now();
+    // A replica that loads answers with an error.
     while !client.int(line).await.is_ok_and(&wanted) {
-        anyhow::ensure!(started.elapsed() < DEADLINE, "waited {DEADLINE:?} for {line}");
+        ensure!(started.elapsed() < DEADLINE, "waited {DEADLINE:?} for {line}");
         tokio::time::sleep(POLL).await;
     }
     Ok(())
 }
 
+/// A fast way to a wrong copy is worth nothing: as many keys at both sides, and a sample of them with the same values.
+pub(crate) async fn ensure_same(regions: &Regions) -> Result<()> {
+    let (west, east) = regions.clients().await?;
+    let (at_west, at_east) = (data_keys(&west).await?, data_keys(&east).await?);
+    ensure!(at_west == at_east, "{at_west} keys at the source, {at_east} at the target");
+    let mut digests = vec![b"DEBUG".to_vec(), b"DIGEST-VALUE".to_vec()];
+    for key in west.pipeline(&vec![vec!["RANDOMKEY"]; SAMPLE]).await? {
+        let key = duet_chaos::client::text(&key)?;
+        if !key.starts_with("duet:") {
+            digests.push(key.into_bytes());
+        }
+    }
+    ensure!(west.args(&digests).await? == east.args(&digests).await?, "values differ between source and target");
+    Ok(())
+}
+
 /// Keys of a server without those of the daemon.
-pub(crate) async fn data_keys(client: &Client) -> Result<i64> {
+async fn data_keys(client: &Client) -> Result<i64> {
     let all = client.int("DBSIZE").await?;
     // A script counts them at the server: a million keys need not travel for that.
     let count = "local c, n = '0', 0 repeat local r = redis.call('SCAN', c, 'MATCH', 'duet:*', 'COUNT', 10000) \

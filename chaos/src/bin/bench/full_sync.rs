@@ -1,73 +1,107 @@
 //! Full sync: from the start of the copier until an empty target has every key of a full source.
 
-use crate::copier::{Copier, Usage, data_keys, poll};
-use crate::increments::used_cells;
-use crate::table::{head, median, row};
-use anyhow::{Result, ensure};
+use crate::copier::{Copier, ensure_same, poll};
+use crate::suite::{Run, Suite, ratio};
+use crate::usage::Used;
+use anyhow::Result;
 use duet_chaos::client::Client;
 use duet_chaos::flavor::Flavor;
 use duet_chaos::pair::Regions;
+use std::fmt;
 use std::time::Instant;
 
 /// Who copies, and how the source sends its dump.
-const CASES: [(&str, Copier, &[&str]); 4] = [
-    ("native, diskless at once", Copier::Native, &["--repl-diskless-sync", "yes"]),
-    ("native, dump on disk", Copier::Native, &["--repl-diskless-sync", "no"]),
-    ("native, defaults (waits 5 s for more replicas)", Copier::Native, &["--repl-diskless-sync-delay", "5"]),
-    ("Duet, diskless at once", Copier::Duet, &["--repl-diskless-sync", "yes"]),
-];
+struct Case {
+    copier: Copier,
+    diskless: &'static str,
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { copier, diskless } = self;
+        write!(out, "{copier}{}", if *diskless == "yes" { "" } else { ", dump on the source's disk" })
+    }
+}
+
+/// What a source holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Data {
+    /// Strings of 64 bytes.
+    Strings,
+    /// Hashes, lists, sets and sorted sets of 20 elements, and strings of 100 bytes, in equal parts.
+    Mixed,
+}
 
 /// Keys set by one script.
 const BATCH: u32 = 100_000;
 /// 64 hexadecimal digits that do not compress: `DEBUG POPULATE` would fill up with zeros.
-const FILL: &str = "for n = tonumber(ARGV[1]), tonumber(ARGV[2]) - 1 do \
+const STRINGS: &str = "for n = tonumber(ARGV[1]), tonumber(ARGV[2]) - 1 do \
     redis.call('SET', 'key:' .. n, redis.sha1hex(n) .. string.sub(redis.sha1hex('x' .. n), 1, 24)) end";
+/// Elements are 16 hexadecimal digits and their number.
+const MIXED: &str = "for n = tonumber(ARGV[1]), tonumber(ARGV[2]) - 1 do \
+    local key, kind, digits = 'key:' .. n, n % 5, redis.sha1hex(n) .. redis.sha1hex('x' .. n) .. redis.sha1hex('y' .. n) \
+    if kind == 0 then redis.call('SET', key, string.sub(digits, 1, 100)) else \
+      local args = {} \
+      for i = 1, 20 do \
+        local element = string.sub(digits, i * 4, i * 4 + 15) .. i \
+        if kind == 1 then args[#args + 1] = 'field' .. i end \
+        if kind == 4 then args[#args + 1] = i * n end \
+        args[#args + 1] = element \
+      end \
+      redis.call(({'HSET', 'RPUSH', 'SADD', 'ZADD'})[kind], key, unpack(args)) \
+    end end";
 
-/// Measures every case in turn and prints a table.
-pub(crate) async fn measure(rounds: usize, keys: u32) -> Result<()> {
-    let mut measured: [Vec<(f64, Option<Usage>)>; CASES.len()] = Default::default();
-    for number in 0..rounds {
-        for ((name, copier, args), figures) in CASES.iter().zip(&mut measured) {
-            eprintln!("full sync: round {} of {rounds}, {name}", number + 1);
-            figures.push(round(*copier, args, keys).await?);
+impl Data {
+    /// Sets so many keys.
+    pub(crate) async fn fill(self, client: &Client, keys: u32) -> Result<()> {
+        let script = match self {
+            Self::Strings => STRINGS,
+            Self::Mixed => MIXED,
+        };
+        for from in (0..keys).step_by(BATCH as usize) {
+            let (from, to) = (from.to_string(), (from + BATCH).min(keys).to_string());
+            client.args(&["EVAL", script, "0", &from, &to]).await?;
         }
+        Ok(())
     }
-    head(
-        &format!("Full sync: {keys} strings of 64 bytes that do not compress; medians of {rounds}"),
-        &["", "until the target has every key", "keys/s", "against native diskless", "CPU of Duet", "peak memory"],
-    );
-    let seconds = |figures: &[(f64, Option<Usage>)]| median(&figures.iter().map(|round| round.0).collect::<Vec<_>>());
-    let native = seconds(&measured[0]);
-    for ((name, ..), figures) in CASES.iter().zip(&measured) {
-        let total = seconds(figures);
-        let (cpu, peak) = used_cells(&figures.iter().filter_map(|round| round.1).collect::<Vec<_>>());
-        let rate = f64::from(keys) / total;
-        let times = total / native;
-        row(&[(*name).to_owned(), format!("{total:.2} s"), format!("{rate:.0}"), format!("{times:.2}"), cpu, peak]);
+}
+
+/// Measures both kinds of data with every copier, and prints a table for each.
+pub(crate) async fn measure(suite: &mut Suite) -> Result<()> {
+    let case = |copier: &Copier| Case { copier: copier.clone(), diskless: "yes" };
+    let mut cases: Vec<Case> = suite.copiers.iter().map(case).collect();
+    cases.push(Case { copier: Copier::Native, diskless: "no" });
+    for (data, keys, name, title) in [
+        (Data::Strings, suite.size(2_000_000, 100_000), "strings", "strings of 64 bytes that do not compress"),
+        (
+            Data::Mixed,
+            suite.size(200_000, 20_000),
+            "mixed keys",
+            "hashes, lists, sets, sorted sets of 20 elements, and strings of 100 bytes",
+        ),
+    ] {
+        let run = async |case: &Case| round(&case.copier, case.diskless, data, keys).await;
+        let measured = suite.in_turn(&format!("full sync, {name}"), &cases, run).await?;
+        suite.print_runs(&format!("Full sync: {keys} {title}"), &cases, &measured, keys);
+        suite.remember_memory(measured[1].iter().map(|run| &run.used));
+        let times = ratio(&measured[1], &measured[0]);
+        suite.aims.at_most(format!("full sync of {keys} {name}: time"), times, " × native", [2.0, 1.25]);
     }
     Ok(())
 }
 
-/// Sets so many keys.
-pub(crate) async fn fill(client: &Client, keys: u32) -> Result<()> {
-    for from in (0..keys).step_by(BATCH as usize) {
-        let (from, to) = (from.to_string(), (from + BATCH).min(keys).to_string());
-        client.args(&["EVAL", FILL, "0", &from, &to]).await?;
-    }
-    Ok(())
-}
-
-async fn round(copier: Copier, args: &[&str], keys: u32) -> Result<(f64, Option<Usage>)> {
-    let regions = Regions::start_with((Flavor::Redis70, args), (Flavor::Redis70, &[])).await?;
+/// One copy of so many keys; `diskless` is the source's setting of that name.
+pub(crate) async fn round(copier: &Copier, diskless: &str, data: Data, keys: u32) -> Result<Run> {
+    let source: [&str; 2] = ["--repl-diskless-sync", diskless];
+    let regions = Regions::start_with((Flavor::Redis70, &source), (Flavor::Redis70, &[])).await?;
     let (west, east) = regions.clients().await?;
-    fill(&west, keys).await?;
-    let started = Instant::now();
+    data.fill(&west, keys).await?;
+    let (before, started) = (Used::before(&regions)?, Instant::now());
     let running = copier.start(&regions).await?;
-    // A replica that loads answers with an error; the daemon's own keys come on top.
+    // The daemon's own keys come on top.
     poll(&east, "DBSIZE", |count| count >= i64::from(keys)).await?;
     running.streaming(&regions).await?;
-    let seconds = started.elapsed().as_secs_f64();
-    let copied = data_keys(&east).await?;
-    ensure!(copied == i64::from(keys), "{copied} of {keys} keys were copied");
-    Ok((seconds, running.usage()?))
+    let run = Run { seconds: started.elapsed().as_secs_f64(), used: Used::now(&running, &regions)?.since(before) };
+    ensure_same(&regions).await?;
+    Ok(run)
 }

@@ -1,23 +1,38 @@
-//! Duet beside the servers' own replication, in the same run, on the same machine.
+//! Duet beside the servers' own replication, in the same run, on the same machine; beside another copier too, where the
+//! path of its program is given.
 //!
-//! - [`increments`]: a load at the source, until the target has its last key
 //! - [`full_sync`]: a full source and an empty target, until the target has every key
-//! - [`wan`]: a paced load over 80 ms of round trip
-//! - [`watched`]: the same load with nothing asked of the daemon, and with everything
+//! - [`increments`]: a load at the source, until the target has its last key
+//! - [`both`]: both regions loaded at once
+//! - [`latency`]: a paced load, from write to visible; on loopback and over 80 ms of round trip
+//! - [`pairs`]: several pairs on one machine
 //! - [`conflicts`]: both sides written at once, with every tenth write in conflict and with none
 //! - [`verify`]: two equal regions compared
+//! - [`watched`]: the same load with nothing asked of the daemon, and with everything
 
+mod aims;
+mod both;
 mod conflicts;
 mod copier;
 mod full_sync;
 mod increments;
+mod latency;
+mod load;
+mod paced;
+mod pairs;
+mod shake;
+mod suite;
 mod table;
+mod usage;
 mod verify;
-mod wan;
 mod watched;
 
+use crate::aims::Aims;
+use crate::copier::Copier;
+use crate::suite::Suite;
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
+use std::path::PathBuf;
 
 /// Measures Duet beside native replication and prints Markdown.
 #[derive(Parser)]
@@ -25,19 +40,25 @@ struct Args {
     /// Small sizes: shows that it works, measures little
     #[arg(long)]
     quick: bool,
-    /// Rounds of each measurement; medians are shown
-    #[arg(long, default_value_t = 3)]
-    rounds: usize,
+    /// Rounds of each measurement; medians are shown [default: 5, 1 with --quick]
+    #[arg(long)]
+    rounds: Option<usize>,
     /// What to measure; everything when absent
     #[arg(long, value_delimiter = ',')]
     only: Vec<Part>,
+    /// The program of RedisShake version 4, to be measured with the same data
+    #[arg(long, value_name = "PATH")]
+    redis_shake: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
-    Increments,
     FullSync,
-    Wan,
+    Increments,
+    Both,
+    Latency,
+    Far,
+    Pairs,
     Conflicts,
     Verify,
     Watched,
@@ -46,25 +67,30 @@ enum Part {
 #[tokio::main]
 async fn main() -> Result<()> {
     let args = Args::parse();
-    let wanted = |part: Part| args.only.is_empty() || args.only.contains(&part);
-    println!("{}\n", table::machine()?);
-    if wanted(Part::Increments) {
-        increments::measure(args.rounds, if args.quick { 200_000 } else { 3_000_000 }).await?;
+    let mut copiers = vec![Copier::Native, Copier::Duet];
+    copiers.extend(args.redis_shake.map(Copier::RedisShake));
+    let rounds = args.rounds.unwrap_or(if args.quick { 1 } else { 5 });
+    let mut suite = Suite { rounds, quick: args.quick, copiers, aims: Aims::default() };
+    println!("{}", table::machine()?);
+    for part in Part::value_variants() {
+        if args.only.is_empty() || args.only.contains(part) {
+            measure(*part, &mut suite).await?;
+        }
     }
-    if wanted(Part::FullSync) {
-        full_sync::measure(args.rounds, if args.quick { 100_000 } else { 2_000_000 }).await?;
-    }
-    if wanted(Part::Wan) {
-        wan::measure(if args.quick { 4 } else { 20 }).await?;
-    }
-    if wanted(Part::Conflicts) {
-        conflicts::measure(args.rounds, if args.quick { 50_000 } else { 1_000_000 }).await?;
-    }
-    if wanted(Part::Verify) {
-        verify::measure(args.rounds, if args.quick { 100_000 } else { 1_000_000 }).await?;
-    }
-    if wanted(Part::Watched) {
-        watched::measure(args.rounds, if args.quick { 200_000 } else { 3_000_000 }).await?;
-    }
+    suite.aims.print();
     Ok(())
+}
+
+async fn measure(part: Part, suite: &mut Suite) -> Result<()> {
+    match part {
+        Part::FullSync => full_sync::measure(suite).await,
+        Part::Increments => increments::measure(suite).await,
+        Part::Both => both::measure(suite).await,
+        Part::Latency => latency::measure(suite).await,
+        Part::Far => latency::measure_far(suite).await,
+        Part::Pairs => pairs::measure(suite).await,
+        Part::Conflicts => conflicts::measure(suite).await,
+        Part::Verify => verify::measure(suite).await,
+        Part::Watched => watched::measure(suite).await,
+    }
 }

@@ -1,28 +1,35 @@
 //! Figures for people: medians, and rows of a Markdown table.
 
-use anyhow::Result;
+use crate::copier::duet_binary;
+use crate::usage::{Usage, Used};
+use anyhow::{Context, Result};
 use duet_chaos::flavor::Flavor;
 use std::process::Command;
 
-/// What it was measured on, in one line.
+/// When, what and on what it was measured, in one line.
 pub(crate) fn machine() -> Result<String> {
     let cpus = std::fs::read_to_string("/proc/cpuinfo")?;
     let model = cpus.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or(": unknown processor");
     let cores = std::thread::available_parallelism()?;
-    let version = Command::new(Flavor::Redis70.program()?).arg("--version").output()?;
-    let version = String::from_utf8_lossy(&version.stdout);
-    let version = version.split(' ').nth(2).unwrap_or("?").trim_start_matches("v=").to_owned();
+    let redis = told(Command::new(Flavor::Redis70.program()?).arg("--version"))?;
+    let redis = redis.split(' ').nth(2).unwrap_or("?").trim_start_matches("v=").to_owned();
+    let (date, duet) =
+        (told(Command::new("date").args(["-u", "+%F"]))?, told(Command::new(duet_binary()?).arg("--version"))?);
     Ok(format!(
-        "{cores} cores,{}; Redis {version}; servers, load and Duet on one machine.",
+        "{date}, {duet}, {cores} cores,{}, Redis {redis}; servers, load and Duet on one machine.",
         model.trim_start_matches([' ', '\t', ':'])
     ))
 }
 
+/// The first line that a program writes.
+fn told(command: &mut Command) -> Result<String> {
+    let output = command.output().with_context(|| format!("cannot run {command:?}"))?;
+    Ok(String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned())
+}
+
 /// The middle one of some figures; 0 when there are none.
-pub(crate) fn median(figures: &[f64]) -> f64 {
-    let mut sorted = figures.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)
+pub(crate) fn median(figures: impl IntoIterator<Item = f64>) -> f64 {
+    percentile(&figures.into_iter().collect::<Vec<_>>(), 0.5)
 }
 
 /// The figure below which `share` (0 to 1) of all are; 0 when there are none.
@@ -41,4 +48,28 @@ pub(crate) fn row(cells: &[String]) {
 /// A heading row with its rule.
 pub(crate) fn head(title: &str, cells: &[&str]) {
     println!("\n### {title}\n\n| {} |\n|{}", cells.join(" | "), "---|".repeat(cells.len()));
+}
+
+/// What the cells of [`used`] are called.
+pub(crate) const USED: [&str; 6] =
+    ["CPU of the copier", "of the source", "of the target", "memory of the copier", "of the source", "of the target"];
+
+/// CPU (medians) and memory (the highest peak) of copier, source and target in some runs.
+pub(crate) fn used(runs: &[Used]) -> Vec<String> {
+    let copiers: Vec<Usage> = runs.iter().filter_map(|run| run.copier).collect();
+    let processes = [copiers, runs.iter().map(|run| run.source).collect(), runs.iter().map(|run| run.target).collect()];
+    let cells = |figure: fn(&[Usage]) -> String| {
+        processes.iter().map(move |usages| if usages.is_empty() { "-".to_owned() } else { figure(usages) })
+    };
+    cells(cpu).chain(cells(peak)).collect()
+}
+
+/// The median of the CPU seconds.
+pub(crate) fn cpu(usages: &[Usage]) -> String {
+    format!("{:.2} s", median(usages.iter().map(|usage| usage.cpu_s)))
+}
+
+/// The highest peak.
+pub(crate) fn peak(usages: &[Usage]) -> String {
+    format!("{:.0} MB", usages.iter().map(|usage| usage.peak_mb).fold(0.0, f64::max))
 }

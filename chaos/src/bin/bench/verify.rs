@@ -1,8 +1,10 @@
 //! `duet verify`: two equal regions on one machine, and with a long way to one of them.
 
-use crate::copier::{Usage, duet_binary};
-use crate::full_sync::fill;
+use crate::copier::duet_binary;
+use crate::full_sync::Data;
+use crate::suite::Suite;
 use crate::table::{head, median, row};
+use crate::usage::Usage;
 use anyhow::{Context, Result, ensure};
 use duet_chaos::flavor::Flavor;
 use duet_chaos::pair::{More, Regions};
@@ -25,10 +27,11 @@ const CASES: [(&str, bool, &str); 3] = [
 ];
 
 /// Measures each case in turn and prints a table.
-pub(crate) async fn measure(rounds: usize, keys: u32) -> Result<()> {
+pub(crate) async fn measure(suite: &Suite) -> Result<()> {
+    let (rounds, keys) = (suite.rounds, suite.size(1_000_000, 100_000));
     let mut regions = Regions::start(Flavor::Redis70, Flavor::Redis70).await?;
     let (west, east) = regions.clients().await?;
-    tokio::try_join!(fill(&west, keys), fill(&east, keys))?;
+    tokio::try_join!(Data::Strings.fill(&west, keys), Data::Strings.fill(&east, keys))?;
     let place = tempfile::tempdir()?;
     let config = place.path().join("pair.toml");
     head(
@@ -49,7 +52,7 @@ pub(crate) async fn measure(rounds: usize, keys: u32) -> Result<()> {
             eprintln!("verify: round {} of {rounds}, {name}", number + 1);
             figures.push(round(&config, mode, keys).await?);
         }
-        let middle = |figure: fn(&(Value, Usage)) -> f64| median(&figures.iter().map(figure).collect::<Vec<_>>());
+        let middle = |figure: fn(&(Value, Usage)) -> f64| median(figures.iter().map(figure));
         let seconds = middle(|(told, _)| told["seconds"].as_f64().unwrap_or_default());
         let peak = figures.iter().map(|(_, usage)| usage.peak_mb).fold(0.0, f64::max);
         row(&[

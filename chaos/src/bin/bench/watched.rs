@@ -1,8 +1,10 @@
 //! What it costs to be looked at: the same load with nothing asked of the daemon, and with everything.
 
-use crate::copier::{DEADLINE, Usage, duet_binary, wait_key};
-use crate::increments::{load, used_cells};
-use crate::table::{head, median, row};
+use crate::copier::{DEADLINE, duet_binary, wait_key};
+use crate::load;
+use crate::suite::Suite;
+use crate::table::{cpu, head, median, peak, row};
+use crate::usage::Usage;
 use anyhow::{Context, Result};
 use duet_chaos::daemon::Daemon;
 use duet_chaos::flavor::Flavor;
@@ -21,7 +23,8 @@ const ASKED: [(&str, Duration); 5] = [
 ];
 
 /// Measures both in turn and prints a table.
-pub(crate) async fn measure(rounds: usize, writes: u32) -> Result<()> {
+pub(crate) async fn measure(suite: &mut Suite) -> Result<()> {
+    let (rounds, writes) = (suite.rounds, suite.size(3_000_000, 200_000));
     let mut measured: [Vec<(f64, Usage)>; 2] = Default::default();
     for number in 0..rounds {
         for (watched, figures) in [false, true].into_iter().zip(&mut measured) {
@@ -41,12 +44,14 @@ pub(crate) async fn measure(rounds: usize, writes: u32) -> Result<()> {
         ],
     );
     for (name, figures) in ["nobody asks", "balancers, Prometheus, console, OTLP each second"].iter().zip(&measured) {
-        let total = median(&figures.iter().map(|(total, _)| *total).collect::<Vec<_>>());
+        let total = median(figures.iter().map(|(total, _)| *total));
         // Each with the round beside it, so that what else the machine does at the time counts less.
-        let ratios: Vec<_> = figures.iter().zip(&measured[0]).map(|(it, unwatched)| it.0 / unwatched.0).collect();
-        let (cpu, peak) = used_cells(&figures.iter().map(|(_, usage)| *usage).collect::<Vec<_>>());
-        let (rate, ratio) = (f64::from(writes) / total, median(&ratios));
-        row(&[(*name).to_owned(), format!("{total:.2} s"), format!("{rate:.0}"), format!("{ratio:.3}"), cpu, peak]);
+        let ratio = median(figures.iter().zip(&measured[0]).map(|(it, unwatched)| it.0 / unwatched.0));
+        let (rate, usages) = (f64::from(writes) / total, figures.iter().map(|(_, usage)| *usage).collect::<Vec<_>>());
+        usages.iter().for_each(|usage| suite.aims.memory(usage.peak_mb));
+        let figures =
+            [format!("{total:.2} s"), format!("{rate:.0}"), format!("{ratio:.3}"), cpu(&usages), peak(&usages)];
+        row(&[&[(*name).to_owned()], &figures[..]].concat());
     }
     Ok(())
 }
@@ -75,11 +80,11 @@ async fn round(watched: bool, writes: u32) -> Result<(f64, Usage)> {
     let working = async {
         let pid = daemon.pid().context("no daemon")?;
         let (started, before) = (Instant::now(), Usage::of(pid)?);
-        load(regions.west.port(), writes).await?;
+        load::sets(regions.west.port(), writes, load::VALUE).await?;
         west.run("SET the-last-key 1").await?;
         wait_key(&east, "the-last-key").await?;
         let (took, after) = (started.elapsed().as_secs_f64(), Usage::of(pid)?);
-        anyhow::Ok((took, Usage { cpu_s: after.cpu_s - before.cpu_s, ..after }))
+        anyhow::Ok((took, after.since(before)))
     };
     if !watched {
         return working.await;
