@@ -511,8 +511,10 @@ impl Exchange {
             self.unpin(pin);
         }
         let Some(judged_there) = self.sides[1 - region].judged else { return };
+        // Where nobody wrote at the other region there is nothing to be seen of it.
+        let seen = self.sides[1 - region].writes.quiet_from(self.sides[region].sees);
         let side = &mut self.sides[region];
-        let until = side.sees.min(judged_there);
+        let until = seen.min(judged_there);
         while side.executed.front().is_some_and(|(_, place)| place.offset <= until) {
             if let Some((stable, place)) = side.executed.pop_front()
                 && side.stable.is_none_or(|before| before.offset < stable.offset)

@@ -300,7 +300,8 @@ impl Window {
     /// Judges what was read, up to `read`, unless that has to wait; everything that follows from it goes into `exchange` or to
     /// `found`.
     pub fn settle(&mut self, read: u64, exchange: &mut Exchange, found: &mut impl FnMut(Found)) {
-        if !self.ours.is_empty() || self.removed || !exchange.is_calm() {
+        // What waits for something has to see all that is written: it may be stable, and forgotten, at once.
+        if !self.ours.is_empty() || !self.logs.is_empty() || self.removed || !exchange.is_calm() {
             self.sort_in(exchange);
         }
         for (name, at) in self.arrived.drain(..) {

@@ -122,6 +122,15 @@ impl Writes {
         self.queue.range(first..)
     }
 
+    /// Up to where nothing was written behind `place`, as far as that is known; `place` where it is not.
+    pub fn quiet_from(&self, place: u64) -> u64 {
+        if place < self.known {
+            return place;
+        }
+        let quiet = self.after(place).next().map_or(self.read, |write| write.at - 1);
+        quiet.max(place)
+    }
+
     /// The write that ends at `at`.
     pub fn get(&self, at: u64) -> Option<&Write> {
         self.after(at.checked_sub(1)?).next().filter(|write| write.at == at)
