@@ -1,20 +1,23 @@
 //! What one region executed of late: clients' writes, and ours, in the order of its stream.
 //!
 //! The link that reads the region's stream owns it. A write of a client stays in it until it is stable: until nothing can come
-//! any more that was written without having seen it. Our own writes are looked at only where they meet such a one.
+//! any more that was written without having seen it. Our own writes are looked at only where they meet such a one: until then
+//! all that is kept of a client's write is which keys it names ([`recent`]), and only what has met something has a log.
 
 mod mending;
+mod recent;
+mod sorting;
 mod whole;
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
-use super::claim::{is_of_several, replaces};
 use super::exchange::{Exchange, Name, ReadAgain};
 use super::log::{Entry, KeyLog, Place, Redo, Waits};
 use super::order::Order;
@@ -22,15 +25,19 @@ use super::policy::Policies;
 use super::record::Record;
 use super::stamp::Stamp;
 use super::writes::Write;
-use crate::command::{Class, Spec, lookup};
+use crate::command::{Spec, lookup};
 use crate::engine::position::Position;
 use crate::wire::resp::{Command, FrameReader};
 
 pub use mending::by_value;
+use recent::Recent;
 use whole::Span;
 
 /// A key by its hash, 128 bits wide.
 type Key = u128;
+
+/// The log of a key, with its database and name.
+type Logged = (KeyLog, u32, Bytes);
 
 /// The request of a write.
 #[derive(Debug, Clone)]
@@ -161,9 +168,11 @@ pub struct Window {
     sorted: u64,
     /// How many clients' writes are not stable.
     unstable: usize,
-    logs: HashMap<Key, (KeyLog, u32, Bytes)>,
+    /// Clients' writes that are not stable, and are in no log.
+    recent: Recent,
+    logs: HashMap<Key, Logged>,
     /// Local executions in the logs, oldest first.
-    own: VecDeque<(u64, Key)>,
+    own: BinaryHeap<Reverse<(u64, Key)>>,
     /// Keys whose logs have changed since they were judged.
     touched: Vec<Key>,
     /// Keys whose values have arrived, and where these were taken.
@@ -197,8 +206,9 @@ impl Window {
             ours: VecDeque::new(),
             sorted: from,
             unstable: 0,
+            recent: Recent::default(),
             logs: HashMap::new(),
-            own: VecDeque::new(),
+            own: BinaryHeap::new(),
             touched: Vec::new(),
             doubted: Vec::new(),
             repaired: Vec::new(),
@@ -211,12 +221,10 @@ impl Window {
         }
     }
 
-    /// These keys are held since an earlier session.
-    pub fn hold(&mut self, held: &BTreeMap<Name, Order>) {
-        for ((database, name), latest) in held {
-            let key = self.key(*database, name);
-            let fresh = fresh(&self.policies, self.region, (*database, name));
-            self.logs.entry(key).or_insert_with(fresh).0.held = Some(*latest);
+    /// The keys that are held since an earlier session, or were not let go by a copy.
+    pub fn hold(&mut self, exchange: &Exchange) {
+        for ((database, name), latest) in exchange.held(self.region) {
+            self.begun((*database, name), exchange).0.held = Some(*latest);
         }
     }
 
@@ -231,7 +239,8 @@ impl Window {
         self.ours.retain(|ours| ours.at > at);
         self.ties.retain(|tie| tie.at > at);
         self.flushes.retain(|(_, flush)| flush.at > at);
-        self.own.retain(|(of, _)| *of > at);
+        self.own.retain(|Reverse((of, _))| *of > at);
+        self.recent.forget(at);
         self.arrived.clear();
         self.repaired.clear();
         self.doubted.clear();
@@ -241,7 +250,7 @@ impl Window {
             let KeyLog { ranking, removed, of_several, .. } = *log;
             *log = KeyLog { ranking, removed, of_several, entries, ..KeyLog::default() };
         }
-        for (_, key) in &self.own {
+        for Reverse((_, key)) in &self.own {
             self.logs.get_mut(key).into_iter().for_each(|(log, ..)| log.unstable += 1);
         }
         self.logs.retain(|_, (log, ..)| log.unstable > 0);
@@ -250,7 +259,7 @@ impl Window {
 
     /// How many executions are kept.
     pub fn kept(&self) -> usize {
-        self.unstable + self.own.len()
+        self.unstable + self.own.len() + self.recent.len()
     }
 
     /// A client wrote.
@@ -312,7 +321,7 @@ impl Window {
         }
         if !self.suspended {
             for ((database, name), at) in exchange.take_taken(self.region) {
-                if self.taken(self.key(database, &name), at) {
+                if self.taken((database, &name), at, exchange) {
                     self.doubted.push((database, name));
                 }
             }
@@ -334,8 +343,7 @@ impl Window {
         let known = exchange.writes(1 - self.region).known();
         for again in parts.iter().filter(|again| again.part.start < known) {
             for (database, name) in &again.names {
-                let key = self.key(*database, name);
-                if let Some((log, ..)) = self.logs.get_mut(&key) {
+                if let Some((log, ..)) = self.recall((*database, name), exchange) {
                     log.lacks |= log.entries.iter().any(|entry| entry.local && entry.at < again.at);
                 }
             }
@@ -350,7 +358,7 @@ impl Window {
         }
         self.sort_in(exchange);
         for (at, (database, name)) in names.drain(..) {
-            let log = self.logs.get(&self.key(database, &name));
+            let log = self.recall((database, &name), exchange);
             if log.is_some_and(|(log, ..)| log.entries.iter().any(|entry| entry.local && entry.at <= at)) {
                 exchange.damaged(self.region, (database, name));
             }
@@ -373,7 +381,7 @@ impl Window {
     /// The place of the latest write of the whole key that was executed here.
     pub fn floor(&mut self, exchange: &Exchange, (database, name): (u32, &[u8]), at: u64) -> Option<Order> {
         self.sort_in(exchange);
-        self.logs.get(&self.key(database, name)).and_then(|(log, ..)| log.floor(at))
+        self.recall((database, name), exchange).and_then(|(log, ..)| log.floor(at))
     }
 
     /// A session begins somewhere: nothing is judged until [`Self::resume`].
@@ -406,195 +414,6 @@ impl Window {
         xxh3_128_with_seed(name, self.seed ^ u64::from(database).wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
 
-    /// Puts what was read into the logs of its keys, in the order of the stream. What our transactions hold must have been
-    /// read at the other region.
-    fn sort_in(&mut self, exchange: &Exchange) {
-        for (database, name) in exchange.settling() {
-            let key = self.key(database, name);
-            let fresh = fresh(&self.policies, self.region, (database, name));
-            self.logs.entry(key).or_insert_with(fresh);
-        }
-        self.removed = false;
-        let mut local = exchange.writes(self.region).after(self.sorted).peekable();
-        loop {
-            let until = self.ours.front().map_or(u64::MAX, |ours| ours.at);
-            if let Some(write) = local.next_if(|write| write.at < until) {
-                self.redo();
-                self.sorted = write.at;
-                let Write { at, stamp, seen, .. } = *write;
-                self.execute(write, By { at, local: true, saw: 0, seen, again: None, stamp });
-                continue;
-            }
-            let Some(ours) = self.ours.pop_front() else { return self.redo() };
-            if !matches!(ours.what, What::Again { .. }) {
-                self.redo();
-            }
-            let unread = match ours.what {
-                // Another history need not hold it at all.
-                What::Writes(Part { high, .. }) => exchange.is_unread(1 - self.region, high),
-                What::Again { .. } | What::Unknown(_) | What::Value { .. } => false,
-            };
-            if unread {
-                return self.ours.push_front(ours);
-            }
-            self.ours_in(ours, exchange);
-        }
-    }
-
-    /// What was executed again goes into the logs.
-    fn redo(&mut self) {
-        for (key, again) in self.redone.drain() {
-            if let Some((log, ..)) = self.logs.get_mut(&key) {
-                log.redone(again);
-            }
-        }
-    }
-
-    fn ours_in(&mut self, ours: Ours, exchange: &Exchange) {
-        let Ours { at, what } = ours;
-        match what {
-            What::Writes(part) => self.part_in(at, &part, exchange),
-            What::Again { redo, local } => {
-                let Redo { stamp, id, seen, behind, database, request } = redo;
-                let Some(spec) = spec_of(&request) else { return };
-                let write = Write {
-                    at,
-                    database,
-                    spec,
-                    bytes: request,
-                    requests: 1,
-                    stamp: Some(stamp),
-                    seen,
-                    silent: false,
-                    weak: behind.is_some(),
-                    sees: 0,
-                    behind: Cell::new(behind),
-                };
-                self.execute(&write, By { at, local, saw: u64::MAX, seen, again: Some(id), stamp: Some(stamp) });
-            }
-            What::Unknown(executed) => {
-                for (id, local) in executed {
-                    let region = if local { self.region } else { 1 - self.region };
-                    self.doubted.extend(exchange.writes(region).get(id).into_iter().flat_map(Write::written));
-                }
-            }
-            What::Value { name: (database, name), at: taken_at, covered, floor, ours } => {
-                let key = self.key(database, &name);
-                if let Some((log, ..)) = self.logs.get_mut(&key) {
-                    let place = Place { region: self.region, database, key: &name };
-                    self.doubted.extend(log.replaced(place, taken_at, covered, floor));
-                    log.waits = Waits::Nothing;
-                    self.touched.push(key);
-                }
-                if ours {
-                    self.arrived.push(((database, name), taken_at));
-                } else {
-                    self.doubted.push((database, name));
-                }
-            }
-        }
-    }
-
-    fn part_in(&mut self, at: u64, part: &Part, exchange: &Exchange) {
-        if self.logs.is_empty() && self.flushes.is_empty() && part.shown.is_none() {
-            return;
-        }
-        let mut shown = part.shown.as_deref();
-        let (_, sent) = exchange.sent_part(1 - self.region, part.since, part.high);
-        for write in sent {
-            self.execute(
-                write,
-                By { at, local: false, saw: part.saw, seen: part.saw, again: None, stamp: Some(part.stamp) },
-            );
-            let Some(rest) = shown else { continue };
-            let name = write.shown();
-            match rest.iter().position(|of| Some(*of) == name) {
-                Some(found) => shown = rest.get(found + 1..),
-                // What was gone already needed no removal. Of what an earlier session has sent it is not known whether the
-                // server's own deletions were among it.
-                None if write.weak => {
-                    if self.suspended {
-                        self.doubted.append(&mut write.written());
-                    }
-                }
-                None => self.had_no_effect(write, part.saw),
-            }
-        }
-    }
-
-    /// A write changed something in its region, and nothing here. Where nothing that its region had not seen explains that,
-    /// this region held something else: a key that expired before it was prolonged.
-    fn had_no_effect(&mut self, write: &Write, saw: u64) {
-        for (database, name) in write.written() {
-            let log = self.logs.get(&self.key(database, &name));
-            if !log.is_some_and(|(log, ..)| log.entries.iter().any(|entry| entry.local && entry.id > saw)) {
-                self.doubted.push((database, name));
-            }
-        }
-    }
-
-    /// A write was executed.
-    fn execute(&mut self, write: &Write, by: By) {
-        let mut reader = FrameReader::new();
-        if !matches!(reader.next(&write.bytes), Ok(Some(_))) {
-            return;
-        }
-        let command = Command::new(&write.bytes, reader.arguments());
-        if write.spec.class == Class::Database {
-            return self.whole_database(entry(write, &by));
-        }
-        let of_several = by.again.is_none() && is_of_several(write.spec, &command);
-        if of_several {
-            self.tie(write, by.at, &command);
-        }
-        for used in write.spec.keys(&command) {
-            let database = used.database.unwrap_or(write.database);
-            let replaces = write.requests == 1 && replaces(&command, write.spec, &used);
-            let new = Entry { replaces, of_several, ..entry(write, &by) };
-            let behind = self.note(new, by.again.is_some(), database, used.key);
-            if write.weak && by.local {
-                write.behind.set(Some(behind));
-            }
-        }
-    }
-
-    /// Gives behind what it counts, for a deletion by the server itself.
-    fn note(&mut self, entry: Entry, again: bool, database: u32, name: &[u8]) -> Order {
-        let key = self.key(database, name);
-        let is_new = entry.local && !again;
-        if !self.logs.contains_key(&key) && !self.was_flushed(key, database, name) && !is_new {
-            return Order::WEAKEST;
-        }
-        let fresh = fresh(&self.policies, self.region, (database, name));
-        let (log, ..) = self.logs.entry(key).or_insert_with(fresh);
-        let was_held = log.held.is_some();
-        if again {
-            self.redone.entry(key).or_default().push(entry);
-            log.waits = if log.waits == Waits::Again { Waits::Nothing } else { log.waits };
-            self.repaired.push((database, name.to_vec()));
-            self.touched.push(key);
-        } else if is_new {
-            if entry.silent || log.waits != Waits::Nothing || was_held {
-                self.touched.push(key);
-            }
-            self.own.push_back((entry.at, key));
-            log.unstable += 1;
-            return log.append(entry);
-        } else {
-            self.touched.push(key);
-            return log.append(entry);
-        }
-        Order::WEAKEST
-    }
-
-    fn tie(&mut self, write: &Write, at: u64, command: &Command<'_>) {
-        let used = write.spec.keys(command);
-        let keys = used.map(|used| self.key(used.database.unwrap_or(write.database), used.key)).collect();
-        let written = write.spec.written(command, write.database);
-        let written = written.map(|(database, name)| (database, name.to_vec())).collect();
-        self.ties.push_back(Tie { at, keys, written });
-    }
-
     /// The keys that writes of several keys have put in doubt since this one was not as it should be, each write once.
     fn tied(&mut self, key: Key) -> Vec<Name> {
         let mut written = Vec::new();
@@ -609,13 +428,14 @@ impl Window {
     }
 
     /// Our value was put at the other region. Tells whether ours is another one by now.
-    fn taken(&mut self, key: Key, at: u64) -> bool {
-        let Some((log, database, name)) = self.logs.get_mut(&key) else { return false };
-        let changed = log.taken(Place { region: self.region, database: *database, key: name }, at);
+    fn taken(&mut self, (database, name): (u32, &[u8]), at: u64, exchange: &Exchange) -> bool {
+        let region = self.region;
+        let Some((log, ..)) = self.recall((database, name), exchange) else { return false };
+        let changed = log.taken(Place { region, database, key: name }, at);
         if log.waits == Waits::Value {
             log.waits = Waits::Nothing;
         }
-        self.touched.push(key);
+        self.touched.push(self.key(database, name));
         changed
     }
 
@@ -628,8 +448,9 @@ impl Window {
         while self.flushes.front().is_some_and(|(_, flush)| flush.at <= stable) {
             self.flushes.pop_front();
         }
-        while self.own.front().is_some_and(|(at, _)| *at <= stable) {
-            let Some((_, key)) = self.own.pop_front() else { break };
+        self.recent.forget(stable);
+        while self.own.peek().is_some_and(|Reverse((at, _))| *at <= stable) {
+            let Some(Reverse((_, key))) = self.own.pop() else { break };
             let Some((log, database, name)) = self.logs.get_mut(&key) else { continue };
             log.unstable = log.unstable.saturating_sub(1);
             log.stable += 1;
@@ -651,58 +472,10 @@ impl Window {
 }
 
 /// Makes the log of a key of `region` that has none.
-fn fresh<'a>(
-    policies: &'a Policies,
-    region: usize,
-    (database, name): (u32, &'a [u8]),
-) -> impl FnOnce() -> (KeyLog, u32, Bytes) + 'a {
+fn fresh<'a>(policies: &'a Policies, region: usize, (database, name): (u32, &'a [u8])) -> impl FnOnce() -> Logged + 'a {
     move || {
         let log = KeyLog { ranking: policies.ranking(name, region), ..KeyLog::default() };
         (log, database, Bytes::copy_from_slice(name))
-    }
-}
-
-/// How a write was executed.
-struct By {
-    /// Where that stands in the region's stream.
-    at: u64,
-    /// Whether a client of this region wrote it.
-    local: bool,
-    /// Up to where its region had seen this one's writes.
-    saw: u64,
-    /// What the region of its client had seen of the other one, whichever that is.
-    seen: u64,
-    /// Its name, where it was executed once more.
-    again: Option<u64>,
-    stamp: Option<Stamp>,
-}
-
-fn entry(write: &Write, by: &By) -> Entry {
-    let By { at, local, saw, seen, again, stamp } = *by;
-    // The rest of its transaction may have been written before.
-    let saw = if write.weak && !local { saw.max(write.sees) } else { saw };
-    Entry {
-        stamp,
-        id: again.unwrap_or(write.at),
-        at,
-        first: at,
-        again: again.is_some(),
-        local,
-        saw,
-        seen,
-        database: write.database,
-        spec: write.spec,
-        bytes: write.bytes.clone(),
-        requests: write.requests,
-        wiped: false,
-        silent: write.silent,
-        weak: write.weak,
-        behind: write.behind.get().unwrap_or(Order::WEAKEST),
-        doubtful: write.weak && write.stamp.is_none() && again.is_none(),
-        recorded: local || write.weak,
-        told: false,
-        replaces: false,
-        of_several: false,
     }
 }
 

@@ -131,9 +131,8 @@ impl Crossing {
             // Since this session looked a server was found to be replaced: it begins once more.
             self.generation = self.generation.wrapping_sub(1);
         }
-        let held = exchange.held(self.region);
-        self.window.hold(held);
-        if !held.is_empty() {
+        self.window.hold(&exchange);
+        if !exchange.held(self.region).is_empty() {
             self.found.push(Found::Held);
         }
         // What a dump holds, or an earlier session sent, may be later than the clock is now.
@@ -162,7 +161,7 @@ impl Crossing {
         if self.window.cut(covered) {
             self.sees = at;
             // What is held by now was not decided by the copy.
-            self.window.hold(hold(&self.exchange).held(self.region));
+            self.window.hold(&hold(&self.exchange));
         }
     }
 

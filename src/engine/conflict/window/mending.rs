@@ -94,8 +94,8 @@ impl Window {
     ) {
         let (database, name) = (name.0, name.1.as_slice());
         let key = self.key(database, name);
-        let fresh = fresh(&self.policies, self.region, (database, name));
-        let (log, ..) = self.logs.entry(key).or_insert_with(fresh);
+        self.recall((database, name), exchange);
+        let (log, ..) = self.logs.entry(key).or_insert_with(fresh(&self.policies, self.region, (database, name)));
         if self.policies.holds(name) && keeps(log, exchange, self.region) {
             if log.held.is_none() {
                 found(Found::Conflict(undecided(log.met(self.region).or(met), log, self.region, (database, name))));

@@ -1,5 +1,7 @@
 //! Writes of whole databases: FLUSHDB, FLUSHALL and SWAPDB concern every key there, also those that have no log yet.
 
+use std::cmp::Reverse;
+
 use bytes::Bytes;
 
 use super::{Key, Tie, Window};
@@ -19,7 +21,7 @@ impl Window {
         let ties: Vec<Tie> =
             flushes.iter().filter_map(|(span, flush)| self.tie_of_swap(*span, flush.at, name)).collect();
         self.ties.extend(ties);
-        self.own.extend(entries.iter().map(|entry| (entry.at, key)));
+        self.own.extend(entries.iter().map(|entry| Reverse((entry.at, key))));
         let ranking = self.policies.ranking(name, self.region);
         let log = KeyLog { ranking, unstable: entries.len(), entries, ..KeyLog::default() };
         self.logs.insert(key, (log, database, Bytes::copy_from_slice(name)));
@@ -40,7 +42,7 @@ impl Window {
             log.append(of_key);
             if flush.local {
                 log.unstable += 1;
-                self.own.push_back((flush.at, *key));
+                self.own.push(Reverse((flush.at, *key)));
             }
             self.touched.push(*key);
         }

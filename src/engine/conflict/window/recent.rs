@@ -1,0 +1,122 @@
+//! Which keys clients wrote of late: as little as can be kept of a write that has met nothing.
+
+use std::collections::VecDeque;
+
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+
+use super::Key;
+
+/// One write names one key.
+#[derive(Debug, Clone, Copy)]
+struct Mention {
+    /// Where the write ends in the region's stream, bytes.
+    at: u64,
+    /// Half of the key's hash: what it finds may be of another one, so who asks compares names.
+    hash: u64,
+    /// How many mentions ago the key was named before; 0 where that is not known.
+    back: u32,
+}
+
+/// Mentions of keys, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Recent {
+    mentions: VecDeque<Mention>,
+    /// How many mentions were forgotten: the number of the first one.
+    first: u64,
+    /// The number of the last mention of each key.
+    last: HashTable<u64>,
+}
+
+impl Recent {
+    /// A write that ends at `at` names this key. Writes come in the order of the stream.
+    pub(super) fn push(&mut self, at: u64, key: Key) {
+        let hash = half(key);
+        let Self { mentions, first, last } = self;
+        let number = *first + mentions.len() as u64;
+        let hash_of = |number: &u64| mentions.get((number - *first) as usize).map_or(0, |mention| mention.hash);
+        let back = match last.entry(hash, |of| hash_of(of) == hash, hash_of) {
+            Entry::Occupied(mut last) => number - std::mem::replace(last.get_mut(), number),
+            Entry::Vacant(none) => {
+                none.insert(number);
+                0
+            }
+        };
+        mentions.push_back(Mention { at, hash, back: u32::try_from(back).unwrap_or(0) });
+    }
+
+    /// Where the writes end that name this key, or another one of the same hash: oldest first, each once.
+    pub(super) fn of(&self, key: Key) -> Vec<u64> {
+        let hash = half(key);
+        let mention = |number: u64| self.mentions.get(usize::try_from(number.checked_sub(self.first)?).ok()?);
+        let is_it = |number: &u64| mention(*number).is_some_and(|mention| mention.hash == hash);
+        let mut next = self.last.find(hash, is_it).copied();
+        let mut places = Vec::new();
+        while let Some((number, named)) = next.and_then(|number| Some((number, mention(number)?))) {
+            places.push(named.at);
+            next = if named.back == 0 { None } else { number.checked_sub(named.back.into()) };
+        }
+        places.dedup();
+        places.reverse();
+        places
+    }
+
+    /// Forgets what ends at `stable` or before.
+    pub(super) fn forget(&mut self, stable: u64) {
+        while let Some(mention) = self.mentions.pop_front_if(|mention| mention.at <= stable) {
+            let (hash, number) = (mention.hash, self.first);
+            if let Ok(last) = self.last.find_entry(hash, |last| *last == number) {
+                last.remove();
+            }
+            self.first += 1;
+        }
+    }
+
+    /// How many mentions are kept.
+    pub(super) fn len(&self) -> usize {
+        self.mentions.len()
+    }
+
+    /// Whether none is.
+    pub(super) fn is_empty(&self) -> bool {
+        self.mentions.is_empty()
+    }
+}
+
+/// Keys' hashes are seeded, and as good as random in each half.
+fn half(key: Key) -> u64 {
+    key as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_found_where_it_was_named_until_that_is_forgotten() {
+        let mut recent = Recent::default();
+        for (at, key) in [(10, 1), (20, 2), (30, 1), (30, 1), (40, 3)] {
+            recent.push(at, key);
+        }
+        assert_eq!((recent.of(1), recent.of(2), recent.of(4)), (vec![10, 30], vec![20], vec![]));
+        recent.forget(20);
+        assert_eq!((recent.of(1), recent.of(2), recent.len()), (vec![30], vec![], 3));
+        recent.push(50, 1);
+        assert_eq!(recent.of(1), [30, 50]);
+        recent.forget(50);
+        assert!(recent.is_empty() && recent.of(1).is_empty() && recent.last.is_empty());
+        recent.push(60, 1);
+        assert_eq!(recent.of(1), [60]);
+    }
+
+    #[test]
+    fn many_keys_grow_the_table() {
+        let mut recent = Recent::default();
+        // As hashes are: spread over all bits.
+        let key = |number: u64| Key::from(number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        (0..10_000).for_each(|number| recent.push(number + 1, key(number % 5_000)));
+        assert!((0..5_000).all(|number| recent.of(key(number)) == [number + 1, number + 5_001]));
+        recent.forget(7_500);
+        assert!((0..5_000).all(|number| recent.of(key(number)).len() == usize::from(number >= 2_500)));
+    }
+}

@@ -1,0 +1,323 @@
+//! What was read goes into the logs of the keys that something has met; of the rest it is noted which keys it names.
+
+use std::cell::Cell;
+use std::cmp::Reverse;
+
+use super::{Logged, Ours, Part, Tie, What, Window, fresh, spec_of};
+use crate::command::{Class, KeyUse};
+use crate::engine::conflict::claim::{is_of_several, replaces};
+use crate::engine::conflict::exchange::Exchange;
+use crate::engine::conflict::log::{Entry, Place, Redo, Waits};
+use crate::engine::conflict::order::Order;
+use crate::engine::conflict::stamp::Stamp;
+use crate::engine::conflict::writes::Write;
+use crate::wire::resp::{Command, FrameReader};
+
+impl Window {
+    /// Puts what was read into the logs of its keys, in the order of the stream. What our transactions hold must have been
+    /// read at the other region.
+    pub(super) fn sort_in(&mut self, exchange: &Exchange) {
+        for (database, name) in exchange.settling() {
+            self.begun((database, name), exchange);
+        }
+        self.removed = false;
+        let mut local = exchange.writes(self.region).after(self.sorted).peekable();
+        loop {
+            let until = self.ours.front().map_or(u64::MAX, |ours| ours.at);
+            if let Some(write) = local.next_if(|write| write.at < until) {
+                self.redo();
+                self.sorted = write.at;
+                let Write { at, stamp, seen, .. } = *write;
+                self.execute(write, By { at, local: true, saw: 0, seen, again: None, stamp }, exchange);
+                continue;
+            }
+            let Some(ours) = self.ours.pop_front() else { return self.redo() };
+            if !matches!(ours.what, What::Again { .. }) {
+                self.redo();
+            }
+            let unread = match ours.what {
+                // Another history need not hold it at all.
+                What::Writes(Part { high, .. }) => exchange.is_unread(1 - self.region, high),
+                What::Again { .. } | What::Unknown(_) | What::Value { .. } => false,
+            };
+            if unread {
+                return self.ours.push_front(ours);
+            }
+            self.ours_in(ours, exchange);
+        }
+    }
+
+    /// What was executed again goes into the logs.
+    fn redo(&mut self) {
+        for (key, again) in self.redone.drain() {
+            if let Some((log, ..)) = self.logs.get_mut(&key) {
+                log.redone(again);
+            }
+        }
+    }
+
+    fn ours_in(&mut self, ours: Ours, exchange: &Exchange) {
+        let Ours { at, what } = ours;
+        match what {
+            What::Writes(part) => self.part_in(at, &part, exchange),
+            What::Again { redo, local } => {
+                let Redo { stamp, id, seen, behind, database, request } = redo;
+                let Some(spec) = spec_of(&request) else { return };
+                let write = Write {
+                    at,
+                    database,
+                    spec,
+                    bytes: request,
+                    requests: 1,
+                    stamp: Some(stamp),
+                    seen,
+                    silent: false,
+                    weak: behind.is_some(),
+                    sees: 0,
+                    behind: Cell::new(behind),
+                };
+                self.execute(
+                    &write,
+                    By { at, local, saw: u64::MAX, seen, again: Some(id), stamp: Some(stamp) },
+                    exchange,
+                );
+            }
+            What::Unknown(executed) => {
+                for (id, local) in executed {
+                    let region = if local { self.region } else { 1 - self.region };
+                    self.doubted.extend(exchange.writes(region).get(id).into_iter().flat_map(Write::written));
+                }
+            }
+            What::Value { name: (database, name), at: taken_at, covered, floor, ours } => {
+                let place = Place { region: self.region, database, key: &name };
+                if let Some((log, ..)) = self.recall((database, &name), exchange) {
+                    let doubts = log.replaced(place, taken_at, covered, floor);
+                    log.waits = Waits::Nothing;
+                    self.doubted.extend(doubts);
+                    self.touched.push(self.key(database, &name));
+                }
+                if ours {
+                    self.arrived.push(((database, name), taken_at));
+                } else {
+                    self.doubted.push((database, name));
+                }
+            }
+        }
+    }
+
+    fn part_in(&mut self, at: u64, part: &Part, exchange: &Exchange) {
+        let nothing = self.logs.is_empty() && self.recent.is_empty() && self.flushes.is_empty();
+        if nothing && part.shown.is_none() {
+            return;
+        }
+        let mut shown = part.shown.as_deref();
+        let (_, sent) = exchange.sent_part(1 - self.region, part.since, part.high);
+        for write in sent {
+            self.execute(
+                write,
+                By { at, local: false, saw: part.saw, seen: part.saw, again: None, stamp: Some(part.stamp) },
+                exchange,
+            );
+            let Some(rest) = shown else { continue };
+            let name = write.shown();
+            match rest.iter().position(|of| Some(*of) == name) {
+                Some(found) => shown = rest.get(found + 1..),
+                // What was gone already needed no removal. Of what an earlier session has sent it is not known whether the
+                // server's own deletions were among it.
+                None if write.weak => {
+                    if self.suspended {
+                        self.doubted.append(&mut write.written());
+                    }
+                }
+                None => self.had_no_effect(write, part.saw),
+            }
+        }
+    }
+
+    /// A write changed something in its region, and nothing here. Where nothing that its region had not seen explains that,
+    /// this region held something else: a key that expired before it was prolonged.
+    fn had_no_effect(&mut self, write: &Write, saw: u64) {
+        for (database, name) in write.written() {
+            let log = self.logs.get(&self.key(database, &name));
+            if !log.is_some_and(|(log, ..)| log.entries.iter().any(|entry| entry.local && entry.id > saw)) {
+                self.doubted.push((database, name));
+            }
+        }
+    }
+
+    /// A write was executed.
+    fn execute(&mut self, write: &Write, by: By, exchange: &Exchange) {
+        let mut reader = FrameReader::new();
+        if !matches!(reader.next(&write.bytes), Ok(Some(_))) {
+            return;
+        }
+        let command = Command::new(&write.bytes, reader.arguments());
+        if write.spec.class == Class::Database {
+            self.recall_all(exchange);
+            return self.whole_database(entry(write, &by));
+        }
+        let is_again = by.again.is_some();
+        let of_several = !is_again && is_of_several(write.spec, &command);
+        if of_several {
+            self.tie(write, by.at, &command);
+        }
+        // What may meet something that is no other write of the key alone.
+        let is_special = self.suspended || write.weak || write.silent || of_several || !self.flushes.is_empty();
+        for used in write.spec.keys(&command) {
+            let database = used.database.unwrap_or(write.database);
+            let key = self.key(database, used.key);
+            if by.local && !is_again && !is_special && !self.logs.contains_key(&key) {
+                self.recent.push(by.at, key);
+                continue;
+            }
+            let replaces = write.requests == 1 && replaces(&command, write.spec, &used);
+            let behind = self.note(
+                || Entry { replaces, of_several, ..entry(write, &by) },
+                is_again,
+                by.local && !is_again,
+                (database, used.key),
+                exchange,
+            );
+            if write.weak && by.local {
+                write.behind.set(Some(behind));
+            }
+        }
+    }
+
+    /// Puts a write into the log of one of its keys, which begins here for one that a client wrote; another one is of no
+    /// interest where nothing was there before. Gives behind what it counts, for a deletion by the server itself.
+    fn note(
+        &mut self,
+        entry: impl FnOnce() -> Entry,
+        again: bool,
+        is_new: bool,
+        name: (u32, &[u8]),
+        exchange: &Exchange,
+    ) -> Order {
+        let key = self.key(name.0, name.1);
+        if self.recall(name, exchange).is_none() && !self.was_flushed(key, name.0, name.1) && !is_new {
+            return Order::WEAKEST;
+        }
+        let entry = entry();
+        let (log, ..) = self.logs.entry(key).or_insert_with(fresh(&self.policies, self.region, name));
+        if again {
+            self.redone.entry(key).or_default().push(entry);
+            log.waits = if log.waits == Waits::Again { Waits::Nothing } else { log.waits };
+            self.repaired.push((name.0, name.1.to_vec()));
+            self.touched.push(key);
+            return Order::WEAKEST;
+        }
+        if !is_new || entry.silent || log.waits != Waits::Nothing || log.held.is_some() {
+            self.touched.push(key);
+        }
+        if is_new {
+            self.own.push(Reverse((entry.at, key)));
+            log.unstable += 1;
+        }
+        log.append(entry)
+    }
+
+    /// The log of a key, which begins with what clients wrote to it of late; nothing where that is nothing.
+    pub(super) fn recall(&mut self, (database, name): (u32, &[u8]), exchange: &Exchange) -> Option<&mut Logged> {
+        let key = self.key(database, name);
+        if self.logs.contains_key(&key) {
+            return self.logs.get_mut(&key);
+        }
+        let places = self.recent.of(key);
+        let written = places.into_iter().filter_map(|at| exchange.writes(self.region).get(at)).peekable();
+        let mut log = fresh(&self.policies, self.region, (database, name))();
+        for write in written {
+            let mut reader = FrameReader::new();
+            let _whole = reader.next(&write.bytes);
+            let command = Command::new(&write.bytes, reader.arguments());
+            let Write { at, stamp, seen, .. } = *write;
+            let by = By { at, local: true, saw: 0, seen, again: None, stamp };
+            let is_it = |used: &KeyUse<'_>| used.key == name && used.database.unwrap_or(write.database) == database;
+            for used in write.spec.keys(&command).filter(is_it) {
+                let replaces = write.requests == 1 && replaces(&command, write.spec, &used);
+                log.0.append(Entry { replaces, ..entry(write, &by) });
+                log.0.unstable += 1;
+                self.own.push(Reverse((at, key)));
+            }
+        }
+        if log.0.unstable == 0 {
+            return None;
+        }
+        Some(self.logs.entry(key).or_insert(log))
+    }
+
+    /// The log of a key, be there anything in it or not.
+    pub(super) fn begun(&mut self, name: (u32, &[u8]), exchange: &Exchange) -> &mut Logged {
+        self.recall(name, exchange);
+        let key = self.key(name.0, name.1);
+        self.logs.entry(key).or_insert_with(fresh(&self.policies, self.region, name))
+    }
+
+    /// Begins the logs of all keys that clients wrote of late: what comes concerns each of them.
+    fn recall_all(&mut self, exchange: &Exchange) {
+        if self.recent.is_empty() {
+            return;
+        }
+        let sorted = self.sorted;
+        for write in exchange.writes(self.region).after(0).take_while(|write| write.at <= sorted) {
+            let mut reader = FrameReader::new();
+            let _whole = reader.next(&write.bytes);
+            let command = Command::new(&write.bytes, reader.arguments());
+            for used in write.spec.keys(&command) {
+                self.recall((used.database.unwrap_or(write.database), used.key), exchange);
+            }
+        }
+    }
+
+    fn tie(&mut self, write: &Write, at: u64, command: &Command<'_>) {
+        let used = write.spec.keys(command);
+        let keys = used.map(|used| self.key(used.database.unwrap_or(write.database), used.key)).collect();
+        let written = write.spec.written(command, write.database);
+        let written = written.map(|(database, name)| (database, name.to_vec())).collect();
+        self.ties.push_back(Tie { at, keys, written });
+    }
+}
+
+/// How a write was executed.
+struct By {
+    /// Where that stands in the region's stream.
+    at: u64,
+    /// Whether a client of this region wrote it.
+    local: bool,
+    /// Up to where its region had seen this one's writes.
+    saw: u64,
+    /// What the region of its client had seen of the other one, whichever that is.
+    seen: u64,
+    /// Its name, where it was executed once more.
+    again: Option<u64>,
+    stamp: Option<Stamp>,
+}
+
+fn entry(write: &Write, by: &By) -> Entry {
+    let By { at, local, saw, seen, again, stamp } = *by;
+    // The rest of its transaction may have been written before.
+    let saw = if write.weak && !local { saw.max(write.sees) } else { saw };
+    Entry {
+        stamp,
+        id: again.unwrap_or(write.at),
+        at,
+        first: at,
+        again: again.is_some(),
+        local,
+        saw,
+        seen,
+        database: write.database,
+        spec: write.spec,
+        bytes: write.bytes.clone(),
+        requests: write.requests,
+        wiped: false,
+        silent: write.silent,
+        weak: write.weak,
+        behind: write.behind.get().unwrap_or(Order::WEAKEST),
+        doubtful: write.weak && write.stamp.is_none() && again.is_none(),
+        recorded: local || write.weak,
+        told: false,
+        replaces: false,
+        of_several: false,
+    }
+}
