@@ -100,8 +100,9 @@ pub(crate) async fn round(copier: &Copier, diskless: &str, data: Data, keys: u32
     let running = copier.start(&regions).await?;
     // The daemon's own keys come on top.
     poll(&east, "DBSIZE", |count| count >= i64::from(keys)).await?;
-    running.streaming(&regions).await?;
+    running.says_streaming(&regions).await?;
     let run = Run { seconds: started.elapsed().as_secs_f64(), used: Used::now(&running, &regions)?.since(before) };
+    running.streaming(&regions).await?;
     ensure_same(&regions).await?;
     Ok(run)
 }

@@ -7,7 +7,7 @@ use crate::table::median;
 use crate::usage::Used;
 use anyhow::Result;
 use duet_chaos::flavor::Flavor;
-use duet_chaos::pair::Regions;
+use duet_chaos::pair::{More, Regions};
 use std::time::Instant;
 
 /// What is written.
@@ -42,15 +42,23 @@ pub(crate) async fn measure(suite: &mut Suite) -> Result<()> {
 }
 
 async fn round(copier: &Copier, kind: Kind, writes: u32) -> Result<Run> {
-    let regions = Regions::start(Flavor::Redis70, Flavor::Redis70).await?;
+    run(copier, &More::default(), async |port| match kind {
+        Kind::Sets => load::sets(port, writes, load::VALUE).await,
+        Kind::Mix => load::mix(port, writes).await,
+    })
+    .await
+}
+
+/// One load at the port of the source, until the target has a key that was written last; `more` is Duet's configuration.
+pub(crate) async fn run(copier: &Copier, more: &More, load: impl AsyncFnOnce(u16) -> Result<()>) -> Result<Run> {
+    // What a slow copier has not taken yet is kept: a source that cuts it off instead would measure nothing.
+    let patient = ["--client-output-buffer-limit", "replica", "0", "0", "0"];
+    let regions = Regions::start_with((Flavor::Redis70, &patient), (Flavor::Redis70, &patient)).await?;
     let (west, east) = regions.clients().await?;
-    let running = copier.start(&regions).await?;
+    let running = copier.start_with(&regions, more).await?;
     running.streaming(&regions).await?;
     let (before, started) = (Used::now(&running, &regions)?, Instant::now());
-    match kind {
-        Kind::Sets => load::sets(regions.west.port(), writes, load::VALUE).await?,
-        Kind::Mix => load::mix(regions.west.port(), writes).await?,
-    }
+    load(regions.west.port()).await?;
     west.run("SET the-last-key 1").await?;
     wait_key(&east, "the-last-key").await?;
     let run = Run { seconds: started.elapsed().as_secs_f64(), used: Used::now(&running, &regions)?.since(before) };

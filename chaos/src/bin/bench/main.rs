@@ -9,17 +9,20 @@
 //! - [`conflicts`]: both sides written at once, with every tenth write in conflict and with none
 //! - [`verify`]: two equal regions compared
 //! - [`watched`]: the same load with nothing asked of the daemon, and with everything
+//! - [`growth`]: how the cost grows, as tables and pictures
 
 mod aims;
 mod both;
 mod conflicts;
 mod copier;
 mod full_sync;
+mod growth;
 mod increments;
 mod latency;
 mod load;
 mod paced;
 mod pairs;
+mod picture;
 mod shake;
 mod suite;
 mod table;
@@ -32,7 +35,7 @@ use crate::copier::Copier;
 use crate::suite::Suite;
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Measures Duet beside native replication and prints Markdown.
 #[derive(Parser)]
@@ -49,6 +52,9 @@ struct Args {
     /// The program of RedisShake version 4, to be measured with the same data
     #[arg(long, value_name = "PATH")]
     redis_shake: Option<PathBuf>,
+    /// Where pictures are drawn
+    #[arg(long, value_name = "FOLDER", default_value = "target/bench")]
+    pictures: PathBuf,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -62,6 +68,7 @@ enum Part {
     Conflicts,
     Verify,
     Watched,
+    Growth,
 }
 
 #[tokio::main]
@@ -74,14 +81,14 @@ async fn main() -> Result<()> {
     println!("{}", table::machine()?);
     for part in Part::value_variants() {
         if args.only.is_empty() || args.only.contains(part) {
-            measure(*part, &mut suite).await?;
+            measure(*part, &mut suite, &args.pictures).await?;
         }
     }
     suite.aims.print();
     Ok(())
 }
 
-async fn measure(part: Part, suite: &mut Suite) -> Result<()> {
+async fn measure(part: Part, suite: &mut Suite, pictures: &Path) -> Result<()> {
     match part {
         Part::FullSync => full_sync::measure(suite).await,
         Part::Increments => increments::measure(suite).await,
@@ -92,5 +99,6 @@ async fn measure(part: Part, suite: &mut Suite) -> Result<()> {
         Part::Conflicts => conflicts::measure(suite).await,
         Part::Verify => verify::measure(suite).await,
         Part::Watched => watched::measure(suite).await,
+        Part::Growth => growth::measure(suite, pictures).await,
     }
 }
