@@ -10,6 +10,7 @@
 //! - [`verify`]: two equal regions compared
 //! - [`watched`]: the same load with nothing asked of the daemon, and with everything
 //! - [`growth`]: how the cost grows, as tables and pictures
+//! - [`profile`]: what the daemon's time goes to; by its name only, since it needs `perf`
 
 mod aims;
 mod both;
@@ -23,6 +24,7 @@ mod load;
 mod paced;
 mod pairs;
 mod picture;
+mod profile;
 mod shake;
 mod suite;
 mod table;
@@ -46,7 +48,7 @@ struct Args {
     /// Rounds of each measurement; medians are shown [default: 5, 1 with --quick]
     #[arg(long)]
     rounds: Option<usize>,
-    /// What to measure; everything when absent
+    /// What to measure; everything but the profile (which needs perf) when absent
     #[arg(long, value_delimiter = ',')]
     only: Vec<Part>,
     /// The program of RedisShake version 4, to be measured with the same data
@@ -69,6 +71,7 @@ enum Part {
     Verify,
     Watched,
     Growth,
+    Profile,
 }
 
 #[tokio::main]
@@ -80,7 +83,7 @@ async fn main() -> Result<()> {
     let mut suite = Suite { rounds, quick: args.quick, copiers, aims: Aims::default() };
     println!("{}", table::machine()?);
     for part in Part::value_variants() {
-        if args.only.is_empty() || args.only.contains(part) {
+        if args.only.contains(part) || args.only.is_empty() && *part != Part::Profile {
             measure(*part, &mut suite, &args.pictures).await?;
         }
     }
@@ -100,5 +103,6 @@ async fn measure(part: Part, suite: &mut Suite, pictures: &Path) -> Result<()> {
         Part::Verify => verify::measure(suite).await,
         Part::Watched => watched::measure(suite).await,
         Part::Growth => growth::measure(suite, pictures).await,
+        Part::Profile => profile::measure(suite, pictures).await,
     }
 }
