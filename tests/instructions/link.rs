@@ -122,6 +122,11 @@ impl Link {
         self.stream.echoes()
     }
 
+    /// Its source's writes of which it is not known whether something is concurrent.
+    pub fn unstable(&self) -> usize {
+        self.stream.unstable()
+    }
+
     fn go_on(&mut self) {
         let now = self.now();
         under_count(|| self.stream.on_source(&mut self.input, now)).expect("a stream");
