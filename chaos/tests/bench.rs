@@ -30,7 +30,7 @@ async fn a_benchmark_measures_every_copier_and_says_what_is_reached() {
     for row in ["| native |", "| Duet |", "| RedisShake |", "| native, dump on the source's disk |"] {
         assert!(table.matches(row).count() >= 2, "no {row} in {table}");
     }
-    for aim in ["full sync of 20000 mixed keys", "80 ms of round trip", "peak memory of Duet"] {
+    for aim in ["full sync of 20,000 mixed keys", "80 ms of round trip", "peak memory of Duet"] {
         assert!(table.contains(&format!("| {aim}")), "no {aim} in {table}");
     }
     let far = table.split("### ").find(|part| part.starts_with("Write to visible")).unwrap();

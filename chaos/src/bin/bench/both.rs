@@ -4,7 +4,7 @@
 use crate::copier::{Copier, ensure_same, wait_key};
 use crate::load;
 use crate::suite::Suite;
-use crate::table::{head, median, row};
+use crate::table::{head, many, median, row};
 use crate::usage::Usage;
 use anyhow::{Context, Result};
 use duet_chaos::flavor::Flavor;
@@ -49,7 +49,10 @@ pub(crate) async fn measure(suite: &mut Suite) -> Result<()> {
     let writes = suite.size(1_500_000, 100_000);
     let measured = suite.in_turn("both at once", &CASES, async |case| round(*case, writes).await).await?;
     let columns = ["", "writes/s of all together", "share of the sum of one-way runs", "CPU of Duet", "memory of Duet"];
-    head(&format!("Both regions at once: {writes} SETs of 64 bytes each; medians of {}", suite.rounds), &columns);
+    head(
+        &format!("Both regions at once: {} SETs of 64 bytes each; medians of {}", many(writes), suite.rounds),
+        &columns,
+    );
     let [native_one, native_two, west, east, both] = &measured[..] else { unreachable!("one of each case") };
     let share = |rounds: &[Round], one: &[Round], other: &[Round]| {
         let sums = one.iter().zip(other).map(|(one, other)| one.rate + other.rate);
@@ -62,7 +65,7 @@ pub(crate) async fn measure(suite: &mut Suite) -> Result<()> {
         let dash = || "-".to_owned();
         row(&[
             case.to_string(),
-            format!("{:.0}", median(rounds.iter().map(|round| round.rate))),
+            many(median(rounds.iter().map(|round| round.rate))),
             share.map_or_else(dash, |share| format!("{share:.2}")),
             if duets.is_empty() { dash() } else { crate::table::cpu(&duets) },
             if duets.is_empty() { dash() } else { crate::table::peak(&duets) },

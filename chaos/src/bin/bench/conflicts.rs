@@ -2,7 +2,7 @@
 
 use crate::copier::{Copier, DEADLINE, wait_key};
 use crate::suite::{Run, Suite};
-use crate::table::{head, median, row};
+use crate::table::{head, many, median, row};
 use crate::usage::Used;
 use anyhow::{Result, bail};
 use duet_chaos::client::Client;
@@ -57,7 +57,8 @@ pub(crate) async fn measure(suite: &mut Suite) -> Result<()> {
     let measured = suite.in_turn("conflicts", &shares, async |share| round(*share, writes).await).await?;
     head(
         &format!(
-            "Both sides at once: {writes} SETs of 64 bytes each, every tenth on {SHARED_KEYS} keys; medians of {rounds}"
+            "Both sides at once: {} SETs of 64 bytes each, every tenth on {SHARED_KEYS} keys; medians of {rounds}",
+            many(writes)
         ),
         &["every tenth write", "until each side has the other's last key", "writes/s", "conflicts", "throughput kept"],
     );
@@ -70,8 +71,8 @@ pub(crate) async fn measure(suite: &mut Suite) -> Result<()> {
         row(&[
             share.to_string(),
             format!("{:.2} s", seconds(figures)),
-            format!("{:.0}", all / seconds(figures)),
-            format!("{}", figures.iter().map(|round| round.conflicts).max().unwrap_or(0)),
+            many(all / seconds(figures)),
+            many(figures.iter().map(|round| round.conflicts as f64).fold(0.0, f64::max)),
             kept,
         ]);
         suite.remember_memory(figures.iter().map(|round| &round.run.used));

@@ -2,6 +2,7 @@
 
 use crate::copier::{Copier, ensure_same, poll};
 use crate::suite::{Run, Suite, ratio};
+use crate::table::many;
 use crate::usage::Used;
 use anyhow::Result;
 use duet_chaos::client::Client;
@@ -82,10 +83,10 @@ pub(crate) async fn measure(suite: &mut Suite) -> Result<()> {
     ] {
         let run = async |case: &Case| round(&case.copier, case.diskless, data, keys).await;
         let measured = suite.in_turn(&format!("full sync, {name}"), &cases, run).await?;
-        suite.print_runs(&format!("Full sync: {keys} {title}"), &cases, &measured, keys);
+        suite.print_runs(&format!("Full sync: {} {title}", many(keys)), &cases, &measured, keys);
         suite.remember_memory(measured[1].iter().map(|run| &run.used));
         let times = ratio(&measured[1], &measured[0]);
-        suite.aims.at_most(format!("full sync of {keys} {name}: time"), times, " × native", [2.0, 1.25]);
+        suite.aims.at_most(format!("full sync of {} {name}: time", many(keys)), times, " × native", [2.0, 1.25]);
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use crate::increments;
 use crate::load;
 use crate::picture::Picture;
 use crate::suite::{Run, Suite, seconds};
-use crate::table::{head, median, row};
+use crate::table::{head, many, median, row};
 use anyhow::Result;
 use duet_chaos::pair::More;
 use std::fmt;
@@ -166,7 +166,7 @@ fn report(
         let dash = || "-".to_owned();
         row(&[
             point.copier.to_string(),
-            point.at.to_string(),
+            many(point.at),
             format!("{time:.2}"),
             if used.is_empty() { dash() } else { format!("{cpu:.2}") },
             if used.is_empty() { dash() } else { crate::table::peak(&used) },

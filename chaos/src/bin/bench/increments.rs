@@ -3,7 +3,7 @@
 use crate::copier::{Copier, ensure_same, wait_key};
 use crate::load;
 use crate::suite::{Run, Suite, ratio};
-use crate::table::median;
+use crate::table::{many, median};
 use crate::usage::Used;
 use anyhow::Result;
 use duet_chaos::flavor::Flavor;
@@ -26,7 +26,7 @@ pub(crate) async fn measure(suite: &mut Suite) -> Result<()> {
             .in_turn(&format!("increments, {title}"), &copiers, async |copier| round(copier, kind, writes).await)
             .await?;
         suite.print_runs(
-            &format!("Increments: {writes} writes ({title}), pipelines of 64, 8 connections"),
+            &format!("Increments: {} writes ({title}), pipelines of 64, 8 connections", many(writes)),
             &copiers,
             &measured,
             writes,

@@ -4,7 +4,7 @@
 use crate::copier::Copier;
 use crate::paced;
 use crate::suite::Suite;
-use crate::table::{USED, head, median, percentile, row, used};
+use crate::table::{USED, head, many, median, percentile, row, used};
 use crate::usage::Used;
 use anyhow::Result;
 use duet_chaos::flavor::Flavor;
@@ -41,7 +41,7 @@ pub(crate) async fn measure(suite: &mut Suite) -> Result<()> {
         ] {
             // What was aimed at is at the first rate.
             if rate == RATES[0] {
-                suite.aims.at_most(format!("latency added at {rate} writes/s: {name}"), added, " ms", wanted);
+                suite.aims.at_most(format!("latency added at {} writes/s: {name}", many(rate)), added, " ms", wanted);
             }
         }
     }
@@ -56,7 +56,8 @@ pub(crate) async fn measure_far(suite: &mut Suite) -> Result<()> {
         [("median", (|round| round.p50_ms) as fn(&Round) -> f64), ("99th percentile", |round| round.p99_ms)]
     {
         let beyond = median(measured[1].iter().map(figure)) - one_way_ms;
-        let measure = format!("80 ms of round trip, {FAR_RATE} writes/s: lag beyond the 40 ms of the way, {name}");
+        let measure =
+            format!("80 ms of round trip, {} writes/s: lag beyond the 40 ms of the way, {name}", many(FAR_RATE));
         suite.aims.at_most(measure, beyond, " ms", [FAR_LAG_MS[0] - one_way_ms, FAR_LAG_MS[1]]);
     }
     Ok(())
@@ -68,17 +69,20 @@ async fn table(suite: &mut Suite, rate: u32, one_way: Duration) -> Result<Vec<Ve
     let copiers = suite.copiers.clone();
     let way =
         if one_way.is_zero() { "loopback".to_owned() } else { format!("{} ms of round trip", 2 * one_way.as_millis()) };
-    let what = format!("{way}, {rate} writes/s");
+    let what = format!("{way}, {} writes/s", many(rate));
     let measured = suite.in_turn(&what, &copiers, async |copier| round(copier, rate, seconds, one_way).await).await?;
     let columns = ["", "taken by the source", "median", "99th percentile"];
-    let title =
-        format!("Write to visible, {way}: {rate} writes/s offered for {seconds} s; medians of {}", suite.rounds);
+    let title = format!(
+        "Write to visible, {way}: {} writes/s offered for {seconds} s; medians of {}",
+        many(rate),
+        suite.rounds
+    );
     head(&title, &[&columns[..], &USED].concat());
     for (copier, rounds) in copiers.iter().zip(&measured) {
         let middle = |figure: fn(&Round) -> f64| median(rounds.iter().map(figure));
         let mut cells = vec![
             copier.to_string(),
-            format!("{:.0}/s", middle(|round| round.rate)),
+            format!("{}/s", many(middle(|round| round.rate))),
             format!("{:.2} ms", middle(|round| round.p50_ms)),
             format!("{:.2} ms", middle(|round| round.p99_ms)),
         ];

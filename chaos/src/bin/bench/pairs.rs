@@ -3,7 +3,7 @@
 use crate::copier::{Copier, ensure_same, wait_key};
 use crate::load;
 use crate::suite::{Run, Suite, ratio, seconds};
-use crate::table::{head, median, row};
+use crate::table::{head, many, median, row};
 use crate::usage::Used;
 use anyhow::Result;
 use duet_chaos::flavor::Flavor;
@@ -32,7 +32,7 @@ pub(crate) async fn measure(suite: &mut Suite) -> Result<()> {
         [1, 2, 4].into_iter().flat_map(|pairs| copiers.clone().map(|copier| Case { copier, pairs })).collect();
     let measured = suite.in_turn("pairs", &cases, async |case| round(case, writes).await).await?;
     head(
-        &format!("Pairs, each with a daemon: {writes} SETs of 64 bytes at each; medians of {}", suite.rounds),
+        &format!("Pairs, each with a daemon: {} SETs of 64 bytes at each; medians of {}", many(writes), suite.rounds),
         &["", "writes/s of all together", "against native", "CPU per million writes", "memory of all daemons"],
     );
     for (at, (case, runs)) in cases.iter().zip(&measured).enumerate() {
@@ -42,7 +42,7 @@ pub(crate) async fn measure(suite: &mut Suite) -> Result<()> {
         let dash = || "-".to_owned();
         row(&[
             case.to_string(),
-            format!("{:.0}", all / seconds(runs)),
+            many(all / seconds(runs)),
             format!("{:.2}", ratio(runs, &measured[at / 2 * 2])),
             if daemons.is_empty() { dash() } else { format!("{cpu:.2} s") },
             if daemons.is_empty() { dash() } else { crate::table::peak(&daemons) },

@@ -4,7 +4,7 @@ use crate::copier::{Copier, Running, poll, wait_key};
 use crate::full_sync::Data;
 use crate::load;
 use crate::suite::Suite;
-use crate::table::{head, row};
+use crate::table::{head, many, row};
 use anyhow::{Context, Result, bail, ensure};
 use duet_chaos::flavor::Flavor;
 use duet_chaos::pair::Regions;
@@ -40,7 +40,7 @@ pub(crate) async fn measure(suite: &Suite, pictures: &Path) -> Result<()> {
     wait_key(&regions.east.client().await?, "the-last-key").await?;
     report(
         &perf.stop().await?,
-        &format!("Increments: {writes} SETs of 64 bytes"),
+        &format!("Increments: {} SETs of 64 bytes", many(writes)),
         &pictures.join("flame-increments.svg"),
     )?;
 
@@ -52,7 +52,7 @@ pub(crate) async fn measure(suite: &Suite, pictures: &Path) -> Result<()> {
     running.says_streaming(&regions).await?;
     report(
         &perf.stop().await?,
-        &format!("Full sync: {keys} strings of 64 bytes"),
+        &format!("Full sync: {} strings of 64 bytes", many(keys)),
         &pictures.join("flame-full-sync.svg"),
     )
 }

@@ -2,7 +2,7 @@
 
 use crate::aims::Aims;
 use crate::copier::Copier;
-use crate::table::{USED, head, median, row, used};
+use crate::table::{USED, head, many, median, row, used};
 use crate::usage::Used;
 use anyhow::Result;
 use std::fmt::Display;
@@ -55,7 +55,7 @@ impl Suite {
         head(&format!("{title}; medians of {}", self.rounds), &[&columns[..], &USED].concat());
         for (case, runs) in cases.iter().zip(measured) {
             let total = seconds(runs);
-            let mut cells = vec![case.to_string(), format!("{total:.2} s"), format!("{:.0}", f64::from(count) / total)];
+            let mut cells = vec![case.to_string(), format!("{total:.2} s"), many(f64::from(count) / total)];
             cells.push(format!("{:.2}", ratio(runs, &measured[0])));
             cells.extend(used(&runs.iter().map(|run| run.used).collect::<Vec<_>>()));
             row(&cells);

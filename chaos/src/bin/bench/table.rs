@@ -4,6 +4,7 @@ use crate::copier::duet_binary;
 use crate::usage::{Usage, Used};
 use anyhow::{Context, Result};
 use duet_chaos::flavor::Flavor;
+use num_format::{Locale, ToFormattedString};
 use std::process::Command;
 
 /// When, what and on what it was measured, in one line.
@@ -15,8 +16,10 @@ pub(crate) fn machine() -> Result<String> {
     let redis = redis.split(' ').nth(2).unwrap_or("?").trim_start_matches("v=").to_owned();
     let (date, duet) =
         (told(Command::new("date").args(["-u", "+%F"]))?, told(Command::new(duet_binary()?).arg("--version"))?);
+    let args: Vec<String> = std::env::args().skip(1).collect();
     Ok(format!(
-        "{date}, {duet}, {cores} cores,{}, Redis {redis}; servers, load and Duet on one machine.",
+        "{date}, `bench {}`: {duet}, {cores} cores, {}, Redis {redis}; servers, load and Duet on one machine.",
+        args.join(" "),
         model.trim_start_matches([' ', '\t', ':'])
     ))
 }
@@ -38,6 +41,11 @@ pub(crate) fn percentile(figures: &[f64], share: f64) -> f64 {
     sorted.sort_by(f64::total_cmp);
     let last = sorted.len().saturating_sub(1);
     sorted.get((last as f64 * share).round() as usize).copied().unwrap_or(0.0)
+}
+
+/// A number of things, in groups of three digits.
+pub(crate) fn many(number: impl Into<f64>) -> String {
+    (number.into().round() as i64).to_formatted_string(&Locale::en)
 }
 
 /// One row.

@@ -3,7 +3,7 @@
 use crate::copier::duet_binary;
 use crate::full_sync::Data;
 use crate::suite::Suite;
-use crate::table::{head, median, row};
+use crate::table::{head, many, median, row};
 use crate::usage::Usage;
 use anyhow::{Context, Result, ensure};
 use duet_chaos::flavor::Flavor;
@@ -27,7 +27,7 @@ const CASES: [(&str, bool, &str); 3] = [
 ];
 
 /// Measures each case in turn and prints a table.
-pub(crate) async fn measure(suite: &Suite) -> Result<()> {
+pub(crate) async fn measure(suite: &mut Suite) -> Result<()> {
     let (rounds, keys) = (suite.rounds, suite.size(1_000_000, 100_000));
     let mut regions = Regions::start(Flavor::Redis70, Flavor::Redis70).await?;
     let (west, east) = regions.clients().await?;
@@ -35,9 +35,10 @@ pub(crate) async fn measure(suite: &Suite) -> Result<()> {
     let place = tempfile::tempdir()?;
     let config = place.path().join("pair.toml");
     head(
-        &format!("duet verify: {keys} strings of 64 bytes in each region; medians of {rounds}"),
+        &format!("duet verify: {} strings of 64 bytes in each region; medians of {rounds}", many(keys)),
         &["", "time", "keys/s", "CPU of Duet", "peak memory", "MB read"],
     );
+    let mut times = Vec::new();
     for (name, is_far, mode) in CASES {
         regions.east_proxy = if is_far {
             let proxy = Proxy::start(&regions.east.address()).await?;
@@ -58,12 +59,16 @@ pub(crate) async fn measure(suite: &Suite) -> Result<()> {
         row(&[
             name.to_owned(),
             format!("{seconds:.2} s"),
-            format!("{:.0}", f64::from(keys) / seconds),
+            many(f64::from(keys) / seconds),
             format!("{:.2} s", middle(|(_, usage)| usage.cpu_s)),
             format!("{peak:.0} MB"),
             format!("{:.0}", middle(|(told, _)| told["bytes"].as_f64().unwrap_or_default()) / 1e6),
         ]);
+        times.push(seconds);
     }
+    let (near, far) = (times[0], times[1]);
+    suite.aims.at_least("verify: keys a second", f64::from(keys) / near, "", [100_000.0, 100_000.0]);
+    suite.aims.at_most("verify over 80 ms of round trip: time", far / near, " × that of loopback", [1.3, 1.3]);
     Ok(())
 }
 
