@@ -32,9 +32,44 @@ pub struct Answer {
     pub body: String,
 }
 
+/// Where a daemon runs.
+#[derive(Clone, Debug)]
+pub enum Host {
+    /// Beside its servers.
+    Here,
+    /// On a host of its own: a network namespace by this name, with an address at which we reach it.
+    Namespace {
+        /// As `ip netns` has it.
+        name: String,
+        /// Where it answers over HTTP.
+        address: String,
+    },
+}
+
+impl Host {
+    fn address(&self) -> &str {
+        match self {
+            Self::Here => "127.0.0.1",
+            Self::Namespace { address, .. } => address,
+        }
+    }
+
+    fn command(&self, binary: &Path) -> Command {
+        match self {
+            Self::Here => Command::new(binary),
+            Self::Namespace { name, .. } => {
+                let mut command = Command::new("nsenter");
+                command.arg(format!("--net=/run/netns/{name}")).arg(binary);
+                command
+            }
+        }
+    }
+}
+
 /// A running `duet run`, or one that has ended.
 pub struct Daemon {
     binary: PathBuf,
+    host: Host,
     dir: TempDir,
     http: Port,
     environment: Vec<(String, String)>,
@@ -63,11 +98,25 @@ impl Daemon {
     /// # Errors
     /// As [`Self::start`].
     pub fn start_at(binary: &Path, toml: &str, environment: &[(&str, &str)], http: Port) -> Result<Self> {
+        Self::start_on(Host::Here, binary, toml, environment, http)
+    }
+
+    /// Like [`Self::start_at`], on this host.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_on(
+        host: Host,
+        binary: &Path,
+        toml: &str,
+        environment: &[(&str, &str)],
+        http: Port,
+    ) -> Result<Self> {
         let dir = TempDir::with_prefix("duet-daemon-")?;
-        let config = format!("{toml}\n[http]\nlisten = \"127.0.0.1:{}\"\n", http.number());
+        let config = format!("{toml}\n[http]\nlisten = \"{}:{}\"\n", host.address(), http.number());
         std::fs::write(dir.path().join("pair.toml"), config)?;
         let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let mut daemon = Self { binary: binary.to_owned(), dir, http, environment, child: None };
+        let mut daemon = Self { binary: binary.to_owned(), host, dir, http, environment, child: None };
         daemon.resume()?;
         Ok(daemon)
     }
@@ -89,7 +138,7 @@ impl Daemon {
             bail!("the daemon runs already");
         }
         let output = |name: &str| File::options().create(true).append(true).open(self.dir.path().join(name));
-        let mut command = Command::new(&self.binary);
+        let mut command = self.host.command(&self.binary);
         command.args(["run", "--config"]).arg(self.config()).args(args);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(output("stdout")?).stderr(output("stderr")?);
@@ -107,7 +156,12 @@ impl Daemon {
 
     /// Where it answers over HTTP: `http://127.0.0.1:port`.
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.http.number())
+        format!("http://{}", self.address())
+    }
+
+    /// The address at which it answers over HTTP: `127.0.0.1:port`.
+    pub fn address(&self) -> String {
+        format!("{}:{}", self.host.address(), self.http.number())
     }
 
     /// Its process id, while it runs.
@@ -138,8 +192,7 @@ impl Daemon {
     /// # Errors
     /// When there is no whole answer within 2 seconds.
     pub async fn get(&self, path: &str) -> Result<Answer> {
-        let asked = tokio::time::timeout(HTTP, get(self.http.number(), path));
-        asked.await.with_context(|| format!("no answer from {path} within {HTTP:?}"))?
+        get(&self.address(), path).await
     }
 
     /// What `/status` says.
@@ -254,10 +307,18 @@ impl Drop for Daemon {
     }
 }
 
-/// One request of HTTP/1.1 without keep-alive; enough for a server that we know.
-async fn get(port: u16, path: &str) -> Result<Answer> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
-    let request = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n");
+/// Asks a daemon at `address` for a path: one request of HTTP/1.1 without keep-alive, enough for a server that we know.
+///
+/// # Errors
+/// When there is no whole answer within 2 seconds.
+pub async fn get(address: &str, path: &str) -> Result<Answer> {
+    let asked = tokio::time::timeout(HTTP, ask(address, path));
+    asked.await.with_context(|| format!("no answer from {path} within {HTTP:?}"))?
+}
+
+async fn ask(address: &str, path: &str) -> Result<Answer> {
+    let mut stream = TcpStream::connect(address).await?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await?;
@@ -265,4 +326,15 @@ async fn get(port: u16, path: &str) -> Result<Answer> {
     let (head, body) = answer.split_once("\r\n\r\n").context("an answer without a head")?;
     let code = head.split(' ').nth(1).context("an answer without a code")?.parse()?;
     Ok(Answer { code, head: head.to_owned(), body: body.to_owned() })
+}
+
+/// The `duet` that was built together with the program that asks.
+///
+/// # Errors
+/// When there is none beside it.
+pub fn built_together() -> Result<PathBuf> {
+    let binary = std::env::current_exe()?.with_file_name("duet");
+    binary.is_file().then_some(binary.clone()).with_context(|| {
+        format!("no {}: run `cargo build --workspace` with the profile of this program first", binary.display())
+    })
 }

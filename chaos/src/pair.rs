@@ -140,40 +140,12 @@ impl Regions {
         both.context("there are no proxies on the way to the servers")
     }
 
-    /// Waits until everything that was written so far has arrived, both regions hold the same, and the daemon has
-    /// nothing left to do about it.
-    ///
-    /// Values alone could be equal for a moment in between, and the status alone would believe the daemon: both must say
-    /// so, and say so still after a write of each region has gone all the way to the other.
+    /// As [`settle`], of both servers.
     ///
     /// # Errors
-    /// With what is in the way, when `deadline` has passed.
+    /// As [`settle`].
     pub async fn settle(&self, daemon: &Daemon, deadline: Duration) -> Result<()> {
-        for _ in 0..2 {
-            self.cross(deadline).await?;
-            daemon.wait_for("both links to be settled", deadline, settled).await?;
-            wait_equal_within(&self.west, &self.east, self.expiry_tolerance_ms(), deadline).await?;
-        }
-        let found = differences_within(&self.west, &self.east, self.expiry_tolerance_ms()).await?;
-        ensure!(found.is_empty(), "equal for a moment, and then not: {found:?}");
-        Ok(())
-    }
-
-    /// Writes a key in each region and waits until it is in the other.
-    async fn cross(&self, deadline: Duration) -> Result<()> {
-        let (west, east) = self.clients().await?;
-        for (here, there, key) in [(&west, &east, "crossed:west"), (&east, &west, "crossed:east")] {
-            let turn = here.int(&format!("INCR {key}")).await?;
-            let arrived = async || Ok((there.int(&format!("GET {key}")).await? >= turn).then_some(()));
-            eventually(&format!("{key} to arrive"), deadline, arrived).await?;
-        }
-        Ok(())
-    }
-
-    /// By how much expiry times may differ: not at all where both servers send absolute ones.
-    fn expiry_tolerance_ms(&self) -> i64 {
-        let exact = self.west.flavor().at_least_seven() && self.east.flavor().at_least_seven();
-        if exact { 0 } else { EXPIRY_TOLERANCE_MS }
+        settle(&self.west, &self.east, daemon, deadline).await
     }
 
     /// Waits until both hold the same, by the oracle.
@@ -203,6 +175,43 @@ impl Regions {
         }
         Ok(())
     }
+}
+
+/// Waits until everything that was written so far has arrived, both regions hold the same, and the daemon has nothing left
+/// to do about it.
+///
+/// Values alone could be equal for a moment in between, and the status alone would believe the daemon: both must say so,
+/// and say so still after a write of each region has gone all the way to the other.
+///
+/// # Errors
+/// With what is in the way, when `deadline` has passed.
+pub async fn settle(west: &Server, east: &Server, daemon: &Daemon, deadline: Duration) -> Result<()> {
+    let tolerance = expiry_tolerance_ms(west, east);
+    for _ in 0..2 {
+        cross(west, east, deadline).await?;
+        daemon.wait_for("both links to be settled", deadline, settled).await?;
+        wait_equal_within(west, east, tolerance, deadline).await?;
+    }
+    let found = differences_within(west, east, tolerance).await?;
+    ensure!(found.is_empty(), "equal for a moment, and then not: {found:?}");
+    Ok(())
+}
+
+/// Writes a key in each region and waits until it is in the other.
+async fn cross(west: &Server, east: &Server, deadline: Duration) -> Result<()> {
+    let (west, east) = tokio::try_join!(west.client(), east.client())?;
+    for (here, there, key) in [(&west, &east, "crossed:west"), (&east, &west, "crossed:east")] {
+        let turn = here.int(&format!("INCR {key}")).await?;
+        let arrived = async || Ok((there.int(&format!("GET {key}")).await? >= turn).then_some(()));
+        eventually(&format!("{key} to arrive"), deadline, arrived).await?;
+    }
+    Ok(())
+}
+
+/// By how much expiry times may differ: not at all where both servers send absolute ones.
+fn expiry_tolerance_ms(west: &Server, east: &Server) -> i64 {
+    let exact = west.flavor().at_least_seven() && east.flavor().at_least_seven();
+    if exact { 0 } else { EXPIRY_TOLERANCE_MS }
 }
 
 /// The offset in a line like `slave0:ip=127.0.0.1,port=0,state=online,offset=4711,lag=0`.

@@ -8,7 +8,7 @@ mod time;
 
 use anyhow::{Context, Result};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -37,9 +37,10 @@ impl Direction {
 #[derive(Clone, Debug, Default)]
 struct Weather {
     delay: [Duration; 2],
+    jitter: Duration,
     bytes_per_second: [Option<u64>; 2],
     refuse: bool,
-    frozen_below: u64,
+    frozen_below: [u64; 2],
     cut_below: u64,
     hold: Option<Vec<u8>>,
     ahead_ms: i64,
@@ -50,6 +51,7 @@ const UNLIMITED: i64 = i64::MAX;
 
 #[derive(Debug)]
 struct Shared {
+    to: Mutex<String>,
     weather: watch::Sender<Weather>,
     next_connection: AtomicU64,
     open: AtomicU64,
@@ -83,6 +85,7 @@ impl Proxy {
         let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
+            to: Mutex::new(to.to_owned()),
             weather: watch::Sender::new(Weather::default()),
             next_connection: AtomicU64::new(0),
             open: AtomicU64::new(0),
@@ -90,7 +93,7 @@ impl Proxy {
             budget: [AtomicI64::new(UNLIMITED), AtomicI64::new(UNLIMITED)],
             holding: AtomicU64::new(0),
         });
-        let accepting = tokio::spawn(accept(listener, to.to_owned(), Arc::clone(&shared)));
+        let accepting = tokio::spawn(accept(listener, Arc::clone(&shared)));
         Ok(Self { address, shared, accepting })
     }
 
@@ -102,6 +105,17 @@ impl Proxy {
     /// Delays every byte that is read from now on, one way, for each direction.
     pub fn delay(&self, one_way: Duration) {
         self.change(|weather| weather.delay = [one_way; 2]);
+    }
+
+    /// Delays every piece that is read from now on by a random time up to `most` more; what was sent first arrives first.
+    pub fn jitter(&self, most: Duration) {
+        self.change(|weather| weather.jitter = most);
+    }
+
+    /// Forwards new connections to another address, and cuts those that there are: as a name that follows the primary.
+    pub fn lead_to(&self, to: &str) {
+        to.clone_into(&mut self.shared.to.lock().unwrap_or_else(PoisonError::into_inner));
+        self.cut();
     }
 
     /// Limits the bytes per second of a direction, per connection; `None` lifts the limit.
@@ -127,18 +141,23 @@ impl Proxy {
 
     /// Stops delivery on every connection, those to come included, without closing any: bytes are kept.
     pub fn blackhole(&self) {
-        self.change(|weather| weather.frozen_below = u64::MAX);
+        self.change(|weather| weather.frozen_below = [u64::MAX; 2]);
+    }
+
+    /// Like [`Self::blackhole`], in one direction: bytes of the other one still pass.
+    pub fn blackhole_one_way(&self, direction: Direction) {
+        self.change(|weather| weather.frozen_below[direction.index()] = u64::MAX);
     }
 
     /// Stops delivery on the connections that exist now; new ones work.
     pub fn freeze_existing(&self) {
         let below = self.shared.next_connection.load(Ordering::SeqCst);
-        self.change(|weather| weather.frozen_below = below);
+        self.change(|weather| weather.frozen_below = [below; 2]);
     }
 
     /// Ends [`Self::blackhole`] and [`Self::freeze_existing`]: what was kept is delivered, late.
     pub fn thaw(&self) {
-        self.change(|weather| weather.frozen_below = 0);
+        self.change(|weather| weather.frozen_below = [0; 2]);
     }
 
     /// Keeps back, on the way to the server, the first bytes read at once in which `word` stands, and all that come
@@ -190,7 +209,7 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, to: String, shared: Arc<Shared>) {
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     // An error here is one of the connection, not of the listener: the next one may be fine.
     loop {
         let Ok((client, _)) = listener.accept().await else {
@@ -202,7 +221,8 @@ async fn accept(listener: TcpListener, to: String, shared: Arc<Shared>) {
             continue;
         }
         let number = shared.next_connection.fetch_add(1, Ordering::SeqCst);
-        let (to, shared) = (to.clone(), Arc::clone(&shared));
+        let to = shared.to.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let shared = Arc::clone(&shared);
         tokio::spawn(async move {
             shared.open.fetch_add(1, Ordering::SeqCst);
             match TcpStream::connect(&to).await {

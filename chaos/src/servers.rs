@@ -6,6 +6,8 @@ use crate::flavor::Flavor;
 use crate::port::Port;
 use crate::wait::eventually;
 use anyhow::{Context, Result, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -32,6 +34,7 @@ pub struct Server {
     flavor: Flavor,
     port: Port,
     args: Vec<String>,
+    environment: Vec<(String, String)>,
     credentials: Option<(String, String)>,
     child: Option<Child>,
     dir: TempDir,
@@ -60,10 +63,24 @@ impl Server {
     /// # Errors
     /// As [`Self::start`], and when the port is taken.
     pub async fn start_at(flavor: Flavor, port: Port, args: &[&str]) -> Result<Self> {
+        Self::start_in(flavor, port, args, &[], TempDir::with_prefix("duet-server-")?).await
+    }
+
+    /// Like [`Self::start_at`], in this directory and with these variables in the environment.
+    ///
+    /// # Errors
+    /// As [`Self::start_at`].
+    pub async fn start_in(
+        flavor: Flavor,
+        port: Port,
+        args: &[&str],
+        environment: &[(&str, &str)],
+        dir: TempDir,
+    ) -> Result<Self> {
         let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
         let credentials = password_in(&args).map(|password| ("default".to_owned(), password));
-        let dir = TempDir::with_prefix("duet-server-")?;
-        let mut server = Self { flavor, port, args, credentials, child: None, dir };
+        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let mut server = Self { flavor, port, args, environment, credentials, child: None, dir };
         server.resume().await?;
         Ok(server)
     }
@@ -83,6 +100,7 @@ impl Server {
         if self.flavor.at_least_seven() {
             command.args(["--enable-debug-command", "yes"]);
         }
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.args(&self.args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child =
             children::prepare(&mut command).spawn().with_context(|| format!("cannot start {:?}", self.flavor))?;
@@ -134,6 +152,36 @@ impl Server {
     pub async fn restart(&mut self, ending: Ending) -> Result<()> {
         self.stop(ending).await?;
         self.resume().await
+    }
+
+    /// Sends a signal.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = self.pid().context("the server does not run")?;
+        kill(Pid::from_raw(i32::try_from(pid)?), signal)?;
+        Ok(())
+    }
+
+    /// Deletes all that the stopped server has saved.
+    ///
+    /// # Errors
+    /// When it runs, or a file can't be deleted.
+    pub fn forget(&self) -> Result<()> {
+        if self.child.is_some() {
+            bail!("the server on port {} runs", self.port());
+        }
+        for entry in std::fs::read_dir(self.dir.path())? {
+            let path = entry?.path();
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            if name == "appendonlydir" {
+                std::fs::remove_dir_all(path)?;
+            } else if name.ends_with(".rdb") || name.ends_with(".aof") {
+                std::fs::remove_file(path)?;
+            }
+        }
+        Ok(())
     }
 
     /// A client on database 0, with the password that the server was started with.

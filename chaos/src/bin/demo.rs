@@ -4,14 +4,14 @@ use anyhow::{Context, Result};
 use duet_chaos::children::shield_from_terminal;
 use duet_chaos::client::Client;
 use duet_chaos::compare::{contents, differences};
-use duet_chaos::daemon::Daemon;
+use duet_chaos::daemon::{Daemon, built_together};
 use duet_chaos::flavor::Flavor;
 use duet_chaos::load::Mixed;
 use duet_chaos::pair::{More, Regions};
 use duet_chaos::port::Port;
 use duet_chaos::servers::Server;
 use duet_chaos::wait::eventually;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -40,7 +40,7 @@ async fn main() -> ExitCode {
 async fn demo() -> Result<bool> {
     shield_from_terminal();
     let mut end = End::new()?;
-    let binary = duet_binary()?;
+    let binary = built_together()?;
     println!("Starting two Redis servers and Duet between them ...");
     let [west, east, http] = PORTS.map(Port::free_at_best);
     let regions = Regions {
@@ -126,14 +126,6 @@ async fn keys(client: &Client) -> Result<i64> {
     let counts =
         keyspace.lines().filter_map(|line| line.split_once(":keys=")?.1.split(',').next()?.parse::<i64>().ok());
     Ok(counts.sum::<i64>() - client.int("EVAL \"return #redis.call('KEYS', 'duet:*')\" 0").await?)
-}
-
-/// The `duet` that was built together with this program.
-fn duet_binary() -> Result<PathBuf> {
-    let binary = std::env::current_exe()?.with_file_name("duet");
-    binary.is_file().then_some(binary.clone()).with_context(|| {
-        format!("no {}: run `cargo build --workspace` with the profile of this program first", binary.display())
-    })
 }
 
 /// What ends the demo: Ctrl-C, SIGTERM, or `DEMO_SECONDS`.

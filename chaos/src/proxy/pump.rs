@@ -64,13 +64,18 @@ async fn read(way: Direction, from: &OwnedReadHalf, queue: mpsc::UnboundedSender
     let room = Arc::new(Semaphore::new(QUEUE));
     let mut buffer = BytesMut::new();
     while let Ok(length @ 1..) = read_some(from, &mut buffer).await {
-        let due = Instant::now() + shared.weather.borrow().delay[way.index()];
+        let due = Instant::now() + on_its_way(&shared.weather.borrow(), way);
         let permits = u32::try_from(length).unwrap_or(u32::MAX);
         let Ok(permit) = Arc::clone(&room).acquire_many_owned(permits).await else { return };
         if queue.send(Parcel { due, bytes: buffer.split().freeze(), _room: permit }).is_err() {
             return;
         }
     }
+}
+
+/// How long what is read now takes.
+fn on_its_way(weather: &Weather, way: Direction) -> Duration {
+    weather.delay[way.index()] + weather.jitter.mul_f64(fastrand::f64())
 }
 
 /// Reads through a shared reference, so that the socket is still at hand for a reset.
@@ -94,7 +99,7 @@ async fn write(
     shared: &Arc<Shared>,
 ) -> io::Result<()> {
     let mut weather = shared.weather.subscribe();
-    let thawed = |weather: &Weather| number >= weather.frozen_below;
+    let thawed = |weather: &Weather| number >= weather.frozen_below[way.index()];
     while let Some(parcel) = parcels.recv().await {
         tokio::time::sleep_until(parcel.due).await;
         if way == Direction::ToServer && holds(&weather.borrow_and_update(), &parcel.bytes) {
@@ -103,10 +108,10 @@ async fn write(
             drop(held);
         }
         // The sender of the weather lives as long as this connection: it is in what we share.
-        let rate = weather.wait_for(thawed).await.map_err(io::Error::other)?.bytes_per_second[way.index()];
+        weather.wait_for(thawed).await.map_err(io::Error::other)?;
         let ahead_ms = if way == Direction::ToClient { weather.borrow().ahead_ms } else { 0 };
         let bytes = if ahead_ms == 0 { parcel.bytes.clone() } else { shifted(&parcel.bytes, ahead_ms) };
-        deliver(to, &bytes, way, rate, shared).await?;
+        deliver(to, &bytes, way, shared).await?;
     }
     // The news that a side was closed travels, and freezes, like bytes.
     weather.wait_for(thawed).await.map(drop).map_err(io::Error::other)
@@ -137,12 +142,16 @@ async fn deliver(
     to: &OwnedWriteHalf,
     bytes: &[u8],
     way: Direction,
-    rate: Option<u64>,
     shared: &Arc<Shared>,
 ) -> io::Result<()> {
     let allowed = take_budget(bytes.len(), way, shared);
-    let piece = rate.map_or(CHUNK, |rate| (rate / 100).clamp(1, CHUNK as u64) as usize);
-    for piece in bytes[..allowed].chunks(piece) {
+    let mut left = &bytes[..allowed];
+    while !left.is_empty() {
+        // Looked up for each piece: a limit that is lifted is lifted at once.
+        let rate = shared.weather.borrow().bytes_per_second[way.index()];
+        let piece = rate.map_or(CHUNK, |rate| (rate / 100).clamp(1, CHUNK as u64) as usize);
+        let (piece, rest) = left.split_at(piece.min(left.len()));
+        left = rest;
         write_all(to, piece).await?;
         shared.bytes[way.index()].fetch_add(piece.len() as u64, Ordering::SeqCst);
         if let Some(rate) = rate {

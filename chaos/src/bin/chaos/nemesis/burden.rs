@@ -1,0 +1,84 @@
+//! What makes life hard: clocks, other programs on the machine, a nervous administrator.
+
+use super::Scene;
+use anyhow::Result;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Busy loops.
+const BURNERS: usize = 4;
+/// Between two commands.
+const PAUSE: Duration = Duration::from_millis(400);
+
+/// The server's wall clock steps by so many seconds, and back.
+pub(super) async fn clock(scene: &Scene, seconds: i64) -> Result<()> {
+    scene.region().clock.step(seconds)?;
+    scene.begun();
+    scene.last().await;
+    scene.healed();
+    scene.region().clock.step(0)
+}
+
+pub(super) async fn cpu(scene: &Scene) -> Result<()> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let burn = |stop: Arc<AtomicBool>| move || while !stop.load(Ordering::Relaxed) {};
+    let burners: Vec<_> = (0..BURNERS).map(|_| std::thread::spawn(burn(Arc::clone(&stop)))).collect();
+    scene.begun();
+    scene.last().await;
+    scene.healed();
+    stop.store(true, Ordering::Relaxed);
+    drop(burners);
+    Ok(())
+}
+
+pub(super) async fn client_kill(scene: &Scene) -> Result<()> {
+    let client = scene.region().client().await?;
+    scene.begun();
+    scene.again(PAUSE, async || client.run("CLIENT KILL USER duet").await.map(drop)).await?;
+    scene.healed();
+    Ok(())
+}
+
+/// Commands that look harmless, or are.
+const NERVOUS: [&str; 18] = [
+    "CONFIG RESETSTAT",
+    "SCRIPT FLUSH",
+    "BGSAVE",
+    "BGREWRITEAOF",
+    "DEBUG RELOAD",
+    "REPLICAOF NO ONE",
+    "CONFIG REWRITE",
+    "CLIENT NO-EVICT on",
+    "CLIENT KILL TYPE pubsub",
+    "CLIENT KILL TYPE replica",
+    "MEMORY PURGE",
+    "SLOWLOG RESET",
+    "LATENCY RESET",
+    "ACL LOG RESET",
+    "CONFIG SET maxmemory-policy allkeys-lru",
+    "CONFIG SET notify-keyspace-events ''",
+    "CONFIG SET hz 100",
+    "SWAPDB 7 7",
+];
+
+pub(super) async fn administrator(scene: &mut Scene) -> Result<()> {
+    let client = scene.region().client().await?;
+    let mut rng = scene.rng.clone();
+    let mut typed = Vec::new();
+    scene.begun();
+    scene
+        .again(PAUSE, async || {
+            let line = NERVOUS[rng.usize(..NERVOUS.len())];
+            // What this server does not know, or does not want now, it says.
+            let obeyed = client.run(line).await.is_ok();
+            typed.push(format!("{line}{}", if obeyed { "" } else { " (refused)" }));
+            Ok(())
+        })
+        .await?;
+    scene.healed();
+    scene.note(typed.join(", "));
+    client
+        .script("CONFIG SET maxmemory-policy noeviction\nCONFIG SET notify-keyspace-events Exeg\nCONFIG SET hz 10")
+        .await
+}
