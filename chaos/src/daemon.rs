@@ -105,13 +105,7 @@ impl Daemon {
     ///
     /// # Errors
     /// As [`Self::start`].
-    pub fn start_on(
-        host: Host,
-        binary: &Path,
-        toml: &str,
-        environment: &[(&str, &str)],
-        http: Port,
-    ) -> Result<Self> {
+    pub fn start_on(host: Host, binary: &Path, toml: &str, environment: &[(&str, &str)], http: Port) -> Result<Self> {
         let dir = TempDir::with_prefix("duet-daemon-")?;
         let config = format!("{toml}\n[http]\nlisten = \"{}:{}\"\n", host.address(), http.number());
         std::fs::write(dir.path().join("pair.toml"), config)?;

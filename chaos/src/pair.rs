@@ -145,7 +145,8 @@ impl Regions {
     /// # Errors
     /// As [`settle`].
     pub async fn settle(&self, daemon: &Daemon, deadline: Duration) -> Result<()> {
-        settle(&self.west, &self.east, daemon, deadline).await
+        let tolerance = expiry_tolerance_ms(&self.west, &self.east);
+        settle(&self.west, &self.east, daemon, tolerance, deadline).await
     }
 
     /// Waits until both hold the same, by the oracle.
@@ -181,12 +182,12 @@ impl Regions {
 /// to do about it.
 ///
 /// Values alone could be equal for a moment in between, and the status alone would believe the daemon: both must say so,
-/// and say so still after a write of each region has gone all the way to the other.
+/// and say so still after a write of each region has gone all the way to the other. Expiry times may differ by `tolerance`
+/// milliseconds.
 ///
 /// # Errors
 /// With what is in the way, when `deadline` has passed.
-pub async fn settle(west: &Server, east: &Server, daemon: &Daemon, deadline: Duration) -> Result<()> {
-    let tolerance = expiry_tolerance_ms(west, east);
+pub async fn settle(west: &Server, east: &Server, daemon: &Daemon, tolerance: i64, deadline: Duration) -> Result<()> {
     for _ in 0..2 {
         cross(west, east, deadline).await?;
         daemon.wait_for("both links to be settled", deadline, settled).await?;
@@ -209,7 +210,7 @@ async fn cross(west: &Server, east: &Server, deadline: Duration) -> Result<()> {
 }
 
 /// By how much expiry times may differ: not at all where both servers send absolute ones.
-fn expiry_tolerance_ms(west: &Server, east: &Server) -> i64 {
+pub fn expiry_tolerance_ms(west: &Server, east: &Server) -> i64 {
     let exact = west.flavor().at_least_seven() && east.flavor().at_least_seven();
     if exact { 0 } else { EXPIRY_TOLERANCE_MS }
 }

@@ -138,12 +138,7 @@ impl Drop for Held<'_> {
     }
 }
 
-async fn deliver(
-    to: &OwnedWriteHalf,
-    bytes: &[u8],
-    way: Direction,
-    shared: &Arc<Shared>,
-) -> io::Result<()> {
+async fn deliver(to: &OwnedWriteHalf, bytes: &[u8], way: Direction, shared: &Arc<Shared>) -> io::Result<()> {
     let allowed = take_budget(bytes.len(), way, shared);
     let mut left = &bytes[..allowed];
     while !left.is_empty() {

@@ -13,7 +13,12 @@ const SOURCE: &str = include_str!("step.c");
 
 /// Whether there is a compiler for it.
 pub fn can_be_stepped() -> bool {
-    Command::new("cc").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|it| it.success())
+    Command::new("cc")
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|it| it.success())
 }
 
 /// Builds the library in a directory and returns its path.

@@ -17,6 +17,8 @@ mod operator;
 mod oracle;
 mod plan;
 mod probe;
+#[cfg(test)]
+mod readme;
 mod region;
 mod report;
 mod side;
@@ -37,6 +39,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use storm::Storm;
 use tempfile::TempDir;
+use tokio::signal::unix::{SignalKind, signal};
 use world::Machine;
 
 /// Rounds that may fail before a run is given up.
@@ -46,10 +49,10 @@ const FAILURES: usize = 3;
 #[derive(Parser)]
 struct Args {
     /// Everything follows from it; drawn when absent
-    #[arg(long, env = "CHAOS_SEED")]
+    #[arg(long)]
     seed: Option<u64>,
     /// About how long; 600 and more draws long faults, too
-    #[arg(long, env = "CHAOS_SECONDS", default_value_t = 120)]
+    #[arg(long, default_value_t = 120)]
     seconds: u64,
     /// Only these faults
     #[arg(long, value_delimiter = ',')]
@@ -74,7 +77,12 @@ async fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
-    match chaos(&args).await {
+    // Who is asked to end leaves no server, disk or network behind: all of them go with what is dropped here.
+    let verdict = tokio::select! {
+        verdict = chaos(&args) => verdict,
+        asked = asked_to_end() => asked.and_then(|()| bail!("ended before the end of the plan")),
+    };
+    match verdict {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -84,9 +92,19 @@ async fn main() -> ExitCode {
     }
 }
 
+async fn asked_to_end() -> Result<()> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
+
 async fn chaos(args: &Args) -> Result<bool> {
     shield_from_terminal();
-    let only = args.only.iter().map(|name| Fault::by_name(name).with_context(|| format!("no fault {name}: see --list")));
+    let only =
+        args.only.iter().map(|name| Fault::by_name(name).with_context(|| format!("no fault {name}: see --list")));
     let tools = TempDir::with_prefix("duet-chaos-tools-")?;
     let (machine, able, missing) = look_around(tools.path())?;
     let wishes = Wishes {
@@ -152,9 +170,9 @@ async fn play(plan: &Plan, only: Option<usize>, machine: &Machine, book: &mut Bo
                     chapter.rounds.push(report);
                     if !is_well {
                         failures += 1;
-                        let log = dir.join(format!("duet-{}.log", round.number));
-                        storm.keep_log(&log).await?;
-                        println!("  the daemon's log: {}", log.display());
+                        let kept = dir.join(format!("round-{}", round.number));
+                        storm.keep(&kept).await?;
+                        println!("  the daemon's log and record of conflicts: {}", kept.display());
                         break;
                     }
                 }
@@ -171,7 +189,8 @@ async fn play(plan: &Plan, only: Option<usize>, machine: &Machine, book: &mut Bo
 }
 
 fn tell(report: &storm::Report, book: &Book) {
-    let strikes: Vec<String> = report.round.strikes.iter().map(|it| format!("{} {}", it.fault.kind().name, it.side)).collect();
+    let strikes: Vec<String> =
+        report.round.strikes.iter().map(|it| format!("{} {}", it.fault.kind().name, it.side)).collect();
     let seconds = report.at.duration_since(book.start).as_secs();
     let verdict = if report.is_well() { "holds" } else { "FAILS" };
     let equal = report.findings.iter().find(|finding| finding.item == oracle::ITEMS[2]);
@@ -181,7 +200,10 @@ fn tell(report: &storm::Report, book: &Book) {
         println!("  decided by a person: {decision}");
     }
     for played in &report.played {
-        played.error.iter().for_each(|error| println!("  {} could not be played: {error}", played.strike.fault.kind().name));
+        played
+            .error
+            .iter()
+            .for_each(|error| println!("  {} could not be played: {error}", played.strike.fault.kind().name));
     }
     for finding in report.findings.iter().filter(|finding| !finding.wrong.is_empty()) {
         println!("  FAILS: {}", finding.item);

@@ -71,7 +71,8 @@ impl Plan {
         let long = wishes.seconds >= LONG_S;
         let wanted = |fault: &Fault| wishes.only.is_empty() || wishes.only.contains(fault);
         let able = |fault: &Fault| fault.kind().needs == Needs::Nothing || wishes.able.contains(&fault.kind().needs);
-        let faults: Vec<Fault> = TABLE.iter().map(|kind| kind.fault).filter(|fault| wanted(fault) && able(fault)).collect();
+        let faults: Vec<Fault> =
+            TABLE.iter().map(|kind| kind.fault).filter(|fault| wanted(fault) && able(fault)).collect();
         let mut left = Bag::new(faults);
         let (mut worlds, mut spent, mut number) = (Vec::new(), 0, 0);
         while spent < wishes.seconds {
@@ -220,7 +221,8 @@ mod tests {
     fn what_excludes_each_other_is_never_in_one_round() {
         for seed in 0..50 {
             for round in Plan::draw(&wishes(seed)).worlds.into_iter().flat_map(|world| world.rounds) {
-                let histories = round.strikes.iter().filter(|strike| strike.fault.kind().holds.contains(&Holds::History));
+                let histories =
+                    round.strikes.iter().filter(|strike| strike.fault.kind().holds.contains(&Holds::History));
                 assert!(histories.count() <= 1);
                 assert!(!round.strikes.is_empty());
                 for (number, strike) in round.strikes.iter().enumerate() {
@@ -234,7 +236,8 @@ mod tests {
     fn what_the_machine_cannot_do_and_what_nobody_asked_for_is_left_out() {
         let only = Wishes { only: vec![Fault::DaemonKill, Fault::LinkDown], able: Vec::new(), ..wishes(3) };
         let plan = Plan::draw(&only);
-        let strikes: Vec<_> = plan.worlds.iter().flat_map(|world| &world.rounds).flat_map(|round| &round.strikes).collect();
+        let strikes: Vec<_> =
+            plan.worlds.iter().flat_map(|world| &world.rounds).flat_map(|round| &round.strikes).collect();
         assert!(strikes.iter().all(|strike| strike.fault == Fault::DaemonKill));
         assert!(plan.worlds.iter().all(|world| !world.apart));
     }

@@ -113,7 +113,8 @@ async fn look(address: &str) -> Sample {
     );
     let code = |answer: &anyhow::Result<Answer>| answer.as_ref().ok().map(|answer| answer.code);
     let status: Option<Value> = status.ok().and_then(|answer| serde_json::from_str(&answer.body).ok());
-    let links = status.as_ref().and_then(|status| status["links"].as_array()).map(|links| links.iter().map(link).collect());
+    let links =
+        status.as_ref().and_then(|status| status["links"].as_array()).map(|links| links.iter().map(link).collect());
     let skewed = status.as_ref().map(|status| status["clock"]["state"] == "skewed");
     let (live, ready) = (code(&live), code(&ready));
     Sample { at, until: Instant::now(), live, ready, syncz: [syncz(west), syncz(east)], links, skewed }

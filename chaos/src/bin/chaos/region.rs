@@ -102,7 +102,10 @@ impl Region {
     pub fn configuration(&self) -> String {
         let (address, file) = (self.proxy.address(), self.password_file());
         let name = self.side;
-        format!("[region.{name}]\nurl = \"redis://{address}\"\nusername = \"duet\"\npassword_file = \"{}\"\n", file.display())
+        format!(
+            "[region.{name}]\nurl = \"redis://{address}\"\nusername = \"duet\"\npassword_file = \"{}\"\n",
+            file.display()
+        )
     }
 
     /// The file with the daemon's password.

@@ -100,14 +100,27 @@ impl Book {
             writeln!(page, "\n**Not played to its end**: {error}")?;
         }
         for round in &chapter.rounds {
-            writeln!(page, "\n### Round {}: {}\n", round.round.number, if round.is_well() { "holds" } else { "**fails**" })?;
+            writeln!(
+                page,
+                "\n### Round {}: {}\n",
+                round.round.number,
+                if round.is_well() { "holds" } else { "**fails**" }
+            )?;
             for played in &round.played {
                 let at = |at: Option<Instant>| {
                     at.map_or("-".to_owned(), |at| format!("{:.1} s", at.duration_since(self.start).as_secs_f64()))
                 };
                 let (strike, notes) = (&played.strike, played.notes.join("; "));
-                let error = played.error.as_ref().map_or(String::new(), |error| format!(" **could not be played: {error}**"));
-                writeln!(page, "- {} {}: {} to {}. {notes}{error}", strike.fault.kind().name, strike.side, at(played.begun), at(played.healed))?;
+                let error =
+                    played.error.as_ref().map_or(String::new(), |error| format!(" **could not be played: {error}**"));
+                writeln!(
+                    page,
+                    "- {} {}: {} to {}. {notes}{error}",
+                    strike.fault.kind().name,
+                    strike.side,
+                    at(played.begun),
+                    at(played.healed)
+                )?;
             }
             round.decisions.iter().try_for_each(|decision| writeln!(page, "- decided by a person: {decision}"))?;
             page.push('\n');
@@ -134,7 +147,9 @@ impl Book {
     }
 
     fn chapter_json(&self, chapter: &Chapter) -> Value {
-        let ms = |at: Option<Instant>| at.map(|at| u64::try_from(at.duration_since(self.start).as_millis()).unwrap_or(u64::MAX));
+        let ms = |at: Option<Instant>| {
+            at.map(|at| u64::try_from(at.duration_since(self.start).as_millis()).unwrap_or(u64::MAX))
+        };
         let rounds = chapter.rounds.iter().map(|round| {
             let played = round.played.iter().map(|played| {
                 json!({"fault": played.strike.fault.kind().name, "region": played.strike.side.name(), "begun_ms": ms(played.begun),

@@ -1,5 +1,7 @@
 //! Plays the plan: worlds, and in them round after round: clients and nemesis at once, then rest, then the oracle.
 
+use crate::fault::Fault;
+use crate::nemesis::burden::AHEAD_S;
 use crate::nemesis::{self, Played};
 use crate::operator;
 use crate::oracle::checkpoints::Checkpoints;
@@ -57,6 +59,8 @@ pub struct Storm {
     last: Contents,
     old: Vec<String>,
     first: Option<Usage>,
+    /// Whether a clock has stepped whose server sends relative times to live.
+    stepped: bool,
 }
 
 impl Storm {
@@ -67,16 +71,30 @@ impl Storm {
     pub async fn start(plan: &plan::World, machine: &Machine, dice: u64, start: Instant) -> Result<Self> {
         let world = Arc::new(World::start(plan, machine, dice).await?);
         let (probes, checkpoints) = (Probes::start(&world.http), Checkpoints::watch(&world));
-        Ok(Self { world, probes, checkpoints, start, last: Contents::new(), old: Vec::new(), first: None })
+        Ok(Self {
+            world,
+            probes,
+            checkpoints,
+            start,
+            last: Contents::new(),
+            old: Vec::new(),
+            first: None,
+            stepped: false,
+        })
     }
 
-    /// Keeps the daemon's log.
+    /// Keeps the daemon's log, and its record of conflicts, in this directory.
     ///
     /// # Errors
-    /// When the file can't be written.
-    pub async fn keep_log(&self, file: &Path) -> Result<()> {
-        let second = self.world.others();
-        std::fs::write(file, format!("{}\n{second}", self.world.daemon.lock().await.output()))?;
+    /// When a file can't be written.
+    pub async fn keep(&self, dir: &Path) -> Result<()> {
+        std::fs::create_dir_all(dir)?;
+        std::fs::write(dir.join("duet.log"), self.world.daemon.lock().await.output())?;
+        std::fs::write(dir.join("second.log"), self.world.others())?;
+        for entry in std::fs::read_dir(self.world.dir().join("conflicts"))? {
+            let path = entry?.path();
+            std::fs::copy(&path, dir.join(path.file_name().unwrap_or_default()))?;
+        }
         Ok(())
     }
 
@@ -92,11 +110,19 @@ impl Storm {
         let ready = self.becomes_ready(&workload, &mut decisions).await;
         let outcome = workload.stop().await?;
         let mut findings = vec![self.runs().await?, ready];
-        tokio::time::sleep(SHORT_LIVES).await;
-        let settled = data::look(&self.world, &outcome, &self.last, EQUAL).await?;
+        tokio::time::sleep(lives(round)).await;
+        self.stepped |= round.strikes.iter().any(|strike| {
+            let steps = matches!(strike.fault, Fault::ClockAhead | Fault::ClockBehind);
+            steps && !self.world.region(strike.side).flavor.at_least_seven()
+        });
+        let settled = data::look(&self.world, &outcome, &self.last, self.stepped, EQUAL).await?;
         let is_equal = settled.contents.is_some();
         findings.extend(settled.findings);
-        findings.push(Finding::new(5, outcome.complaints.iter().take(20).cloned().collect(), format!("{} asked", outcome.asked)));
+        findings.push(Finding::new(
+            5,
+            outcome.complaints.iter().take(20).cloned().collect(),
+            format!("{} asked", outcome.asked),
+        ));
         let samples = self.probes.take();
         if is_equal {
             tokio::time::sleep(IDLE).await;
@@ -147,7 +173,7 @@ impl Storm {
         let mut wrong = health::judge(played, samples, self.start);
         let flaps = health::flaps(idle);
         if flaps > 0 {
-            wrong.push(format!("{flaps} of {} looks at an idle pair said that something is wrong", idle.len()));
+            wrong.push(format!("{flaps} of {} looks at an idle pair took a region out", idle.len()));
         }
         Finding::new(6, wrong, format!("{} probes", samples.len() + idle.len()))
     }
@@ -177,3 +203,8 @@ impl Storm {
     }
 }
 
+/// How long keys may live that clients of this round let expire soon.
+fn lives(round: &Round) -> Duration {
+    let ahead = round.strikes.iter().any(|strike| strike.fault == Fault::ClockAhead);
+    SHORT_LIVES + if ahead { Duration::from_secs(AHEAD_S.unsigned_abs()) } else { Duration::ZERO }
+}

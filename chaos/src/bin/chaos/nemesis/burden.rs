@@ -6,6 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+/// How far a clock steps ahead: what is written then with a time to live, lives for so much longer in the other region.
+pub const AHEAD_S: i64 = 20;
+/// How far it steps back.
+pub const BEHIND_S: i64 = 300;
 /// Busy loops.
 const BURNERS: usize = 4;
 /// Between two commands.

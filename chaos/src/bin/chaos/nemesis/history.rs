@@ -44,11 +44,13 @@ pub(super) async fn output_limit(scene: &Scene) -> Result<()> {
 
 async fn write_much(scene: &Scene, client: &Client, times: usize) -> Result<()> {
     for _ in 0..times {
-        let set = |number: usize| vec![
-            "SET".to_owned(),
-            format!("bulk:{}:{number}", scene.strike.side),
-            format!("{:016x}", scene.strike.dice).repeat(VALUE / 16),
-        ];
+        let set = |number: usize| {
+            vec![
+                "SET".to_owned(),
+                format!("bulk:{}:{number}", scene.strike.side),
+                format!("{:016x}", scene.strike.dice).repeat(VALUE / 16),
+            ]
+        };
         client.pipeline(&(0..KEYS).map(set).collect::<Vec<_>>()).await?;
     }
     Ok(())

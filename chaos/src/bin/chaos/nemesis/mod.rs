@@ -1,6 +1,6 @@
 //! The nemesis: plays the strikes of a round, each as a task, and writes down when each fault began and ended.
 
-mod burden;
+pub mod burden;
 mod daemon;
 mod failover;
 mod history;
@@ -151,8 +151,8 @@ async fn strike(scene: &mut Scene) -> Result<()> {
         Fault::WrongPassword => refusal::wrong_password(scene).await,
         Fault::PasswordRotated => refusal::password_rotated(scene).await,
         Fault::TooFewReplicas => refusal::too_few_replicas(scene).await,
-        Fault::ClockAhead => burden::clock(scene, 300).await,
-        Fault::ClockBehind => burden::clock(scene, -300).await,
+        Fault::ClockAhead => burden::clock(scene, burden::AHEAD_S).await,
+        Fault::ClockBehind => burden::clock(scene, -burden::BEHIND_S).await,
         Fault::CpuBurn => burden::cpu(scene).await,
         Fault::ClientKill => burden::client_kill(scene).await,
         Fault::Administrator => burden::administrator(scene).await,

@@ -68,10 +68,14 @@ async fn takes(scene: &Scene, password: &str) -> Result<()> {
 /// A directory in the place of the dump: the save fails, and the server takes no writes.
 pub(super) async fn cannot_save(scene: &Scene) -> Result<()> {
     let server = scene.region().server.lock().await;
-    let in_the_way = server.dir().join("chaos.rdb");
+    let in_the_way = server.dir().join("dump.rdb");
+    // Of an earlier save; what counts is in the append-only file.
+    if in_the_way.is_file() {
+        std::fs::remove_file(&in_the_way)?;
+    }
     std::fs::create_dir(&in_the_way)?;
     let client = server.client().await?;
-    client.script("CONFIG SET dbfilename chaos.rdb\nCONFIG SET save '3600 1'").await?;
+    client.run("CONFIG SET save '3600 1'").await?;
     let saved = async |outcome: &str| {
         // It refuses while another child is there.
         eventually("a save to be begun", SAVED, async || client.run("BGSAVE").await.map(Some)).await?;
@@ -88,7 +92,7 @@ pub(super) async fn cannot_save(scene: &Scene) -> Result<()> {
     scene.healed();
     std::fs::remove_dir(&in_the_way)?;
     saved("ok").await?;
-    client.script("CONFIG SET save ''\nCONFIG SET dbfilename dump.rdb").await
+    client.run("CONFIG SET save ''").await.map(drop)
 }
 
 /// A file takes all that is left of the server's disk.

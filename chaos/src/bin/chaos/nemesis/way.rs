@@ -96,7 +96,11 @@ pub(super) async fn link_one_way(scene: &mut Scene) -> Result<()> {
     let there = scene.rng.bool();
     let network = scene.world.network.as_ref().context("no network of its own")?;
     let drop_packets = |drop: bool| {
-        if there { network.drop_packets_there(scene.strike.side, drop) } else { network.drop_packets(scene.strike.side, drop) }
+        if there {
+            network.drop_packets_there(scene.strike.side, drop)
+        } else {
+            network.drop_packets(scene.strike.side, drop)
+        }
     };
     scene.note(if there { "from the daemon" } else { "to the daemon" }.to_owned());
     drop_packets(true)?;

@@ -26,7 +26,9 @@ impl Checkpoints {
                 tokio::time::sleep(BEAT).await;
                 for source in Side::BOTH {
                     // A server that does not answer just now is looked at the next time.
-                    let Ok(Ok(Some(wrong))) = tokio::time::timeout(BEAT * 4, look(&world, source)).await else { continue };
+                    let Ok(Ok(Some(wrong))) = tokio::time::timeout(BEAT * 4, look(&world, source)).await else {
+                        continue;
+                    };
                     let mut seen = kept.lock().unwrap_or_else(PoisonError::into_inner);
                     seen.0 += 1;
                     seen.1.extend(wrong);

@@ -5,12 +5,18 @@ use crate::workload::Outcome;
 use crate::world::World;
 use anyhow::Result;
 use duet_chaos::compare::{Contents, contents};
-use duet_chaos::pair::settle;
+use duet_chaos::pair::{expiry_tolerance_ms, settle};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 /// How many lines of what is wrong are kept.
 const SHOWN: usize = 20;
+
+/// By how much times to live may differ where a server is a Redis 6.2: it sends them relative to its clock, and what was
+/// written while the daemon was away, or no heartbeat could be, is dated between two moments that are known.
+const RELATIVE_MS: i64 = 90_000;
+/// The same once its clock has stepped by 5 minutes.
+const STEPPED_MS: i64 = 310_000;
 
 /// What a region holds once both are equal, and what was found on the way.
 pub struct Settled {
@@ -19,15 +25,26 @@ pub struct Settled {
 }
 
 /// Waits until both regions are equal and looks whether that is what clients were told. `earlier` is what earlier rounds had
-/// left behind.
+/// left behind; `stepped` says that the clock of a Redis 6.2 has.
 ///
 /// # Errors
 /// When a region can't be read.
-pub async fn look(world: &World, outcome: &Outcome, earlier: &Contents, deadline: Duration) -> Result<Settled> {
+pub async fn look(
+    world: &World,
+    outcome: &Outcome,
+    earlier: &Contents,
+    stepped: bool,
+    deadline: Duration,
+) -> Result<Settled> {
     let begun = Instant::now();
     let (west, east) = tokio::join!(world.regions[0].server.lock(), world.regions[1].server.lock());
     let daemon = world.daemon.lock().await;
-    let equal = settle(&west, &east, &daemon, deadline).await;
+    let tolerance = match expiry_tolerance_ms(&west, &east) {
+        0 => 0,
+        _ if stepped => STEPPED_MS,
+        _ => RELATIVE_MS,
+    };
+    let equal = settle(&west, &east, &daemon, tolerance, deadline).await;
     let took = format!("{:.1} s", begun.elapsed().as_secs_f64());
     if let Err(error) = equal {
         let wrong = format!("{error:#}").lines().take(SHOWN * 3).map(str::to_owned).collect();

@@ -1,6 +1,6 @@
 //! The probe log against the nemesis's: pure.
 
-use crate::fault::{Kind, Sign};
+use crate::fault::{Holds, Kind, Sign};
 use crate::nemesis::Played;
 use crate::probe::Sample;
 use std::time::{Duration, Instant};
@@ -17,11 +17,13 @@ pub fn judge(played: &[Played], samples: &[Sample], start: Instant) -> Vec<Strin
     for strike in played {
         let Some((from, to)) = window(strike) else { continue };
         let name = format!("{} {}", strike.strike.fault.kind().name, strike.strike.side);
-        let seen: Vec<&Sample> = samples.iter().filter(|sample| sample.at >= from && sample.until <= to).collect();
+        let seen = samples.iter().filter(|sample| sample.at >= from && sample.until <= to);
+        let seen: Vec<&Sample> = seen.filter(|sample| !is_slow(played, sample)).collect();
         if let Some(sample) = seen.iter().find(|sample| must_be_out(strike) && sample.is_ready()) {
             wrong.push(format!("{name}: /readyz said 200 at {}", seconds(sample.at)));
         }
-        if let Some(sample) = seen.iter().find(|sample| must_be_out(strike) && sample.serves(strike.strike.side)) {
+        let serves = |sample: &&&Sample| sample.serves(strike.strike.side) && !may_serve(strike, played);
+        if let Some(sample) = seen.iter().find(|sample| must_be_out(strike) && serves(sample)) {
             wrong.push(format!("{name}: /syncz let clients in at {}", seconds(sample.at)));
         }
         let alone = played.iter().all(|other| std::ptr::eq(other, strike) || !overlap(other, strike));
@@ -42,8 +44,23 @@ fn window(strike: &Played) -> Option<(Instant, Instant)> {
     (from < to && strike.strike.fault.kind().sign != Sign::None).then_some((from, to))
 }
 
+/// Whether something is being done to the daemon's process, or was just now: it needs its time to see what has become of
+/// the servers.
+fn is_slow(played: &[Played], sample: &Sample) -> bool {
+    played.iter().filter(|other| other.strike.fault.kind().holds.contains(&Holds::Daemon)).any(|other| {
+        let end = other.healed.map(|at| at + Duration::from_secs(Kind::seen_after()));
+        other.begun.is_some_and(|begun| begun <= sample.until) && end.is_none_or(|end| sample.at <= end)
+    })
+}
+
 fn must_be_out(strike: &Played) -> bool {
     matches!(strike.strike.fault.kind().sign, Sign::RegionOut | Sign::Codes(_))
+}
+
+/// A region whose server answers serves alone while the other one is away, and goes on with it until one of both is in step.
+fn may_serve(strike: &Played, played: &[Played]) -> bool {
+    let answers = matches!(strike.strike.fault.kind().sign, Sign::Codes(_));
+    answers && played.iter().any(|other| other.strike.side == strike.strike.side.other() && overlap(other, strike))
 }
 
 fn overlap(one: &Played, other: &Played) -> bool {
@@ -66,7 +83,8 @@ fn sign_is_missing(strike: &Played, seen: &[&Sample]) -> Option<String> {
         Sign::Codes(codes) => {
             let into = strike.strike.side.link_into();
             let links = || seen.iter().filter_map(|sample| sample.links.as_ref()).flatten();
-            let said: Vec<&str> = links().filter(|link| link.direction == into).filter_map(|link| link.code.as_deref()).collect();
+            let said: Vec<&str> =
+                links().filter(|link| link.direction == into).filter_map(|link| link.code.as_deref()).collect();
             (!said.iter().any(|code| codes.contains(code)))
                 .then(|| format!("the {into} link never said {codes:?}, but {:?}", said.first()))
         }
@@ -79,7 +97,8 @@ fn contradictions(samples: &[Sample]) -> Vec<Instant> {
     let mut found = Vec::new();
     for (number, sample) in samples.iter().enumerate().filter(|(_, sample)| sample.is_ready()) {
         let around = |sample: &&Sample, at: Instant| sample.until + APART >= at && sample.at <= at + APART;
-        let near: Vec<&Sample> = samples.iter().skip(number.saturating_sub(40)).take(80).filter(|it| around(it, sample.at)).collect();
+        let near: Vec<&Sample> =
+            samples.iter().skip(number.saturating_sub(40)).take(80).filter(|it| around(it, sample.at)).collect();
         let before = near.iter().any(|near| near.until < sample.at && says_no(near));
         let after = near.iter().any(|near| near.at > sample.until && says_no(near));
         if before && after && near.iter().all(|near| says_no(near)) {
@@ -89,10 +108,11 @@ fn contradictions(samples: &[Sample]) -> Vec<Instant> {
     found
 }
 
-/// Whether, and where, health changed its mind although nothing happened.
+/// How often a balancer was told to take a region out although nothing had happened. `/readyz` is about this very moment, and
+/// may say no for one: `/syncz` may not.
 pub fn flaps(samples: &[Sample]) -> usize {
-    let all_well = |sample: &Sample| sample.is_ready() && crate::side::Side::BOTH.iter().all(|side| sample.serves(*side));
-    samples.iter().filter(|sample| !all_well(sample)).count()
+    let out = |sample: &Sample| sample.syncz.iter().flatten().any(|(code, _)| *code != 200);
+    samples.iter().filter(|sample| out(sample)).count()
 }
 
 #[cfg(test)]
@@ -123,8 +143,7 @@ mod tests {
     }
 
     fn struck(start: Instant, fault: Fault) -> Played {
-        let strike =
-            Strike { fault, side: Side::East, at: Duration::ZERO, lasts: Duration::from_secs(10), dice: 0 };
+        let strike = Strike { fault, side: Side::East, at: Duration::ZERO, lasts: Duration::from_secs(10), dice: 0 };
         let (begun, healed) = (Some(start), Some(start + Duration::from_secs(10)));
         Played { strike, begun, healed, notes: Vec::new(), error: None }
     }
@@ -142,6 +161,20 @@ mod tests {
         assert_eq!(judge(&dead, &lasting(start, 503, 200, "connecting", None), start).len(), 1);
         let soon = &lasting(start, 200, 200, "streaming", None)[..30];
         assert!(judge(&dead, soon, start).is_empty(), "it takes a moment to be seen");
+    }
+
+    #[test]
+    fn a_region_that_refuses_may_serve_alone_while_the_other_one_is_away() {
+        let start = Instant::now();
+        let mut samples = lasting(start, 503, 200, "halted", Some("out_of_memory"));
+        for sample in &mut samples {
+            sample.syncz[1] = Some((200, "alone".to_owned()));
+        }
+        let (refuses, mut away) = (struck(start, Fault::OutOfMemory), struck(start, Fault::ServerStop));
+        away.strike.side = Side::West;
+        samples.iter_mut().for_each(|sample| sample.syncz[0] = Some((503, "unreachable".to_owned())));
+        assert_eq!(judge(std::slice::from_ref(&refuses), &samples, start).len(), 1);
+        assert!(judge(&[refuses, away], &samples, start).is_empty());
     }
 
     #[test]

@@ -23,8 +23,18 @@ const SHARED: usize = 3;
 const REGISTERS: usize = 5;
 /// Refusals of a server that is in trouble: what was refused was not executed.
 const TROUBLE: [&str; 12] = [
-    "OOM", "MISCONF", "READONLY", "NOREPLICAS", "LOADING", "BUSY", "EXECABORT", "MASTERDOWN", "NOAUTH", "NOPERM",
-    "UNBLOCKED", "TRYAGAIN",
+    "OOM",
+    "MISCONF",
+    "READONLY",
+    "NOREPLICAS",
+    "LOADING",
+    "BUSY",
+    "EXECABORT",
+    "MASTERDOWN",
+    "NOAUTH",
+    "NOPERM",
+    "UNBLOCKED",
+    "TRYAGAIN",
 ];
 
 /// What a client does, again and again.
@@ -48,8 +58,7 @@ pub enum Duty {
 
 impl Duty {
     /// Those that each region has a client for.
-    pub const ALL: [Self; 6] =
-        [Self::Sums, Self::Elements, Self::Queue, Self::Registers, Self::Expiring, Self::Hammer];
+    pub const ALL: [Self; 6] = [Self::Sums, Self::Elements, Self::Queue, Self::Registers, Self::Expiring, Self::Hammer];
 }
 
 /// One client with its duty.
@@ -164,8 +173,10 @@ impl Client {
         let line = |form: &str, id: &str| form.replace('@', &key).replace('%', id);
         let victim = self.notes.ledger().any_sure(self.side, &key, self.rng.usize(..));
         if let Some(victim) = victim.filter(|_| !take.is_empty() && self.rng.u8(..4) == 0) {
-            if let Some((fate, _)) = self.send(&[line(take, &victim)]).await? {
-                self.notes.ledger().removed(&key, &victim, fate);
+            match self.send(&[line(take, &victim)]).await? {
+                // It was not there just then: nothing was taken away.
+                Some((Fate::Sure(_), Value::Int(0))) | None => {}
+                Some((fate, _)) => self.notes.ledger().removed(&key, &victim, fate),
             }
             return Ok(());
         }

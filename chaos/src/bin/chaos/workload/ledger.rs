@@ -148,7 +148,11 @@ impl Ledger {
         let mut wrong = Vec::new();
         for (key, elements) in &self.elements {
             let pops = self.blind_pops.get(key).copied().unwrap_or(0);
-            wrong.extend(elements_are_right(elements, &get(key).map_or_else(Vec::new, ids), pops).map_err(|it| format!("{key}: {it}")).err());
+            wrong.extend(
+                elements_are_right(elements, &get(key).map_or_else(Vec::new, ids), pops)
+                    .map_err(|it| format!("{key}: {it}"))
+                    .err(),
+            );
         }
         for (key, steps) in &self.sums {
             wrong.extend(sum_is_right(steps, number(get(key))).map_err(|it| format!("{key}: {it}")).err());
@@ -158,11 +162,14 @@ impl Ledger {
         }
         for (one, other) in &self.twins {
             let values = (text(get(one)), text(get(other)));
-            wrong.extend((values.0 != values.1).then(|| format!("{one}, {other}: a transaction in halves: {values:?}")));
+            wrong
+                .extend((values.0 != values.1).then(|| format!("{one}, {other}: a transaction in halves: {values:?}")));
         }
         for (counter, set) in &self.counted {
             let counts = (number(get(counter)), get(set).map_or(0, |entry| entry.items.len() as i64));
-            wrong.extend((counts.0 != counts.1).then(|| format!("{counter} is {}, but {set} has {}", counts.0, counts.1)));
+            wrong.extend(
+                (counts.0 != counts.1).then(|| format!("{counter} is {}, but {set} has {}", counts.0, counts.1)),
+            );
         }
         let over = self.over.iter().filter(|(_, steps)| steps.iter().any(|step| step.fate.is_sure()));
         wrong.extend(over.filter(|(key, _)| get(key).is_some()).map(|(key, _)| format!("{key}: should be gone")));
@@ -181,18 +188,23 @@ fn elements_are_right(known: &BTreeMap<String, Element>, held: &[String], blind_
             return Err(format!("{id} was removed, and is there"));
         }
     }
-    let missing = known.iter().filter(|(id, element)| {
-        element.added.is_sure() && element.removed.is_none() && !seen.contains(id)
-    });
+    let missing =
+        known.iter().filter(|(id, element)| element.added.is_sure() && element.removed.is_none() && !seen.contains(id));
     let missing: Vec<&String> = missing.map(|(id, _)| id).collect();
     if missing.len() > blind_pops {
-        return Err(format!("{} lost ({blind_pops} may be), {} for one, of {} written", missing.len(), missing[0], known.len()));
+        return Err(format!(
+            "{} lost ({blind_pops} may be), {} for one, of {} written",
+            missing.len(),
+            missing[0],
+            known.len()
+        ));
     }
     Ok(())
 }
 
 fn sum_is_right(steps: &[Step<i64>], held: i64) -> Result<(), String> {
-    let sum = |sure: bool| -> i64 { steps.iter().filter(|step| step.fate.is_sure() == sure).map(|step| step.value).sum() };
+    let sum =
+        |sure: bool| -> i64 { steps.iter().filter(|step| step.fate.is_sure() == sure).map(|step| step.value).sum() };
     let (least, most) = (sum(true), sum(true) + sum(false));
     (least..=most).contains(&held).then_some(()).ok_or_else(|| format!("{held}, where {least} to {most} was added"))
 }

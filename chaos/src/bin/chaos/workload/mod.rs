@@ -68,7 +68,11 @@ impl Workload {
             complaints: Mutex::default(),
             stop: AtomicBool::new(false),
             asked: AtomicU64::new(0),
-            struck_history: round.strikes.iter().find(|it| it.fault.kind().holds.contains(&Holds::History)).map(|it| it.side),
+            struck_history: round
+                .strikes
+                .iter()
+                .find(|it| it.fault.kind().holds.contains(&Holds::History))
+                .map(|it| it.side),
             since: Instant::now(),
         });
         let mut tasks = Vec::new();

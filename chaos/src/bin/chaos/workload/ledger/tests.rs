@@ -75,9 +75,11 @@ fn transactions_are_whole_and_counters_count_what_is_there() {
     let mut ledger = Ledger::default();
     ledger.twins("a", "b");
     ledger.counted("n", "ids");
-    let whole = held(&[("a", "string", &["7"]), ("b", "string", &["7"]), ("n", "string", &["2"]), ("ids", "set", &["x", "y"])]);
+    let whole =
+        held(&[("a", "string", &["7"]), ("b", "string", &["7"]), ("n", "string", &["2"]), ("ids", "set", &["x", "y"])]);
     assert!(ledger.judge(&whole).is_empty());
-    let torn = held(&[("a", "string", &["7"]), ("b", "string", &["8"]), ("n", "string", &["3"]), ("ids", "set", &["x", "y"])]);
+    let torn =
+        held(&[("a", "string", &["7"]), ("b", "string", &["8"]), ("n", "string", &["3"]), ("ids", "set", &["x", "y"])]);
     assert_eq!(ledger.judge(&torn).len(), 2);
 }
 
