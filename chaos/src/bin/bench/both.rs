@@ -49,10 +49,7 @@ pub(crate) async fn measure(suite: &mut Suite) -> Result<()> {
     let writes = suite.size(1_500_000, 100_000);
     let measured = suite.in_turn("both at once", &CASES, async |case| round(*case, writes).await).await?;
     let columns = ["", "writes/s of all together", "share of the sum of one-way runs", "CPU of Duet", "memory of Duet"];
-    head(
-        &format!("Both regions at once: {} SETs of 64 bytes each; medians of {}", many(writes), suite.rounds),
-        &columns,
-    );
+    head(&format!("Both regions at once: {} SETs of 64 bytes each", many(writes)), &columns);
     let [native_one, native_two, west, east, both] = &measured[..] else { unreachable!("one of each case") };
     let share = |rounds: &[Round], one: &[Round], other: &[Round]| {
         let sums = one.iter().zip(other).map(|(one, other)| one.rate + other.rate);

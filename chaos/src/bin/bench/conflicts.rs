@@ -52,14 +52,11 @@ struct Round {
 
 /// Measures both loads in turn, and prints a table with the ratio.
 pub(crate) async fn measure(suite: &mut Suite) -> Result<()> {
-    let (rounds, writes) = (suite.rounds, suite.size(1_000_000, 50_000));
+    let writes = suite.size(1_000_000, 50_000);
     let shares = [Share::Own(TENTH), Share::Shared(TENTH)];
     let measured = suite.in_turn("conflicts", &shares, async |share| round(*share, writes).await).await?;
     head(
-        &format!(
-            "Both sides at once: {} SETs of 64 bytes each, every tenth on {SHARED_KEYS} keys; medians of {rounds}",
-            many(writes)
-        ),
+        &format!("Both sides at once: {} SETs of 64 bytes each, every tenth on {SHARED_KEYS} keys", many(writes)),
         &["every tenth write", "until each side has the other's last key", "writes/s", "conflicts", "throughput kept"],
     );
     let all = f64::from(writes) * 2.0;

@@ -72,11 +72,7 @@ async fn table(suite: &mut Suite, rate: u32, one_way: Duration) -> Result<Vec<Ve
     let what = format!("{way}, {} writes/s", many(rate));
     let measured = suite.in_turn(&what, &copiers, async |copier| round(copier, rate, seconds, one_way).await).await?;
     let columns = ["", "taken by the source", "median", "99th percentile"];
-    let title = format!(
-        "Write to visible, {way}: {} writes/s offered for {seconds} s; medians of {}",
-        many(rate),
-        suite.rounds
-    );
+    let title = format!("Write to visible, {way}: {} writes/s offered for {seconds} s", many(rate));
     head(&title, &[&columns[..], &USED].concat());
     for (copier, rounds) in copiers.iter().zip(&measured) {
         let middle = |figure: fn(&Round) -> f64| median(rounds.iter().map(figure));

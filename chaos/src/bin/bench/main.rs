@@ -81,7 +81,7 @@ async fn main() -> Result<()> {
     copiers.extend(args.redis_shake.map(Copier::RedisShake));
     let rounds = args.rounds.unwrap_or(if args.quick { 1 } else { 5 });
     let mut suite = Suite { rounds, quick: args.quick, copiers, aims: Aims::default() };
-    println!("{}", table::machine()?);
+    println!("{}", table::machine(rounds)?);
     for part in Part::value_variants() {
         if args.only.contains(part) || args.only.is_empty() && *part != Part::Profile {
             measure(*part, &mut suite, &args.pictures).await?;

@@ -32,7 +32,7 @@ pub(crate) async fn measure(suite: &mut Suite) -> Result<()> {
         [1, 2, 4].into_iter().flat_map(|pairs| copiers.clone().map(|copier| Case { copier, pairs })).collect();
     let measured = suite.in_turn("pairs", &cases, async |case| round(case, writes).await).await?;
     head(
-        &format!("Pairs, each with a daemon: {} SETs of 64 bytes at each; medians of {}", many(writes), suite.rounds),
+        &format!("Pairs, each with a daemon: {} SETs of 64 bytes at each", many(writes)),
         &["", "writes/s of all together", "against native", "CPU per million writes", "memory of all daemons"],
     );
     for (at, (case, runs)) in cases.iter().zip(&measured).enumerate() {

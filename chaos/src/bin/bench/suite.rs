@@ -52,7 +52,7 @@ impl Suite {
     /// Prints a table of one-way runs; the first case is what the others are measured by.
     pub(crate) fn print_runs<C: Display>(&self, title: &str, cases: &[C], measured: &[Vec<Run>], count: u32) {
         let columns = ["", "until the target has everything", "per second", "against native"];
-        head(&format!("{title}; medians of {}", self.rounds), &[&columns[..], &USED].concat());
+        head(title, &[&columns[..], &USED].concat());
         for (case, runs) in cases.iter().zip(measured) {
             let total = seconds(runs);
             let mut cells = vec![case.to_string(), format!("{total:.2} s"), many(f64::from(count) / total)];

@@ -8,7 +8,7 @@ use num_format::{Locale, ToFormattedString};
 use std::process::Command;
 
 /// When, what and on what it was measured, in one line.
-pub(crate) fn machine() -> Result<String> {
+pub(crate) fn machine(rounds: usize) -> Result<String> {
     let cpus = std::fs::read_to_string("/proc/cpuinfo")?;
     let model = cpus.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or(": unknown processor");
     let cores = std::thread::available_parallelism()?;
@@ -18,7 +18,7 @@ pub(crate) fn machine() -> Result<String> {
         (told(Command::new("date").args(["-u", "+%F"]))?, told(Command::new(duet_binary()?).arg("--version"))?);
     let args: Vec<String> = std::env::args().skip(1).collect();
     Ok(format!(
-        "{date}, `bench {}`: {duet}, {cores} cores, {}, Redis {redis}; servers, load and Duet on one machine.",
+        "{date}, `bench {}`, medians of {rounds} rounds: {duet}, {cores} cores, {}, Redis {redis}; servers, load and Duet on one machine.",
         args.join(" "),
         model.trim_start_matches([' ', '\t', ':'])
     ))

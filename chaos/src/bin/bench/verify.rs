@@ -35,7 +35,7 @@ pub(crate) async fn measure(suite: &mut Suite) -> Result<()> {
     let place = tempfile::tempdir()?;
     let config = place.path().join("pair.toml");
     head(
-        &format!("duet verify: {} strings of 64 bytes in each region; medians of {rounds}", many(keys)),
+        &format!("Verify: {} strings of 64 bytes in each region", many(keys)),
         &["", "time", "keys/s", "CPU of Duet", "peak memory", "MB read"],
     );
     let mut times = Vec::new();

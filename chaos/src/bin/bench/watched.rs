@@ -33,7 +33,7 @@ pub(crate) async fn measure(suite: &mut Suite) -> Result<()> {
         }
     }
     head(
-        &format!("Being watched: {} SETs of 64 bytes; medians of {rounds}", many(writes)),
+        &format!("Being watched: {} SETs of 64 bytes", many(writes)),
         &[
             "",
             "until the target has the last key",
