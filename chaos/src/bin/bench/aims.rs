@@ -1,6 +1,6 @@
 //! What was aimed at, beside what was measured.
 
-use crate::table::{head, row};
+use crate::table::{head, many, row};
 
 /// A figure that is to reach something.
 struct Figure {
@@ -81,6 +81,7 @@ impl Figure {
 /// Three digits that say something.
 fn rounded(number: f64) -> String {
     match number.abs() {
+        size if size >= 1000.0 => many(number),
         size if size >= 100.0 => format!("{number:.0}"),
         size if size >= 10.0 => format!("{number:.1}"),
         _ => format!("{number:.2}"),
