@@ -9,7 +9,7 @@ use crate::increments;
 use crate::load;
 use crate::picture::Picture;
 use crate::suite::{Run, Suite, seconds};
-use crate::table::{head, many, median, row};
+use crate::table::{head, line, many, median, row};
 use anyhow::Result;
 use duet_chaos::pair::More;
 use std::fmt;
@@ -174,5 +174,7 @@ fn report(
     }
     let up = format!("microseconds for each {each}");
     let by_factors = points.iter().all(|point| point.at > 0);
-    Picture { title, across: (across, by_factors), up: &up, lines }.draw(&pictures.join(file))
+    let file = pictures.join(file);
+    line(&format!("\n![{title}]({})", file.display()));
+    Picture { title, across: (across, by_factors), up: &up, lines }.draw(&file)
 }

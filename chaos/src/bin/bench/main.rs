@@ -16,6 +16,7 @@ mod aims;
 mod both;
 mod conflicts;
 mod copier;
+mod document;
 mod full_sync;
 mod growth;
 mod increments;
@@ -57,6 +58,9 @@ struct Args {
     /// Where pictures are drawn
     #[arg(long, value_name = "FOLDER", default_value = "target/bench")]
     pictures: PathBuf,
+    /// A document whose figures are to be replaced by these
+    #[arg(long, value_name = "FILE")]
+    into: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -81,14 +85,14 @@ async fn main() -> Result<()> {
     copiers.extend(args.redis_shake.map(Copier::RedisShake));
     let rounds = args.rounds.unwrap_or(if args.quick { 1 } else { 5 });
     let mut suite = Suite { rounds, quick: args.quick, copiers, aims: Aims::default() };
-    println!("{}", table::machine(rounds)?);
+    table::line(&table::machine(rounds)?);
     for part in Part::value_variants() {
         if args.only.contains(part) || args.only.is_empty() && *part != Part::Profile {
             measure(*part, &mut suite, &args.pictures).await?;
         }
     }
     suite.aims.print();
-    Ok(())
+    args.into.map_or(Ok(()), |file| document::renew(&file, &table::printed()))
 }
 
 async fn measure(part: Part, suite: &mut Suite, pictures: &Path) -> Result<()> {

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use duet_chaos::flavor::Flavor;
 use num_format::{Locale, ToFormattedString};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 /// When, what and on what it was measured, in one line.
 pub(crate) fn machine(rounds: usize) -> Result<String> {
@@ -48,14 +49,28 @@ pub(crate) fn many(number: impl Into<f64>) -> String {
     (number.into().round() as i64).to_formatted_string(&Locale::en)
 }
 
+/// Everything that was printed.
+static PRINTED: Mutex<String> = Mutex::new(String::new());
+
+/// One line of Markdown.
+pub(crate) fn line(text: &str) {
+    println!("{text}");
+    *PRINTED.lock().unwrap_or_else(PoisonError::into_inner) += &format!("{text}\n");
+}
+
+/// Everything that was printed so far.
+pub(crate) fn printed() -> String {
+    PRINTED.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
 /// One row.
 pub(crate) fn row(cells: &[String]) {
-    println!("| {} |", cells.join(" | "));
+    line(&format!("| {} |", cells.join(" | ")));
 }
 
 /// A heading row with its rule.
 pub(crate) fn head(title: &str, cells: &[&str]) {
-    println!("\n### {title}\n\n| {} |\n|{}", cells.join(" | "), "---|".repeat(cells.len()));
+    line(&format!("\n### {title}\n\n| {} |\n|{}", cells.join(" | "), "---|".repeat(cells.len())));
 }
 
 /// What the cells of [`used`] are called.
