@@ -135,3 +135,38 @@ async fn the_reserved_prefix_is_never_copied() -> Result<()> {
     ensure!(!own.is_empty(), "markers have the prefix {}", RESERVED.escape_ascii());
     Ok(())
 }
+
+#[tokio::test]
+async fn sets_that_go_as_one_request_come_back_as_what_they_were() -> Result<()> {
+    for flavor in [Redis62, Redis70, Valkey91] {
+        let regions = Regions::start(flavor, flavor).await?;
+        let (west, east) = regions.clients().await?;
+        // What a SET does to a key of another type, and to a time to live, is done to each key of a joined one.
+        west.run("RPUSH k7 a b").await?;
+        let daemon = regions.daemon(duet()).await?;
+        west.run("SET k8 old EX 1000").await?;
+        // A client's write in the other region, for what comes back to meet.
+        east.run("SET k9 east").await?;
+        regions.wait_equal().await?;
+        west.run("MULTI").await?;
+        for number in 0..100 {
+            west.run(&format!("SET k{number} {number}")).await?;
+        }
+        west.run("mset k1 one k2 two").await?;
+        west.run("EXEC").await?;
+        regions.settle(&daemon, DEADLINE).await?;
+        ensure!(east.text("GET k1").await? == "one" && east.text("GET k7").await? == "7", "{flavor:?}");
+        ensure!(east.int("TTL k8").await? == -1, "{flavor:?}: a SET takes the time to live away");
+        let calls = east.info("commandstats", "cmdstat_mset").await?.context("no MSET was executed")?;
+        // 100 SETs in four, and the client's own.
+        ensure!(calls.starts_with("calls=5,"), "{flavor:?}: {calls}");
+        let status = daemon.status().await?;
+        let conflicts = &status["conflicts"];
+        ensure!(
+            ["replayed", "dropped", "reconciled"].iter().all(|kind| conflicts[kind] == 0),
+            "{flavor:?}: {conflicts}"
+        );
+        ensure!(status["links"][0]["set_aside"] == 0 && status["links"][1]["set_aside"] == 0, "{flavor:?}: {status}");
+    }
+    Ok(())
+}

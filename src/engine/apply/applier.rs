@@ -157,6 +157,12 @@ impl Applier {
         self.batch.writes += 1;
     }
 
+    /// As [`Self::push_place`], for a `SET` of a key and a value without options.
+    pub fn push_set(&mut self, database: u32, place: Range<usize>, buffer: &[u8]) {
+        self.batch.push_set(database, place, buffer);
+        self.batch.writes += 1;
+    }
+
     /// Whether the batch has reached a bound.
     pub fn is_full(&self) -> bool {
         self.batch.requests >= self.bounds.batch_commands || self.batch.bytes >= self.bounds.batch_bytes

@@ -10,5 +10,6 @@ mod piece;
 mod replies;
 
 pub use applier::{Applied, Applier, Bounds, Identity, Refusal};
+pub use batch::is_joined;
 pub use gate::MOST_IN_FLIGHT;
 pub use piece::Piece;

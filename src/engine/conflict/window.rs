@@ -479,9 +479,9 @@ fn fresh<'a>(policies: &'a Policies, region: usize, (database, name): (u32, &'a 
     }
 }
 
-/// By what a request is known again in the stream of the region that executed it.
-pub fn shown(database: u32, command: &Command<'_>) -> u64 {
-    xxh3_64_with_seed(command.arg(1), database.into())
+/// By what a request is known again in the stream of the region that executed it: its first argument.
+pub fn shown(database: u32, first: &[u8]) -> u64 {
+    xxh3_64_with_seed(first, database.into())
 }
 
 /// What the first request in `bytes` is.

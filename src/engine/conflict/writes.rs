@@ -53,7 +53,7 @@ impl Write {
     pub fn shown(&self) -> Option<u64> {
         let mut reader = FrameReader::new();
         reader.next(&self.bytes).ok()??;
-        Some(shown(self.database, &Command::new(&self.bytes, reader.arguments())))
+        Some(shown(self.database, Command::new(&self.bytes, reader.arguments()).arg(1)))
     }
 
     /// The keys that it changes.

@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::{Beginning, Now, Rules};
 use crate::command::{Access, Spec, lookup};
+use crate::engine::apply::is_joined;
 use crate::engine::conflict::{
     Executed, Found, Held, Made, Mail, Name, Note, Ours, Part, Placed, ReadAgain, Redo, SharedExchange, Stamp,
     StampClock, Value, What, Window, Write, hold, shown, spec_of,
@@ -67,8 +68,8 @@ pub(super) struct Crossing {
     placing: Option<u64>,
     /// Nonces that were found, where they stand, and what had been seen there.
     unplaced: Vec<(u64, u64, u64)>,
-    /// The server has deleted this key in the midst of the echo that is being read.
-    expired: Option<Name>,
+    /// The server has deleted these keys in the midst of the echo that is being read, since the last request of ours.
+    expired: Vec<Name>,
     /// A copy that an earlier session made is being read; and what it has put there, behind which place.
     copies: bool,
     copied: Vec<(u64, Name)>,
@@ -108,7 +109,7 @@ impl Crossing {
             echo: None,
             placing: None,
             unplaced: Vec::new(),
-            expired: None,
+            expired: Vec::new(),
             copies: false,
             copied: Vec::new(),
             fence: Fence::Waiting,
@@ -217,15 +218,15 @@ impl Crossing {
     /// A request in the midst of an echo is read. A key whose time was over has been deleted by the server when our write came
     /// to it, so that this met nothing: where it does not replace the value, the other region decides what the key is.
     pub(super) fn echo_meets(&mut self, command: &Command<'_>, spec: &Spec, database: u32, by_the_server: bool) {
-        if let Some(name) = self.expired.take() {
+        // While a value or a whole copy is put there, our own deletions look like that.
+        if by_the_server && self.echo.is_some() {
+            return self.expired.push((database, command.arg(1).to_vec()));
+        }
+        for name in self.expired.drain(..) {
             let replaced = spec.keys(command).any(|used| used.key == name.1 && used.access == Access::Write);
             if !replaced {
                 hold(&self.exchange).refused(self.region, name);
             }
-        }
-        // While a value or a whole copy is put there, our own deletions look like that.
-        if by_the_server && self.echo.is_some() {
-            self.expired = Some((database, command.arg(1).to_vec()));
         }
     }
 
@@ -241,7 +242,9 @@ impl Crossing {
     pub(super) fn echoed(&mut self, command: &Command<'_>, place: Range<usize>, buffer: &[u8], database: u32) {
         let Some(echo) = &mut self.echo else { return };
         if echo.note == Note::Writes {
-            echo.shown.push(shown(database, command));
+            // Each write by itself, as it is kept.
+            let writes = if is_joined(command.name()) { command.len() / 2 } else { 1 };
+            echo.shown.extend((0..writes).map(|write| shown(database, command.arg(1 + 2 * write))));
             if self.window.is_suspended()
                 && let Some(spec) = lookup(command.name())
             {
@@ -255,7 +258,7 @@ impl Crossing {
 
     /// A place outside of any transaction was reached.
     pub(super) fn boundary(&mut self, place: Position) {
-        if let Some(name) = self.expired.take() {
+        for name in self.expired.drain(..) {
             hold(&self.exchange).refused(self.region, name);
         }
         self.at = place.offset;

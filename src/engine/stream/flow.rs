@@ -264,7 +264,10 @@ impl Flow {
             return self.silently(command, reading);
         }
         self.local(command, spec, Some(place), reading);
-        if let (Class::Database, Some(away), false) = (spec.class, swapped_with_zero(command, spec), self.is_past()) {
+        if spec.class == Class::Database
+            && !self.is_past()
+            && let Some(away) = swapped_with_zero(command, spec)
+        {
             self.applier.erase_marker(away);
         }
     }

@@ -9,7 +9,7 @@ use super::flow::{Flow, Reading};
 use super::payload::{Instead, instead};
 use super::{Event, Now};
 use crate::command::{Class, Context, Replay, Rule, Spec, Unit, lookup, replay};
-use crate::engine::apply::Applied;
+use crate::engine::apply::{Applied, is_joined};
 use crate::engine::conflict::departed::Removal;
 use crate::engine::conflict::{self, Change, Held, Mail, Note, Value, field, held_value, spec_of};
 use crate::engine::copy::onto::{Effect, Write};
@@ -39,16 +39,17 @@ impl Flow {
             }
             Some(Err(why)) => return self.set_aside(command, why),
             None => match (replay, place) {
-                (Replay::Verbatim, Some(place)) if !is_deletion(spec) => {
+                (Replay::Verbatim, Some(place)) if !is_deletion(spec) && !is_joined(command.name()) => {
                     if !reading.onto.is_quiet() && !self.is_past() {
                         let bytes = reading.buffer.get(place.clone()).unwrap_or_default();
                         self.tell(command, spec, Bytes::copy_from_slice(bytes), 1, reading);
                     }
                     self.keep(spec, Held::Here(place.clone()), 1, written_ms, self.offset);
-                    if !self.is_past() {
-                        self.applier.push_place(database, place, reading.buffer);
-                    }
-                    return;
+                    return match spec.name {
+                        _ if self.is_past() => {}
+                        "SET" if command.len() == 3 => self.applier.push_set(database, place, reading.buffer),
+                        _ => self.applier.push_place(database, place, reading.buffer),
+                    };
                 }
                 (Replay::Verbatim, place) => {
                     let bytes = place.map_or(Some(reading.buffer), |place| reading.buffer.get(place));
@@ -62,7 +63,7 @@ impl Flow {
                 (Replay::SetAside(why), _) => return self.set_aside(command, why.to_string()),
             },
         };
-        let bytes = in_small_letters(bytes);
+        let bytes = in_letters(bytes);
         if !reading.onto.is_quiet() && !self.is_past() {
             self.tell(command, spec, bytes.clone(), requests, reading);
         }
@@ -253,17 +254,20 @@ pub(super) fn is_deletion(spec: &Spec) -> bool {
     matches!(spec.name, "DEL" | "UNLINK")
 }
 
-/// A request as it is, or a deletion with its name in small letters: a server that deletes a key by itself, even in the midst
-/// of our transaction, writes it in capitals.
-pub(super) fn in_small_letters(bytes: Bytes) -> Bytes {
+/// A request as it is, but for two names that are told by their letters: a deletion in small ones, for a server that deletes
+/// a key by itself, even in the midst of our transaction, writes it in capitals; and a client's MSET in capitals, for in small
+/// ones it is several `SET`s that were joined.
+pub(super) fn in_letters(bytes: Bytes) -> Bytes {
     let mut reader = FrameReader::new();
     let Ok(Some(length)) = reader.next(&bytes) else { return bytes };
     let command = Command::new(&bytes, reader.arguments());
-    let capital = command.name().iter().any(u8::is_ascii_uppercase);
-    if length != bytes.len() || !capital || !lookup(command.name()).is_some_and(is_deletion) {
-        return bytes;
-    }
-    let name = command.name().to_ascii_lowercase();
+    let deletes = || lookup(command.name()).is_some_and(is_deletion);
+    let name = match command.name() {
+        _ if length != bytes.len() => return bytes,
+        name if is_joined(name) => name.to_ascii_uppercase(),
+        name if name.iter().any(u8::is_ascii_uppercase) && deletes() => name.to_ascii_lowercase(),
+        _ => return bytes,
+    };
     let arguments: Vec<&[u8]> = std::iter::once(name.as_slice()).chain(command.args().skip(1)).collect();
     request(&arguments).into()
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::Event;
 use super::flow::{Flow, Reading, Scope};
-use super::local::{in_small_letters, is_deletion};
+use super::local::{in_letters, is_deletion};
 use crate::command::{Class, Spec, lookup};
 use crate::engine::conflict::departed::{Departed, Removal, Removed, Verdict};
 use crate::engine::conflict::{self, Held, spec_of};
@@ -64,7 +64,7 @@ impl Flow {
     /// What the server has removed by itself, and the other region removes by itself, too.
     pub(super) fn silently(&mut self, command: &Command<'_>, reading: &Reading<'_>) {
         let arguments: Vec<&[u8]> = command.args().collect();
-        let bytes: Bytes = in_small_letters(request(&arguments).into());
+        let bytes: Bytes = in_letters(request(&arguments).into());
         let written_ms = self.clock.at(self.offset, reading.now.source_ms, reading.now.beating);
         let Some(spec) = spec_of(&bytes) else { return };
         let name = (self.database, command.arg(1).to_vec());

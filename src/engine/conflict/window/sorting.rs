@@ -49,6 +49,9 @@ impl Window {
 
     /// What was executed again goes into the logs.
     fn redo(&mut self) {
+        if self.redone.is_empty() {
+            return;
+        }
         for (key, again) in self.redone.drain() {
             if let Some((log, ..)) = self.logs.get_mut(&key) {
                 log.redone(again);
