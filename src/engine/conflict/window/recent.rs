@@ -63,8 +63,9 @@ impl Recent {
 
     /// Forgets what ends at `stable` or before.
     pub(super) fn forget(&mut self, stable: u64) {
-        while let Some(mention) = self.mentions.pop_front_if(|mention| mention.at <= stable) {
-            let (hash, number) = (mention.hash, self.first);
+        while self.mentions.front().is_some_and(|mention| mention.at <= stable) {
+            let Some(Mention { hash, .. }) = self.mentions.pop_front() else { break };
+            let number = self.first;
             if let Ok(last) = self.last.find_entry(hash, |last| *last == number) {
                 last.remove();
             }
