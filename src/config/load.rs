@@ -29,6 +29,14 @@ pub fn load(file: &Path) -> Result<Config, ConfigError> {
     Ok(config)
 }
 
+/// Checks `text` as [`load`] checks a file, without the environment and the network; `file` is only named.
+///
+/// # Errors
+/// As [`load`], but for addresses.
+pub fn parse(file: &str, text: &str) -> Result<Config, ConfigError> {
+    checked(&settings(file, text, &HashMap::new())?)
+}
+
 /// Reads `http.listen` alone: who asks for the status needs no password and no name service.
 ///
 /// # Errors

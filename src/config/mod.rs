@@ -36,7 +36,7 @@ pub use change::{Change, Takes, changes};
 pub use conflicts::{Beyond, Clock, Conflicts, Deletes, Policy, PrefixPolicy, ServerDeletes};
 pub use error::{ConfigError, EXIT_CONFIG};
 pub use health::{Alone, Health};
-pub use load::{admin, http, load};
+pub use load::{admin, http, load, parse};
 pub use name::{PairName, RegionName, ReservedPrefix};
 pub use secret::token;
 pub use state::state_folder;

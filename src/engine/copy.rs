@@ -19,7 +19,7 @@ use super::checkpoint::Checkpoint;
 use super::decode::rebuild;
 use super::origin::Phase;
 use super::position::Position;
-use super::source::{Announcement, DumpLength};
+use super::source::DumpLength;
 use crate::error::{Fault, Kind};
 use crate::wire::rdb::{DumpError, DumpReader, Element, Event as DumpEvent, Key, Limits, Record, Restorable};
 use crate::wire::resp::{command, push_command};
@@ -141,9 +141,8 @@ impl Copy {
     pub fn on_source(&mut self, input: &mut BytesMut) -> Result<(), Fault> {
         self.take_mail();
         if matches!(self.stage, Stage::Announced) {
-            let Some(found) = Announcement::find(input)? else { return Ok(()) };
-            input.advance(found.size);
-            self.length = Some(found.length);
+            let Some(length) = DumpLength::take(input)? else { return Ok(()) };
+            self.length = Some(length);
             self.stage = Stage::Dump;
         }
         if hold(&self.rules.onto).has_too_much() {
@@ -156,6 +155,7 @@ impl Copy {
             }
             let Some(event) = self.dump.next(input).map_err(|error| unreadable(&error))? else { break };
             self.dump_event(event)?;
+            self.check_length()?;
             if self.applier.is_full() {
                 self.flush();
             }
@@ -317,6 +317,20 @@ impl Copy {
                     Some(DumpLength::Bytes(_)) | None => Stage::Done,
                 };
             }
+        }
+        Ok(())
+    }
+
+    /// A dump of announced length has that, neither less nor more.
+    fn check_length(&self) -> Result<(), Fault> {
+        let (Some(DumpLength::Bytes(announced)), consumed) = (self.length, self.dump.consumed()) else { return Ok(()) };
+        let ended = matches!(self.stage, Stage::Done);
+        if consumed > announced || (ended && consumed < announced) {
+            let (seen, text) = if ended { (consumed, "ends after") } else { (announced, "goes on behind") };
+            return Err(Fault::new(
+                Kind::Dump,
+                format!("the dump {text} {seen} bytes; it was announced with {announced}"),
+            ));
         }
         Ok(())
     }

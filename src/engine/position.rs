@@ -66,3 +66,12 @@ impl fmt::Display for Position {
         write!(f, "{}:{} in database {}", self.replication_id, self.offset, self.database)
     }
 }
+
+/// The largest offset that is taken from a server or a key, in bytes: servers count in signed numbers of 64 bits, and none comes
+/// half as far.
+const MAX_OFFSET: u64 = 1 << 62;
+
+/// An offset in digits, or `None` where it is none that a server can have. So it can be counted on from there.
+pub fn parse_offset(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|offset| *offset <= MAX_OFFSET)
+}

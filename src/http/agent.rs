@@ -84,7 +84,8 @@ async fn question(stream: &mut TcpStream) -> io::Result<String> {
     Ok(String::from_utf8_lossy(line).trim().to_owned())
 }
 
-fn word(question: &str, health: &Health) -> String {
+/// The line that answers `question`, whatever that is.
+pub fn word(question: &str, health: &Health) -> String {
     let mut words = question.split_whitespace();
     let (region, max_lag_ms) = (words.next(), words.next().map(str::parse).transpose());
     let (Some(region), Ok(max_lag_ms), None) = (region, max_lag_ms, words.next()) else { return format!("{USAGE}\n") };

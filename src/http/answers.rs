@@ -35,7 +35,7 @@ pub struct Known {
 }
 
 /// The routes over what is known.
-pub(super) fn routes(known: Known) -> Router {
+pub fn routes(known: Known) -> Router {
     console::routes()
         .route("/livez", get(live))
         .route("/readyz", get(ready))

@@ -17,7 +17,8 @@ mod server;
 mod syncz;
 
 pub use actions::BY_HEADER;
-pub use answers::Known;
+pub use agent::word as agent_line;
+pub use answers::{Known, routes};
 pub use conflicts::{Conflicts, Why};
 pub use server::{AdminServer, HttpServer};
 

@@ -9,8 +9,8 @@ use tokio::time::{Instant, interval, sleep, timeout};
 use super::client::{Client, text};
 use super::socket::Socket;
 use crate::config::Region;
-use crate::engine::position::{Position, ReplicationId};
-use crate::engine::source::{Announcement, DumpLength, Info, Replication};
+use crate::engine::position::Position;
+use crate::engine::source::{Answer, DumpLength, Info, Replication};
 use crate::error::{Fault, Kind};
 use crate::wire::resp;
 
@@ -50,12 +50,6 @@ impl Attached {
         }
         Ok(())
     }
-}
-
-/// A primary's answer to PSYNC.
-enum Answer {
-    Continue(ReplicationId),
-    FullResync(ReplicationId, u64),
 }
 
 /// Attaches at `position`, and reads what the primary has written up to `end`, [`AHEAD`] bytes at the most.
@@ -182,27 +176,7 @@ async fn greet(region: &Region, empty: bool) -> Result<Client, Fault> {
 async fn ask(client: &mut Client, replication_id: &str, offset: &str) -> Result<Answer, Fault> {
     client.send(&["PSYNC", replication_id, offset]).await?;
     let line = client.line().await?;
-    let bad =
-        || Fault::new(Kind::Protocol, format!("{} answered PSYNC with '{}'", client.place(), line.escape_debug()));
-    let mut words = line.split_whitespace();
-    match words.next() {
-        Some("+CONTINUE") => {
-            let id = words.next().unwrap_or(replication_id);
-            Ok(Answer::Continue(id.parse().map_err(|_| bad())?))
-        }
-        Some("+FULLRESYNC") => {
-            let id = words.next().and_then(|id| id.parse().ok()).ok_or_else(bad)?;
-            let offset = words.next().and_then(|offset| offset.parse().ok()).ok_or_else(bad)?;
-            Ok(Answer::FullResync(id, offset))
-        }
-        _ => match line.strip_prefix('-') {
-            Some(error) if error.starts_with("NOMASTERLINK") => {
-                Err(Fault::new(Kind::ReadOnly, format!("{} is a replica without its primary: {error}", client.place())))
-            }
-            Some(error) => Err(Fault::of_reply(error, &format!("{} answered PSYNC", client.place()))),
-            None => Err(bad()),
-        },
-    }
+    Answer::parse(&line, replication_id, client.place())
 }
 
 fn attached(client: Client, position: Position) -> Attached {
@@ -218,9 +192,8 @@ async fn discard_dump(attached: &mut Attached) -> Result<(), Fault> {
     loop {
         match length {
             None => {
-                if let Some(found) = Announcement::find(input)? {
-                    input.advance(found.size);
-                    length = Some(found.length);
+                length = DumpLength::take(input)?;
+                if length.is_some() {
                     continue;
                 }
             }

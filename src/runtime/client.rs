@@ -14,8 +14,9 @@ use tokio_rustls::{TlsConnector, rustls};
 
 use super::socket::Socket;
 use crate::config::{Region, Shard, Tls};
+use crate::engine::source::LATEST_MS;
 use crate::error::{Fault, Kind};
-use crate::wire::resp::{extent, push_command};
+use crate::wire::resp::{ReplyReader, push_command};
 
 /// How long a connection or a reply may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -36,6 +37,7 @@ pub type Reply = BytesFrame;
 pub struct Client {
     stream: Socket,
     input: BytesMut,
+    replies: ReplyReader,
     /// The server's address, for messages.
     place: String,
     /// The longest reply that is held, bytes.
@@ -61,7 +63,8 @@ impl Client {
             None => Socket::Plain(stream),
             Some(tls) => encrypted(tls, stream, &place).await?,
         };
-        let mut client = Self { stream, input: BytesMut::new(), place, longest: MAX_REPLY };
+        let mut client =
+            Self { stream, input: BytesMut::new(), replies: ReplyReader::default(), place, longest: MAX_REPLY };
         client.log_in(region).await?;
         Ok(client)
     }
@@ -155,14 +158,16 @@ impl Client {
 
     async fn reply(&mut self) -> Result<Reply, Fault> {
         loop {
-            if let Some(length) = extent(&self.input)? {
+            let found = self.replies.next(&self.input);
+            let found = found.map_err(|error| Fault::new(Kind::Protocol, format!("{}: {error}", self.place)))?;
+            if let Some(length) = found {
                 let bytes: Bytes = self.input.split_to(length).freeze();
                 return match decode_bytes(&bytes) {
                     Ok(Some((reply, _))) => Ok(reply),
                     Ok(None) | Err(_) => Err(self.protocol("a reply that can't be read")),
                 };
             }
-            if self.input.len() > self.longest {
+            if self.input.len().max(self.replies.wanted()) > self.longest {
                 return Err(self.protocol(&format!("{TOO_LONG}: above {} MiB", self.longest >> 20)));
             }
             self.fill().await?;
@@ -290,12 +295,13 @@ pub fn integer(reply: &Reply) -> i64 {
     }
 }
 
-/// What `TIME` was answered with, microseconds since 1970; nothing for any other reply.
+/// What `TIME` was answered with, microseconds since 1970; nothing for any other reply, nor for a time that no clock shows.
 pub fn clock_us(time: &Reply) -> Option<i64> {
-    match elements(time) {
-        [seconds, micros] => Some(integer(seconds).saturating_mul(1_000_000).saturating_add(integer(micros))),
-        _ => None,
-    }
+    let us = match elements(time) {
+        [seconds, micros] => integer(seconds).saturating_mul(1_000_000).saturating_add(integer(micros)),
+        _ => return None,
+    };
+    (0..=LATEST_MS * 1000).contains(&us).then_some(us)
 }
 
 /// The elements of a reply that is an array; none for any other.

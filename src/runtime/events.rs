@@ -10,7 +10,7 @@ use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use redis_protocol::resp3::decode::complete::decode_bytes_mut;
+use redis_protocol::resp3::decode::complete::decode_bytes;
 use redis_protocol::resp3::types::{BytesFrame as Frame, Resp3Frame};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Notify;
@@ -24,7 +24,7 @@ use crate::engine::conflict::departed::{DeletePolicy, Deletes, Departed, SharedD
 use crate::engine::source::Info;
 use crate::error::{Fault, Kind};
 use crate::observe::LinkBoard;
-use crate::wire::resp::push_command;
+use crate::wire::resp::{ReplyReader, push_command};
 
 /// How long a window of the stream may be: a fence is sent at least so often.
 const FENCE_EVERY: Duration = Duration::from_millis(100);
@@ -236,6 +236,7 @@ enum Asked {
 struct Events {
     stream: Socket,
     input: BytesMut,
+    replies: ReplyReader,
     place: String,
     /// What was asked and not answered yet.
     asked: VecDeque<Asked>,
@@ -247,7 +248,15 @@ impl Events {
     fn new(client: Client) -> Self {
         let place = client.place().to_owned();
         let (stream, input) = client.into_parts();
-        Self { stream, input, place, asked: VecDeque::new(), fence_sent: None, subscribed: 0 }
+        Self {
+            stream,
+            input,
+            replies: ReplyReader::default(),
+            place,
+            asked: VecDeque::new(),
+            fence_sent: None,
+            subscribed: 0,
+        }
     }
 
     /// Changes to RESP3 and subscribes.
@@ -304,7 +313,9 @@ impl Events {
     async fn read(&mut self) -> Result<(), Fault> {
         match self.stream.read_buf(&mut self.input).await {
             Ok(0) => Err(self.lost("it closed the connection")),
-            Ok(_) if self.input.len() > MOST_HELD => Err(self.lost("it sent more than 64 MiB at once")),
+            Ok(_) if self.input.len().max(self.replies.wanted()) > MOST_HELD => {
+                Err(self.lost("it sent more than 64 MiB at once"))
+            }
             Ok(_) => Ok(()),
             Err(error) => Err(self.lost(&error.to_string())),
         }
@@ -314,11 +325,12 @@ impl Events {
     fn next(&mut self) -> Result<Option<Told>, Fault> {
         let place = &self.place;
         let bad = |what: &str| Fault::new(Kind::Protocol, format!("{place} sent {what}"));
-        if self.input.is_empty() {
-            return Ok(None);
-        }
-        let decoded = decode_bytes_mut(&mut self.input).map_err(|_| bad("a reply that can't be read"))?;
-        let Some((frame, ..)) = decoded else { return Ok(None) };
+        // The decoder calls itself for each level: it gets nothing that was not found to be whole, and not too deep.
+        let found = self.replies.next(&self.input);
+        let found = found.map_err(|error| Fault::new(Kind::Protocol, format!("{place}: {error}")))?;
+        let Some(length) = found else { return Ok(None) };
+        let bytes = self.input.split_to(length).freeze();
+        let Ok(Some((frame, _))) = decode_bytes(&bytes) else { return Err(bad("a reply that can't be read")) };
         if let Frame::Push { data, .. } = &frame {
             self.subscribed += usize::from(data.first().and_then(Frame::as_bytes) == Some(b"psubscribe"));
             return Ok(Some(removed(data).unwrap_or(Told::Nothing)));

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::client::{Client, Reply, bytes, integer, text};
 use super::shared::Pair;
-use crate::engine::origin::Marker;
+use crate::engine::origin::{MOST_BELIEVED, Marker};
 use crate::error::{Fault, Kind};
 
 /// How often connections are listed until those that were ended are gone.
@@ -42,7 +42,12 @@ pub async fn claim(client: &mut Client, pair: &Pair, index: usize, epoch: Option
         return Err(Fault::new(Kind::Protocol, format!("{} owes replies", client.place())));
     };
     let held = u64::try_from(integer(held)).unwrap_or(0);
-    let found = held.max(Marker::parse(bytes(marked)).map_or(0, |marker| marker.epoch));
+    if held > MOST_BELIEVED {
+        let (place, key) = (client.place(), String::from_utf8_lossy(&key));
+        let text = format!("{place}: {key} is {held}, which no daemon has come to: delete it");
+        return Err(Fault::new(Kind::Protocol, text));
+    }
+    let found = held.max(Marker::believed(bytes(marked)).map_or(0, |marker| marker.epoch));
     let (own, list) = (integer(own), [b"CLIENT".to_vec(), b"LIST".to_vec()].to_vec());
     let raising = raise(held, found, epoch).ok_or_else(|| {
         let place = client.place();

@@ -50,7 +50,7 @@ pub async fn outlook(pair: &Pair, index: usize) -> Result<Outlook, Fault> {
     let mut at_source = Client::connect(&source, source.primary()).await?;
     let mut at_target = Client::connect(&target, target.primary()).await?;
     let (ours, theirs) = (pair.reserved.marker(source.name.as_str()), pair.reserved.marker(target.name.as_str()));
-    let marker = Marker::parse(bytes(&at_target.call(&[b"GET".as_slice(), &ours]).await?));
+    let marker = Marker::believed(bytes(&at_target.call(&[b"GET".as_slice(), &ours]).await?));
     let info = Info::parse(&text(&at_target.call(&["INFO", "keyspace"]).await?));
     let target_keys = info.keyspace().iter().map(|(_, keys)| keys).sum();
     let nothing = |why: &str| Outlook { target_keys, unknown: Some(why.to_owned()), ..Outlook::default() };
@@ -96,7 +96,7 @@ async fn existing(client: &mut Client, names: &HashSet<Name>) -> Result<u64, Fau
             })
             .collect();
         let replies = client.calls(&requests).await?;
-        found += replies.iter().skip(1).step_by(2).map(|reply| u64::try_from(integer(reply)).unwrap_or(0)).sum::<u64>();
+        found += replies.iter().skip(1).step_by(2).filter(|reply| integer(reply) > 0).count() as u64;
     }
     Ok(found)
 }

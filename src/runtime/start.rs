@@ -265,7 +265,7 @@ impl Starting<'_> {
     async fn marker(&mut self) -> Result<Option<Marker>, Fault> {
         let key = self.pair.reserved.marker(self.pair.source(self.index).name.as_str());
         let reply = self.target_control.call(&[b"GET".as_slice(), &key]).await?;
-        Ok(Marker::parse(bytes(&reply)))
+        Ok(Marker::believed(bytes(&reply)))
     }
 
     /// Says at the target that a copy is coming, and waits until the other link misses nothing and has brought over all
@@ -487,7 +487,7 @@ async fn end(pair: &Pair, index: usize, client: &mut Client) -> Result<End, Faul
     if info.get::<u8>("cluster_enabled") == Some(1) {
         return Err(Fault::new(Kind::Cluster, format!("{} is part of a cluster", client.place())));
     }
-    let marker = Marker::parse(bytes(client.accepted("GET", told.get(1))?));
+    let marker = Marker::believed(bytes(client.accepted("GET", told.get(1))?));
     let marker = marker.map(|marker| pair.links[1 - index].settled(marker));
     let ours = u64::try_from(integer(client.accepted("EXISTS", told.get(2))?)).unwrap_or(0);
     let keys: u64 = info.keyspace().iter().map(|(_, keys)| keys).sum();

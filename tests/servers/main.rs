@@ -27,6 +27,7 @@ mod health;
 mod http;
 mod increments;
 mod late_exec;
+mod lying;
 mod metrics;
 mod overrun;
 mod password;

@@ -15,7 +15,7 @@ pub struct Outcome {
     pub refused: Option<(u32, String)>,
     /// Whether `EXEC` ran the transaction.
     pub executed: bool,
-    /// Errors inside of `EXEC` with the index of the request, from 0.
+    /// Errors inside of `EXEC` with the index of the request, from 0; of each request the first one.
     pub errors: Vec<(u32, String)>,
     /// What `EXEC` itself answered when it did not run.
     pub exec_error: Option<String>,
@@ -72,7 +72,7 @@ impl Replies {
                 let mut at = 0;
                 while input.get(at..at + 9) == Some(b"+QUEUED\r\n") {
                     at += 9;
-                    *count += 1;
+                    *count = count.saturating_add(1);
                 }
                 input.advance(at);
             }
@@ -91,7 +91,7 @@ impl Replies {
             Stage::Guard => self.guard(token, guards),
             Stage::Queued(count) => match token {
                 Token::Queued => {
-                    *count += 1;
+                    *count = count.saturating_add(1);
                     Ok(false)
                 }
                 Token::Error(text) if text.starts_with("EXECABORT") => {
@@ -103,13 +103,13 @@ impl Replies {
                     self.outcome.refused.get_or_insert((index, text));
                     Ok(false)
                 }
-                Token::Array(elements) => {
+                Token::Array(elements) if elements == u64::from(*count) => {
                     self.outcome.executed = true;
                     self.stage = Stage::Executed { remaining: vec![elements], index: 0 };
                     Ok(elements == 0)
                 }
                 Token::Null => Ok(true),
-                Token::Simple | Token::Bulk(_) => Err(out_of_place("while requests are queued")),
+                Token::Simple | Token::Bulk(_) | Token::Array(_) => Err(out_of_place("while requests are queued")),
             },
             Stage::Executed { .. } => self.element(token),
         }
@@ -143,14 +143,16 @@ impl Replies {
             *last = last.saturating_sub(1);
         }
         match token {
-            Token::Error(text) => self.outcome.errors.push((*index, text)),
+            Token::Error(text) if self.outcome.errors.last().is_none_or(|(last, _)| last != index) => {
+                self.outcome.errors.push((*index, text));
+            }
             Token::Array(elements) if elements > 0 => {
                 if remaining.len() >= MAX_DEPTH {
                     return Err(out_of_place("nested too deep"));
                 }
                 remaining.push(elements);
             }
-            Token::Simple | Token::Queued | Token::Null | Token::Array(_) | Token::Bulk(_) => {}
+            Token::Simple | Token::Queued | Token::Null | Token::Array(_) | Token::Bulk(_) | Token::Error(_) => {}
         }
         while remaining.len() > 1 && remaining.last() == Some(&0) {
             remaining.pop();
@@ -198,6 +200,26 @@ mod tests {
         assert_eq!(outcomes[0].refused, Some((1, "NOPERM x".to_owned())));
         assert!(!outcomes[0].executed && outcomes[0].exec_error.is_some());
         assert!(!outcomes[1].executed && outcomes[1].exec_error.is_none());
+    }
+
+    #[test]
+    fn what_no_target_answers_is_refused_and_needs_no_memory() {
+        let endless = b"-ERR no\r\n".repeat(1000);
+        let mut replies = Replies::default();
+        let mut input =
+            BytesMut::from(&[b"+OK\r\n+QUEUED\r\n*1\r\n*9223372036854775808\r\n", &endless[..]].concat()[..]);
+        assert_eq!(replies.next(&mut input, 0).expect("an array that goes on"), None);
+        assert_eq!(replies.outcome.errors.len(), 1);
+        for lie in [
+            "+OK\r\n+QUEUED\r\n*2\r\n+OK\r\n",
+            "+OK\r\n*9223372036854775808\r\n",
+            "+OK\r\n+QUEUED\r\n*1\r\n$18446744073709551615\r\n",
+            "+OK\r\n+QUEUED\r\n*1\r\n$-5\r\n",
+            "*1\r\n",
+        ] {
+            let fault = Replies::default().next(&mut BytesMut::from(lie), 0).expect_err(lie);
+            assert_eq!(fault.kind, Kind::Protocol, "{lie}");
+        }
     }
 
     #[test]

@@ -140,3 +140,38 @@ fn a_value_that_was_changed_or_deleted_ends_the_copy() {
         assert!(fault.text.contains("key 'u'") && fault.text.contains("type 99"), "{}", fault.text);
     }
 }
+
+#[test]
+fn the_mark_behind_a_dump_may_be_cut_at_every_byte() {
+    let mark = "0123456789abcdef0123456789abcdef01234567";
+    let dump = b"REDIS0012\xfe\x02\x00\x01a\x011\xff\0\0\0\0\0\0\0\0";
+    let behind = b"*1\r\n$4\r\nPING\r\n";
+    let all = [format!("$EOF:{mark}\r\n").as_bytes(), dump, mark.as_bytes(), behind].concat();
+    for cut in 0..=mark.len() {
+        let mut copy = copy_to(Dialect::Redis);
+        let (first, second) = all.split_at(all.len() - behind.len() - mark.len() + cut);
+        let mut input = BytesMut::from(first);
+        copy.on_source(&mut input).expect("a dump");
+        assert_eq!(matches!(copy.stage, Stage::Done), cut == mark.len(), "{cut}");
+        input.extend_from_slice(second);
+        copy.on_source(&mut input).expect("a dump");
+        assert!(matches!(copy.stage, Stage::Done), "{cut}");
+        assert_eq!(&input[..], behind, "what stands behind the mark is the stream's");
+        assert_eq!(put_out(&mut copy), ["SELECT 2", "SET a 1"]);
+    }
+    let mut wrong = all.clone();
+    let at = wrong.len() - behind.len() - 1;
+    wrong[at] = b'x';
+    let fault = copy_to(Dialect::Redis).on_source(&mut BytesMut::from(&wrong[..])).expect_err("another mark");
+    assert_eq!(fault.kind, Kind::Dump);
+}
+
+#[test]
+fn a_dump_has_the_length_that_was_announced() {
+    let bytes = [b"REDIS0012\x00\x01a\x011\xff".as_slice(), &[0; 8]].concat();
+    for (announced, valid) in [(bytes.len(), true), (bytes.len() - 1, false), (bytes.len() + 1, false), (0, false)] {
+        let mut input = BytesMut::from(&[format!("${announced}\r\n").as_bytes(), &bytes].concat()[..]);
+        let read = copy_to(Dialect::Redis).on_source(&mut input);
+        assert_eq!(read.is_ok(), valid, "{announced}");
+    }
+}

@@ -6,10 +6,16 @@
 use std::fmt;
 
 use crate::engine::conflict::Note;
-use crate::engine::position::{Position, ReplicationId};
+use crate::engine::position::{Position, ReplicationId, parse_offset};
 
 /// The version of the value's form, its first word.
 const FORM: &str = "duet1";
+
+/// The largest epoch and id of a marker, and the latest time, Unix milliseconds. Up to there numbers can be counted on, and a
+/// sorted set, which the gate is, tells them apart.
+const MOST: u64 = 1 << 53;
+/// The largest that a daemon begins with: what it writes from there on is a marker too. None comes so far.
+pub const MOST_BELIEVED: u64 = MOST / 2;
 
 /// How far a link has come at its target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +61,12 @@ impl Marker {
         Self::parse_with_note(value).map(|(marker, _)| marker)
     }
 
+    /// As [`Self::parse`], for a daemon that goes on from there: not one with numbers that no daemon has come to.
+    pub fn believed(value: &[u8]) -> Option<Self> {
+        let most = |marker: &Self| marker.epoch.max(marker.id).max(marker.time_ms.unsigned_abs());
+        Self::parse(value).filter(|marker| most(marker) <= MOST_BELIEVED)
+    }
+
     /// As [`Self::parse`], with what the marker says besides.
     pub fn parse_with_note(value: &[u8]) -> Option<(Self, Note)> {
         let mut words = std::str::from_utf8(value).ok()?.split(' ');
@@ -68,18 +80,19 @@ impl Marker {
             "streaming" => Phase::Streaming,
             _ => return None,
         };
-        let epoch = words.next()?.parse().ok()?;
-        let id = words.next()?.parse().ok()?;
+        let number = |word: &str| word.parse().ok().filter(|number| *number <= MOST);
+        let epoch = number(words.next()?)?;
+        let id = number(words.next()?)?;
         let replication_id: ReplicationId = words.next()?.parse().ok()?;
         let mut place = || {
-            let offset = words.next()?.parse().ok()?;
+            let offset = parse_offset(words.next()?)?;
             let database = words.next()?.parse().ok()?;
             Some(Position { replication_id, offset, database })
         };
         let (high, low) = (place()?, place()?);
-        let time_ms = words.next()?.parse().ok()?;
+        let time_ms = number(words.next()?)? as i64;
         let stamp_us = words.next()?.parse().ok()?;
-        let (since, saw) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+        let (since, saw) = (parse_offset(words.next()?)?, parse_offset(words.next()?)?);
         let note = words.next().map_or(Some(Note::Writes), Note::parse)?;
         let marker = Self { phase, epoch, id, high, low, time_ms, stamp_us, since, saw };
         words.next().is_none().then_some((marker, note))
@@ -109,8 +122,8 @@ mod tests {
     proptest! {
         #[test]
         fn what_was_written_is_read(
-            phase in prop::sample::select(vec![Phase::Copying, Phase::Filling, Phase::Recopying, Phase::Streaming]), epoch: u64, id: u64, replid in "[0-9a-f]{40}", high: (u64, u32), low: (u64, u32), time_ms: i64,
-            stamp_us: i64, since: u64, saw: u64,
+            phase in prop::sample::select(vec![Phase::Copying, Phase::Filling, Phase::Recopying, Phase::Streaming]), epoch in 0..=MOST, id in 0..=MOST, replid in "[0-9a-f]{40}", high in (0..1u64 << 62, any::<u32>()), low in (0..1u64 << 62, any::<u32>()),
+            time_ms in 0..=1i64 << 53, stamp_us: i64, since in 0..1u64 << 62, saw in 0..1u64 << 62,
         ) {
             let replication_id = replid.parse().expect("40 digits");
             let place = |(offset, database)| Position { replication_id, offset, database };
@@ -129,11 +142,17 @@ mod tests {
         let whole =
             format!("duet1 streaming 3 17 {} 500 2 400 0 1700000000000 1700000000000000 450 90", "ab".repeat(20));
         assert!(Marker::parse(whole.as_bytes()).is_some());
+        let far = whole.replace(" 17 ", " 9007199254740992 ");
+        assert!(Marker::parse(far.as_bytes()).is_some() && Marker::believed(far.as_bytes()).is_none());
         for broken in [
             &whole[..whole.len() - 3],
             &format!("{whole} x"),
             &whole.replace("duet1", "duet2"),
             &whole.replace(" 17 ", "  17 "),
+            &whole.replace(" 3 17 ", " 18446744073709551615 17 "),
+            &whole.replace(" 3 17 ", " 3 18446744073709551615 "),
+            &whole.replace(" 500 ", " 18446744073709551615 "),
+            &whole.replace(" 1700000000000 ", " 9223372036854775807 "),
         ] {
             assert_eq!(Marker::parse(broken.as_bytes()), None, "{broken}");
         }

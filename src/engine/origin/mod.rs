@@ -7,6 +7,6 @@ mod marker;
 mod reserved;
 mod trail;
 
-pub use marker::{Marker, Phase};
+pub use marker::{MOST_BELIEVED, Marker, Phase};
 pub use reserved::ReservedKeys;
 pub use trail::last_marker;

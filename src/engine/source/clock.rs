@@ -9,6 +9,16 @@ use std::collections::VecDeque;
 use crate::engine::position::Position;
 use crate::wire::resp::{Command, FrameReader};
 
+/// The latest moment that is taken from a key or a server, Unix milliseconds: the year 144,683. It can be counted on from there, in
+/// microseconds too, and a marker can tell what comes of it.
+pub const LATEST_MS: i64 = 1 << 52;
+
+/// A moment in digits, Unix milliseconds, or `None` where it is none that a clock can show.
+pub fn moment(text: &[u8]) -> Option<i64> {
+    let ms = std::str::from_utf8(text).ok()?.parse().ok()?;
+    (0..=LATEST_MS).contains(&ms).then_some(ms)
+}
+
 /// What the heartbeats in `stream`, which begins at `from`, say: the offset behind each, and its Unix milliseconds; `key` is
 /// the heartbeat's. It ends with the last whole command.
 pub fn heartbeats(mut stream: &[u8], from: Position, key: &[u8]) -> VecDeque<(u64, i64)> {
@@ -19,14 +29,14 @@ pub fn heartbeats(mut stream: &[u8], from: Position, key: &[u8]) -> VecDeque<(u6
     {
         let command = Command::new(frame, reader.arguments());
         let is = |name: &str| command.name().eq_ignore_ascii_case(name.as_bytes());
-        let number = |at| std::str::from_utf8(command.arg(at)).ok().and_then(|text| text.parse::<i64>().ok());
         offset += length as u64;
         stream = rest;
         if is("SELECT") {
-            database = number(1).and_then(|number| u32::try_from(number).ok()).unwrap_or(database);
+            let number = std::str::from_utf8(command.arg(1)).ok().and_then(|text| text.parse().ok());
+            database = number.unwrap_or(database);
         } else if command.arg(1) == key
             && (is("PUBLISH") || (database == 0 && is("SET")))
-            && let Some(ms) = number(2)
+            && let Some(ms) = moment(command.arg(2))
         {
             found.push_back((offset, ms));
         }

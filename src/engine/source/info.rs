@@ -4,9 +4,12 @@ use std::collections::HashMap;
 use std::str::FromStr;
 
 use crate::command::Version;
-use crate::engine::position::{Position, ReplicationId};
+use crate::engine::position::{Position, ReplicationId, parse_offset};
 use crate::error::{Fault, Kind};
 use crate::wire::rdb::Dialect;
+
+/// The most keys of a database that are believed: those of all databases can be added up.
+const MOST_KEYS: u64 = 1 << 40;
 
 /// A reply to `INFO server replication keyspace` and its like, taken apart.
 #[derive(Debug, Default)]
@@ -54,7 +57,7 @@ impl Info {
     }
 
     fn need<T: FromStr>(&self, name: &str) -> Result<T, Fault> {
-        self.get(name).ok_or_else(|| Fault::new(Kind::Protocol, format!("INFO does not tell {name}")))
+        self.get(name).ok_or_else(|| untold(name))
     }
 
     /// Which program the server is.
@@ -94,12 +97,13 @@ impl Info {
             _ => None,
         };
         let active = self.get::<u8>("repl_backlog_active") == Some(1);
-        let first = self.get("repl_backlog_first_byte_offset");
+        let offset = |name: &str| parse_offset(self.0.get(name)?);
+        let first = offset("repl_backlog_first_byte_offset");
         Ok(Replication {
             id: self.need("master_replid")?,
             second,
-            offset: self.need("master_repl_offset")?,
-            backlog: first.zip(self.get("repl_backlog_histlen")).filter(|_| active),
+            offset: offset("master_repl_offset").ok_or_else(|| untold("master_repl_offset"))?,
+            backlog: first.zip(offset("repl_backlog_histlen")).filter(|_| active),
             is_primary: self.need::<String>("role")? == "master",
         })
     }
@@ -108,8 +112,8 @@ impl Info {
     pub fn keyspace(&self) -> Vec<(u32, u64)> {
         let databases = self.0.iter().filter_map(|(name, value)| {
             let index = name.strip_prefix("db")?.parse().ok()?;
-            let keys = value.split(',').find_map(|part| part.strip_prefix("keys="))?.parse().ok()?;
-            Some((index, keys))
+            let keys: u64 = value.split(',').find_map(|part| part.strip_prefix("keys="))?.parse().ok()?;
+            Some((index, keys.min(MOST_KEYS)))
         });
         let mut databases: Vec<_> = databases.collect();
         databases.sort_unstable();
@@ -128,6 +132,10 @@ impl Replication {
     }
 }
 
+fn untold(name: &str) -> Fault {
+    Fault::new(Kind::Protocol, format!("INFO does not tell {name}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,6 +151,23 @@ mod tests {
         let server = info.server().expect("told");
         assert_eq!((server.dialect, server.version.0), (Dialect::Valkey, 9));
         assert_eq!(info.keyspace(), [(0, 12), (9, 3)]);
+    }
+
+    #[test]
+    fn offsets_that_no_server_has_are_not_taken() {
+        for (from, to) in [("master_repl_offset:500", "master_repl_offset:18446744073709551615"), (":101", ":-1")] {
+            let lie = Info::parse(&REPLY.replace(from, to));
+            let told = lie.replication();
+            assert!(told.is_err() || told.is_ok_and(|told| told.backlog.is_none()), "{to}");
+        }
+        let many = Info::parse(
+            &REPLY.replace("keys=12", "keys=18446744073709551615").replace("keys=3", "keys=18446744073709551615"),
+        );
+        assert_eq!(many.keyspace().iter().map(|(_, keys)| keys).sum::<u64>(), 2 * MOST_KEYS);
+        let far =
+            REPLY.replace("byte_offset:101", "byte_offset:9223372036854775807").replace(":400", ":9223372036854775807");
+        let replication = Info::parse(&far).replication().expect("told");
+        assert!(!replication.continues(&Position { replication_id: replication.id, ..Position::NONE }));
     }
 
     #[test]

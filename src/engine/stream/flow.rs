@@ -14,7 +14,7 @@ use crate::engine::copy::onto::Onto;
 use crate::engine::guard::Guard;
 use crate::engine::origin::Marker;
 use crate::engine::position::{Position, ReplicationId};
-use crate::engine::source::StreamClock;
+use crate::engine::source::{StreamClock, moment};
 use crate::error::{Fault, Kind};
 use crate::wire::resp::{Command, push_command};
 
@@ -381,9 +381,7 @@ impl Flow {
 
     /// The heartbeat that was written at the source: it dates the stream, and travels on to the target.
     fn source_heartbeat(&mut self, command: &Command<'_>) {
-        let Some(written_ms) = std::str::from_utf8(command.arg(2)).ok().and_then(|text| text.parse().ok()) else {
-            return;
-        };
+        let Some(written_ms) = moment(command.arg(2)) else { return };
         self.clock.heartbeat(self.offset, written_ms);
         self.crossing.heartbeat(written_ms);
         self.guard.heartbeat(written_ms);

@@ -14,8 +14,10 @@ const RATIO: u64 = 88;
 /// # Errors
 /// [`Fault::Malformed`] when it isn't LZF, or doesn't become `expanded` bytes.
 pub(super) fn expand(compressed: &[u8], expanded: u64) -> Result<Bytes, Fault> {
-    let mut out = Vec::with_capacity(plausible(compressed.len() as u64, expanded)?);
-    let used = run(compressed, &mut out, usize::MAX)?;
+    let wanted = plausible(compressed.len() as u64, expanded)?;
+    let mut out = Vec::with_capacity(wanted);
+    // One byte more than is wanted tells enough.
+    let used = run(compressed, &mut out, wanted.saturating_add(1))?;
     match used == compressed.len() && out.len() as u64 == expanded {
         true => Ok(out.into()),
         false => Err(Fault::Malformed("a compressed string has another length than the dump says")),
@@ -162,6 +164,12 @@ mod tests {
         assert!(expand(&[0, b'a', 0xe0, 255, 0], 1 << 40).is_err());
         assert!(Expander::new(5, 1 << 40).is_err());
         assert!(expand(&[0, b'a', 0xe0, 255, 9], 265).is_err());
+        // It says little, and becomes much: what is over the first byte too many is not expanded.
+        let mut out = Vec::new();
+        let bomb = [&[0, b'a'][..], &[0xe0, 255, 0].repeat(100_000)].concat();
+        assert!(expand(&bomb, 300_002).is_err());
+        let used = run(&bomb, &mut out, 300_003).expect("copies");
+        assert!(used < bomb.len() && out.len() < 300_003 + 264);
     }
 
     proptest! {

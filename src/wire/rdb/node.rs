@@ -9,6 +9,9 @@ const DELETED: i64 = 1;
 /// The entry has the fields of the first entry of its node, which are not repeated.
 const SAME_FIELDS: i64 = 2;
 
+/// The most fields of an entry: one takes 64 bytes of memory, and two in the dump. Servers take fewer words in a command.
+const MAX_FIELDS: i64 = 4 * 1024 * 1024;
+
 /// The entries of a node that are yet to be read.
 #[derive(Debug)]
 pub(super) struct Node {
@@ -25,7 +28,7 @@ impl Node {
     pub(super) fn new(id: StreamId, bytes: Bytes) -> Result<Self, Fault> {
         let mut packed = Packed::new(Packing::Listpack, bytes)?;
         let (_living, _deleted) = (packed.require()?.into_integer()?, packed.require()?.into_integer()?);
-        let count = packed.require()?.into_integer()?;
+        let count = bounded(packed.require()?.into_integer()?)?;
         let mut fields = Vec::new();
         for _ in 0..count {
             fields.push(packed.require()?.into_bytes());
@@ -60,11 +63,21 @@ impl Node {
     }
 
     fn pairs(&mut self) -> Result<Vec<(Bytes, Bytes)>, Fault> {
-        let count = self.packed.require()?.into_integer()?;
+        let count = bounded(self.packed.require()?.into_integer()?)?;
         let mut pairs = Vec::new();
         for _ in 0..count {
             pairs.push((self.packed.require()?.into_bytes(), self.packed.require()?.into_bytes()));
         }
         Ok(pairs)
+    }
+}
+
+/// Refuses more fields of an entry than there can be.
+fn bounded(count: i64) -> Result<i64, Fault> {
+    let too_many = |length| Fault::TooLong { what: "the fields of a stream's entry", length, limit: MAX_FIELDS as u64 };
+    match u64::try_from(count) {
+        Ok(length) if count > MAX_FIELDS => Err(too_many(length)),
+        Ok(_) => Ok(count),
+        Err(_) => Err(Fault::Malformed("an entry of a stream has a negative number of fields")),
     }
 }

@@ -12,6 +12,9 @@ pub const MAX_BULK: usize = 512 * 1024 * 1024;
 /// before the arguments themselves arrive.
 pub const MAX_ARGUMENTS: usize = i32::MAX as usize;
 
+/// The longest frame, in bytes: what servers hold of one command, by their default of `client-query-buffer-limit`.
+pub const MAX_FRAME: usize = 1024 * 1024 * 1024;
+
 /// Why bytes are not a frame. The offset counts from the start of the frame, in bytes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
@@ -126,6 +129,9 @@ impl FrameReader {
                 return Ok(None);
             };
             let end = start + length;
+            if end > MAX_FRAME {
+                return Err(FrameError::Limit { offset: self.at, what: "the length of the frame", limit: MAX_FRAME });
+            }
             let Some(crlf) = bytes.get(end..end + 2) else { return Ok(None) };
             if crlf != b"\r\n" {
                 return Err(FrameError::Unexpected {
@@ -199,6 +205,24 @@ mod tests {
         for bytes in [b"*2147483648\r\n".as_slice(), b"*1\r\n$536870913\r\n", b"*99999999999999999999999\r\n"] {
             assert!(matches!(FrameReader::new().next(bytes), Err(FrameError::Limit { .. })), "{bytes:?}");
         }
+    }
+
+    #[test]
+    fn a_frame_is_bounded_as_a_whole() {
+        // Zeros that nobody writes take no memory.
+        let mut bytes = vec![0; MAX_BULK + 64];
+        let mut put = |at: usize, text: &str| {
+            bytes[at..at + text.len()].copy_from_slice(text.as_bytes());
+            FrameReader::new().next(&bytes)
+        };
+        let end = 16 + MAX_BULK;
+        assert_eq!(
+            put(0, "*3\r\n$536870912\r\n"),
+            Err(FrameError::Unexpected { offset: end, expected: "CR LF after an argument", found: 0 })
+        );
+        assert_eq!(put(end, "\r\n$536870000\r\n"), Ok(None));
+        let limit = FrameError::Limit { offset: end + 2, what: "the length of the frame", limit: MAX_FRAME };
+        assert_eq!(put(end, "\r\n$536870912\r\n"), Err(limit));
     }
 
     proptest! {

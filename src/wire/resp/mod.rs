@@ -5,5 +5,5 @@ mod frame;
 mod token;
 
 pub use encode::{command, push_command};
-pub use frame::{Command, FrameError, FrameReader, MAX_ARGUMENTS, MAX_BULK};
-pub use token::{MAX_DEPTH, Token, TokenError, extent, token};
+pub use frame::{Command, FrameError, FrameReader, MAX_ARGUMENTS, MAX_BULK, MAX_FRAME};
+pub use token::{MAX_DEPTH, MAX_ELEMENTS, ReplyReader, Token, TokenError, token};

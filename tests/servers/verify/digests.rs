@@ -3,7 +3,7 @@
 
 use super::{config_of, verify};
 use anyhow::{Context, Result, ensure};
-use duet::wire::resp::{extent, push_command};
+use duet::wire::resp::{ReplyReader, push_command};
 use duet_chaos::flavor::Flavor::{Redis62, Redis70};
 use duet_chaos::pair::Regions;
 use duet_chaos::servers::Server;
@@ -41,7 +41,7 @@ impl StandIn {
 /// The next whole frame of a connection; nothing at its end.
 async fn frame(stream: &mut TcpStream, held: &mut Vec<u8>) -> Result<Option<Vec<u8>>> {
     loop {
-        if let Some(length) = extent(held).map_err(|error| anyhow::anyhow!("{error:?}"))? {
+        if let Some(length) = ReplyReader::default().next(held).map_err(|error| anyhow::anyhow!("{error:?}"))? {
             return Ok(Some(held.drain(..length).collect()));
         }
         if stream.read_buf(held).await? == 0 {

@@ -2,7 +2,7 @@
 
 use bytes::Buf;
 use duet::engine::position::{Position, ReplicationId};
-use duet::engine::source::{Announcement, DumpLength, Info, Replication};
+use duet::engine::source::{DumpLength, Info, Replication};
 use duet::error::{Fault, Kind};
 
 use super::client::{Client, text, turn};
@@ -116,13 +116,12 @@ async fn ask(client: &mut Client, id: &str, offset: &str) -> Result<Answer, Faul
 /// Reads a dump and forgets it.
 async fn discard_dump(client: &mut Client) -> Result<(), Fault> {
     let found = loop {
-        if let Some(found) = Announcement::find(&client.input)? {
+        if let Some(found) = DumpLength::take(&mut client.input)? {
             break found;
         }
         client.fill().await?;
     };
-    client.input.advance(found.size);
-    match found.length {
+    match found {
         DumpLength::Bytes(length) => {
             while (client.input.len() as u64) < length {
                 client.fill().await?;

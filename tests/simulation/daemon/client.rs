@@ -5,7 +5,7 @@ use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
 use duet::error::{Fault, Kind};
-use duet::wire::resp::{command, extent};
+use duet::wire::resp::{ReplyReader, command};
 use redis_protocol::resp2::decode::decode_bytes;
 use redis_protocol::resp2::types::BytesFrame;
 
@@ -70,7 +70,7 @@ impl Client {
     /// Waits for the next reply, an error as it is.
     pub async fn reply(&mut self) -> Result<BytesFrame, Fault> {
         loop {
-            if let Some(length) = extent(&self.input)? {
+            if let Some(length) = ReplyReader::default().next(&self.input)? {
                 let bytes: Bytes = self.input.split_to(length).freeze();
                 let decoded = decode_bytes(&bytes).expect("the model answers in RESP");
                 return Ok(decoded.expect("it was whole").0);

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use duet::engine::conflict::departed::{Departed, SharedDeparted, Why};
 use duet::engine::source::Info;
 use duet::error::{Fault, Kind};
-use duet::wire::resp::extent;
+use duet::wire::resp::ReplyReader;
 use redis_protocol::resp2::decode::decode_bytes;
 use redis_protocol::resp2::types::BytesFrame;
 
@@ -93,14 +93,14 @@ async fn receive(pair: &Pair, index: usize) -> Result<Infallible, Fault> {
 
 /// What has arrived, after one look.
 async fn next(client: &mut Client) -> Result<Option<BytesFrame>, Fault> {
-    if extent(&client.input)?.is_none() {
+    if ReplyReader::default().next(&client.input)?.is_none() {
         super::client::turn().await;
         let found = client.world.borrow_mut().read(client.id, usize::MAX, &mut client.input);
         if found == crate::network::Found::End {
             return Err(super::client::ended());
         }
     }
-    let Some(length) = extent(&client.input)? else { return Ok(None) };
+    let Some(length) = ReplyReader::default().next(&client.input)? else { return Ok(None) };
     let whole = client.input.split_to(length).freeze();
     Ok(decode_bytes(&whole).expect("the model answers in RESP").map(|(frame, _)| frame))
 }
