@@ -100,10 +100,8 @@ fn listpack_entry(entry: &Entry) -> Vec<u8> {
         back.insert(0, rest as u8 & 0x7f);
         rest >>= 7;
     }
-    for at in 1..back.len() {
-        back[at] |= 0x80;
-    }
     back[0] &= 0x7f;
+    back.iter_mut().skip(1).for_each(|byte| *byte |= 0x80);
     [body, back].concat()
 }
 
