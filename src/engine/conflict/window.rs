@@ -12,6 +12,7 @@ mod whole;
 use std::cell::Cell;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::num::NonZeroU128;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -33,8 +34,8 @@ pub use mending::by_value;
 use recent::Recent;
 use whole::Span;
 
-/// A key by its hash, 128 bits wide.
-type Key = u128;
+/// A key by its hash, 128 bits wide, the same in the windows of both regions.
+pub type Key = NonZeroU128;
 
 /// The log of a key, with its database and name.
 type Logged = (KeyLog, u32, Bytes);
@@ -57,6 +58,8 @@ pub struct Executed {
     pub database: u32,
     /// What it is.
     pub spec: &'static Spec,
+    /// The only key that it names, where that is known without looking at the request once more.
+    pub key: Option<Key>,
     /// The request.
     pub held: Held,
     /// How many requests these are.
@@ -369,10 +372,10 @@ impl Window {
     pub fn hand_over(&mut self, read: u64, exchange: &mut Exchange) {
         self.sealed = 0;
         let writes = self.fresh.drain(..).filter_map(|executed| {
-            let Executed { at, database, spec, held, requests, stamp, seen, silent, weak, sees } = executed;
+            let Executed { at, database, spec, key, held, requests, stamp, seen, silent, weak, sees } = executed;
             let Held::Own(bytes) = held else { return None };
             let behind = Cell::default();
-            Some(Write { at, database, spec, bytes, requests, stamp, seen, silent, weak, sees, behind })
+            Some(Write { at, database, spec, key, bytes, requests, stamp, seen, silent, weak, sees, behind })
         });
         exchange.wrote(self.region, writes, read);
         self.unstable = exchange.writes(self.region).len();
@@ -410,8 +413,10 @@ impl Window {
         }
     }
 
-    fn key(&self, database: u32, name: &[u8]) -> Key {
-        xxh3_128_with_seed(name, self.seed ^ u64::from(database).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    /// A key by its hash.
+    pub fn key(&self, database: u32, name: &[u8]) -> Key {
+        let hash = xxh3_128_with_seed(name, self.seed ^ u64::from(database).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        NonZeroU128::new(hash).unwrap_or(NonZeroU128::MAX)
     }
 
     /// The keys that writes of several keys have put in doubt since this one was not as it should be, each write once.

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use super::exchange::Name;
 use super::order::Order;
 use super::stamp::Stamp;
-use super::window::shown;
+use super::window::{Key, shown};
 use crate::command::Spec;
 use crate::wire::resp::{Command, FrameReader};
 
@@ -30,6 +30,8 @@ pub struct Write {
     pub database: u32,
     /// What it is.
     pub spec: &'static Spec,
+    /// The only key that it names, where that is known.
+    pub key: Option<Key>,
     /// The request; more than one where `requests` says so.
     pub bytes: Bytes,
     /// How many requests these are.
@@ -178,6 +180,7 @@ mod tests {
             at,
             database: 0,
             spec,
+            key: None,
             bytes,
             requests: 1,
             stamp: None,

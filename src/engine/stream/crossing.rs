@@ -8,10 +8,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{Beginning, Now, Rules};
-use crate::command::{Access, Spec, lookup};
+use crate::command::{Access, Class, Spec, lookup};
 use crate::engine::apply::is_joined;
 use crate::engine::conflict::{
-    Executed, Found, Held, Made, Mail, Name, Note, Ours, Part, Placed, ReadAgain, Redo, SharedExchange, Stamp,
+    Executed, Found, Held, Key, Made, Mail, Name, Note, Ours, Part, Placed, ReadAgain, Redo, SharedExchange, Stamp,
     StampClock, Value, What, Window, Write, hold, shown, spec_of,
 };
 use crate::engine::origin::{Marker, Phase};
@@ -186,9 +186,16 @@ impl Crossing {
             }
             *self.stamp.get_or_insert_with(fresh)
         });
-        let Written { spec, held, requests, silent, weak } = written;
+        let Written { spec, key, held, requests, silent, weak } = written;
         let (seen, sees) = (self.saw, self.sees.offset);
-        self.window.push(Executed { at, database, spec, held, requests, stamp, seen, silent, weak, sees });
+        self.window.push(Executed { at, database, spec, key, held, requests, stamp, seen, silent, weak, sees });
+    }
+
+    /// The key of a command that names only one.
+    pub(super) fn only_key(&self, command: &Command<'_>, spec: &Spec, database: u32) -> Option<Key> {
+        let mut keys = spec.keys(command);
+        let used = keys.next().filter(|_| spec.class == Class::Write)?;
+        keys.next().is_none().then(|| self.window.key(used.database.unwrap_or(database), used.key))
     }
 
     /// The marker of the other link was read: an echo begins, or is all there.
@@ -484,6 +491,8 @@ impl Crossing {
 #[derive(Debug)]
 pub(super) struct Written {
     pub(super) spec: &'static Spec,
+    /// The only key that it names, where that is known.
+    pub(super) key: Option<Key>,
     pub(super) held: Held,
     pub(super) requests: u32,
     /// A deletion by the server itself that the other region is not told.

@@ -70,7 +70,7 @@ impl Flow {
         let name = (self.database, command.arg(1).to_vec());
         let until_ms = written_ms.saturating_add(self.rules.linger_ms);
         self.lingering.departed(name, bytes.clone(), is_deletion(spec), self.offset, until_ms);
-        self.keep(spec, Held::Own(bytes), 1, written_ms, self.offset);
+        self.keep(spec, None, Held::Own(bytes), 1, written_ms, self.offset);
     }
 
     /// Before a client's write that builds on what a key held: what the server has removed of it by itself may be there
@@ -87,7 +87,7 @@ impl Flow {
             let Some(of) = spec_of(&bytes) else { continue };
             // Each write has a place of its own; this one has none in the stream.
             let at = self.offset.saturating_sub(1 + index as u64);
-            self.keep(of, Held::Own(bytes.clone()), 1, written_ms, at);
+            self.keep(of, None, Held::Own(bytes.clone()), 1, written_ms, at);
             if !self.is_past() {
                 self.push_own(self.database_there(), &bytes, 1);
             }

@@ -61,6 +61,14 @@ impl Recent {
         places
     }
 
+    /// Whether this key is named, or another one of the same hash.
+    pub(super) fn has(&self, key: Key) -> bool {
+        let hash = half(key);
+        let hash_of =
+            |number: &u64| self.mentions.get((number - self.first) as usize).map_or(0, |mention| mention.hash);
+        self.last.find(hash, |number| hash_of(number) == hash).is_some()
+    }
+
     /// Forgets what ends at `stable` or before.
     pub(super) fn forget(&mut self, stable: u64) {
         while self.mentions.front().is_some_and(|mention| mention.at <= stable) {
@@ -86,35 +94,39 @@ impl Recent {
 
 /// Keys' hashes are seeded, and as good as random in each half.
 fn half(key: Key) -> u64 {
-    key as u64
+    key.get() as u64
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::num::NonZeroU64;
 
     #[test]
     fn a_key_is_found_where_it_was_named_until_that_is_forgotten() {
         let mut recent = Recent::default();
-        for (at, key) in [(10, 1), (20, 2), (30, 1), (30, 1), (40, 3)] {
+        let [one, two, three, four] = [1, 2, 3, 4].map(|key| Key::new(key).expect("not 0"));
+        for (at, key) in [(10, one), (20, two), (30, one), (30, one), (40, three)] {
             recent.push(at, key);
         }
-        assert_eq!((recent.of(1), recent.of(2), recent.of(4)), (vec![10, 30], vec![20], vec![]));
+        assert_eq!((recent.of(one), recent.of(two), recent.of(four)), (vec![10, 30], vec![20], vec![]));
         recent.forget(20);
-        assert_eq!((recent.of(1), recent.of(2), recent.len()), (vec![30], vec![], 3));
-        recent.push(50, 1);
-        assert_eq!(recent.of(1), [30, 50]);
+        assert_eq!((recent.of(one), recent.of(two), recent.len()), (vec![30], vec![], 3));
+        assert_eq!([one, two, three, four].map(|key| recent.has(key)), [true, false, true, false]);
+        recent.push(50, one);
+        assert_eq!(recent.of(one), [30, 50]);
         recent.forget(50);
-        assert!(recent.is_empty() && recent.of(1).is_empty() && recent.last.is_empty());
-        recent.push(60, 1);
-        assert_eq!(recent.of(1), [60]);
+        assert!(recent.is_empty() && recent.of(one).is_empty() && recent.last.is_empty());
+        recent.push(60, one);
+        assert_eq!(recent.of(one), [60]);
     }
 
     #[test]
     fn many_keys_grow_the_table() {
         let mut recent = Recent::default();
         // As hashes are: spread over all bits.
-        let key = |number: u64| Key::from(number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let key =
+            |number: u64| Key::from(NonZeroU64::new((number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)).expect("odd"));
         (0..10_000).for_each(|number| recent.push(number + 1, key(number % 5_000)));
         assert!((0..5_000).all(|number| recent.of(key(number)) == [number + 1, number + 5_001]));
         recent.forget(7_500);

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::cmp::Reverse;
 
-use super::{Logged, Ours, Part, Tie, What, Window, fresh, spec_of};
+use super::{Key, Logged, Ours, Part, Tie, What, Window, fresh, spec_of};
 use crate::command::{Class, KeyUse};
 use crate::engine::conflict::claim::{is_of_several, replaces};
 use crate::engine::conflict::exchange::Exchange;
@@ -70,6 +70,7 @@ impl Window {
                     at,
                     database,
                     spec,
+                    key: None,
                     bytes: request,
                     requests: 1,
                     stamp: Some(stamp),
@@ -150,6 +151,13 @@ impl Window {
 
     /// A write was executed.
     fn execute(&mut self, write: &Write, by: By, exchange: &Exchange) {
+        if let Some(key) = write.key.filter(|_| by.again.is_none())
+            && self.has_met_nothing(write, &by, key)
+        {
+            return if by.local {
+                self.recent.push(by.at, key)
+            };
+        }
         let mut reader = FrameReader::new();
         if !matches!(reader.next(&write.bytes), Ok(Some(_))) {
             return;
@@ -164,8 +172,7 @@ impl Window {
         if of_several {
             self.tie(write, by.at, &command);
         }
-        // What may meet something that is no other write of the key alone.
-        let is_special = self.suspended || write.weak || write.silent || of_several || !self.flushes.is_empty();
+        let is_special = of_several || self.is_special(write);
         for used in write.spec.keys(&command) {
             let database = used.database.unwrap_or(write.database);
             let key = self.key(database, used.key);
@@ -185,6 +192,16 @@ impl Window {
                 write.behind.set(Some(behind));
             }
         }
+    }
+
+    /// Whether a write of one key is told from that alone to have met nothing, as nearly all are.
+    fn has_met_nothing(&self, write: &Write, by: &By, key: Key) -> bool {
+        !self.is_special(write) && !self.logs.contains_key(&key) && (by.local || !self.recent.has(key))
+    }
+
+    /// Whether something else than another write of its key may matter to a write.
+    fn is_special(&self, write: &Write) -> bool {
+        self.suspended || write.weak || write.silent || !self.flushes.is_empty()
     }
 
     /// Puts a write into the log of one of its keys, which begins here for one that a client wrote; another one is of no
@@ -227,7 +244,10 @@ impl Window {
             return self.logs.get_mut(&key);
         }
         let places = self.recent.of(key);
-        let written = places.into_iter().filter_map(|at| exchange.writes(self.region).get(at)).peekable();
+        if places.is_empty() {
+            return None;
+        }
+        let written = places.into_iter().filter_map(|at| exchange.writes(self.region).get(at));
         let mut log = fresh(&self.policies, self.region, (database, name))();
         for write in written {
             let mut reader = FrameReader::new();
