@@ -49,6 +49,8 @@ impl Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::source::DumpLength;
+    use bytes::BytesMut;
 
     #[test]
     fn an_answer_names_history_and_place_or_what_it_is_instead() {
@@ -70,6 +72,21 @@ mod tests {
         ] {
             let fault = parse(&line).expect_err(&line);
             assert!(fault.kind == kind && fault.text.len() < 200, "{fault}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_a_primary_answers_is_read(id in "[0-9a-f]{40}", offset in 0..1u64 << 62, length: u64, mark in "[0-9a-f]{40}", blank in 0..9usize) {
+            let history = id.parse().expect("40 digits");
+            let line = format!("+FULLRESYNC {id} {offset}");
+            proptest::prop_assert_eq!(Answer::parse(&line, "?", "eu").ok(), Some(Answer::FullResync(history, offset)));
+            let announced = [(format!("${length}"), DumpLength::Bytes(length)), (format!("$EOF:{mark}"), DumpLength::Mark(mark.as_bytes().try_into().expect("40 bytes")))];
+            for (line, expected) in announced {
+                let mut input = BytesMut::from(format!("{}{line}\r\nREDIS", "\n".repeat(blank)).as_bytes());
+                proptest::prop_assert_eq!(DumpLength::take(&mut input).ok().flatten(), Some(expected));
+                proptest::prop_assert_eq!(&input[..], b"REDIS");
+            }
         }
     }
 }

@@ -254,3 +254,33 @@ fn a_long_value_is_held_in_bounded_memory() {
         assert!(seen >= pieces, "type {code}: {seen} pieces");
     }
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn what_was_dumped_is_read(
+        strings in proptest::collection::btree_map("[a-z]{1,8}", (0..3u32, proptest::option::of(0..i64::MAX / 2), 0..20_000usize), 0..6),
+        items in proptest::collection::vec(proptest::collection::vec(proptest::prelude::any::<u8>(), 0..80), 1..20),
+        step in 1..5_000usize,
+    ) {
+        let mut dump = REDIS.to_vec();
+        for (name, (database, expires, size)) in &strings {
+            dump.extend([&[0xfe][..], &length(*database as usize)].concat());
+            dump.extend(expires.iter().flat_map(|at| [&[0xfc][..], &at.to_le_bytes()].concat()));
+            dump.extend([&[0][..], &string(name), &string(vec![b'v'; *size])].concat());
+        }
+        let list = items.iter().flat_map(string).collect::<Vec<u8>>();
+        dump.extend([&b"\xfe\x07\x01"[..], &string("list"), &length(items.len()), &list, b"\xff", &[0; 8]].concat());
+        let whole = read(&dump, step, Limits::default()).expect("valid").without_pieces();
+        proptest::prop_assert_eq!(&read(&dump, step, TINY).expect("valid").without_pieces(), &whole);
+        proptest::prop_assert_eq!(whole.keys.len(), strings.len() + 1);
+        for (name, (database, expires, size)) in strings {
+            let seen = &whole.keys[&(database, name.into_bytes())];
+            proptest::prop_assert_eq!(seen.key.expires_at_ms, expires);
+            proptest::prop_assert_eq!(&seen.elements, &[Element::Text(vec![b'v'; size].into())]);
+        }
+        let expected: Vec<Element> = items.into_iter().map(|item| Element::Item(item.into())).collect();
+        proptest::prop_assert_eq!(&whole.keys[&(7, b"list".to_vec())].elements, &expected);
+    }
+}
