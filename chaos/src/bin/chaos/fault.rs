@@ -7,10 +7,13 @@ pub enum Fault {
     DaemonStop,
     DaemonTerm,
     DaemonStarve,
+    DaemonReload,
     TwoDaemons,
+    LinkPaused,
     ServerKill,
     ServerRestart,
     ServerEmpty,
+    ServerOld,
     ServerStop,
     ServerPause,
     ServerBusy,
@@ -40,6 +43,7 @@ pub enum Fault {
     ClientKill,
     Administrator,
     MarkerDeleted,
+    BigValues,
 }
 
 /// What a fault needs of the machine.
@@ -136,17 +140,22 @@ const fn seen(kind: Kind, sign: Sign) -> Kind {
 }
 
 /// Every fault.
-pub const TABLE: [Kind; 37] = [
+pub const TABLE: [Kind; 41] = [
     line(Fault::DaemonKill, "daemon-kill", "kill -9 of the daemon, started again", &[Daemon]),
-    line(Fault::DaemonStop, "daemon-stop", "SIGSTOP of the daemon, a minute in the long form", &[Daemon]),
+    Kind {
+        lasts_long: (20, 60),
+        ..line(Fault::DaemonStop, "daemon-stop", "SIGSTOP of the daemon, a minute in the long form", &[Daemon])
+    },
     line(Fault::DaemonTerm, "daemon-term", "SIGTERM of the daemon, started again, three times in a row", &[Daemon]),
     line(Fault::DaemonStarve, "daemon-starve", "the daemon gets a tenth of a processor", &[Daemon]),
+    line(Fault::DaemonReload, "daemon-reload", "SIGHUP of the daemon, again and again", &[Daemon]),
     line(
         Fault::TwoDaemons,
         "two-daemons",
         "a second daemon on the pair takes over; then the first one again",
         &[Daemon],
     ),
+    seen(line(Fault::LinkPaused, "link-paused", "the link into a region is paused by order", &[Daemon]), RegionOut),
     seen(
         line(
             Fault::ServerKill,
@@ -170,6 +179,12 @@ pub const TABLE: [Kind; 37] = [
             &[Server, Way, History],
         ),
         RegionOut,
+    ),
+    line(
+        Fault::ServerOld,
+        "server-old",
+        "a server comes back with the data of some seconds ago",
+        &[Server, Way, History],
     ),
     seen(line(Fault::ServerStop, "server-stop", "SIGSTOP of a server", &[Server, Way]), RegionOut),
     seen(line(Fault::ServerPause, "server-pause", "CLIENT PAUSE of a server", &[Server, Way]), RegionOut),
@@ -315,6 +330,12 @@ pub const TABLE: [Kind; 37] = [
         "a client deletes or overwrites the daemon's own keys",
         &[Server, History],
     ),
+    line(
+        Fault::BigValues,
+        "big-values",
+        "a client writes values of megabytes and thousands of elements, and deletes them",
+        &[Server],
+    ),
 ];
 
 #[cfg(test)]
@@ -327,7 +348,7 @@ mod tests {
         let faults: BTreeSet<_> = TABLE.iter().map(|kind| kind.fault).collect();
         let names: BTreeSet<_> = TABLE.iter().map(|kind| kind.name).collect();
         assert_eq!((faults.len(), names.len()), (TABLE.len(), TABLE.len()));
-        assert_eq!(Fault::MarkerDeleted as usize + 1, TABLE.len(), "the last fault ends the table");
+        assert_eq!(Fault::BigValues as usize + 1, TABLE.len(), "the last fault ends the table");
         for kind in &TABLE {
             assert_eq!(Fault::by_name(kind.name), Some(kind.fault));
             assert!(kind.sign == Unnoticed || kind.lasts.0 > Kind::seen_after(), "{} is over too soon", kind.name);

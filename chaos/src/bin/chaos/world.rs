@@ -4,7 +4,7 @@ use crate::network::Network;
 use crate::plan;
 use crate::region::{Ground, Region};
 use crate::side::Side;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use duet_chaos::daemon::{Daemon, Host};
 use duet_chaos::port::Port;
 use std::collections::BTreeSet;
@@ -117,13 +117,18 @@ impl World {
         self.network.as_ref().map_or(Host::Here, Network::host)
     }
 
-    /// An order to the daemon, as a person types it.
+    /// An order to the daemon, as a person types it, and what it answers.
+    ///
+    /// # Errors
+    /// With its words, when the daemon does not obey.
     pub async fn order(&self, words: &[&str]) -> Result<String> {
         let config = self.daemon.lock().await.config();
         let mut command = tokio::process::Command::new(&self.binary);
         command.args(words).arg("--config").arg(config).env_remove("DUET_URL");
         let output = command.output().await.context("cannot start duet")?;
-        Ok(format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)))
+        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        ensure!(output.status.success(), "duet {}: {}", words.join(" "), said.trim());
+        Ok(said)
     }
 }
 

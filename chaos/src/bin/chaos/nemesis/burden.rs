@@ -12,6 +12,10 @@ pub const AHEAD_S: i64 = 20;
 pub const BEHIND_S: i64 = 300;
 /// Busy loops.
 const BURNERS: usize = 4;
+/// Elements of a big value: an even number, since a hash takes two for each field.
+const ELEMENTS: usize = 4_000;
+/// Bytes of a big string.
+const STRING: usize = 2 << 20;
 /// Between two commands.
 const PAUSE: Duration = Duration::from_millis(400);
 
@@ -85,4 +89,27 @@ pub(super) async fn administrator(scene: &mut Scene) -> Result<()> {
     client
         .script("CONFIG SET maxmemory-policy noeviction\nCONFIG SET notify-keyspace-events Exeg\nCONFIG SET hz 10")
         .await
+}
+
+/// A string of 2 MB, a list and a hash of thousands of elements; then none of them.
+pub(super) async fn big_values(scene: &Scene) -> Result<()> {
+    let client = scene.region().client().await?;
+    let key = |kind: &str| format!("bulk:{}:{kind}", scene.strike.side);
+    let elements: Vec<String> = (0..ELEMENTS).map(|number| format!("{number}-{:0100}", scene.strike.dice)).collect();
+    let words = |first: [String; 2], rest: &[String]| [first.to_vec(), rest.to_vec()].concat();
+    scene.begun();
+    let write = async || {
+        let commands = [
+            words(["SET".to_owned(), key("string")], &["x".repeat(STRING)]),
+            words(["RPUSH".to_owned(), key("list")], &elements),
+            words(["HSET".to_owned(), key("hash")], &elements),
+            words(["APPEND".to_owned(), key("string")], &["y".repeat(STRING / 2)]),
+            words(["DEL".to_owned(), key("list")], &[]),
+        ];
+        client.pipeline(&commands).await.map(drop)
+    };
+    scene.again(PAUSE, write).await?;
+    scene.healed();
+    let gone = ["string", "list", "hash"].map(key);
+    client.run(&format!("UNLINK {}", gone.join(" "))).await.map(drop)
 }

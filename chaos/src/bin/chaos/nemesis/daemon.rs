@@ -63,6 +63,26 @@ pub(super) async fn starve(scene: &Scene) -> Result<()> {
     Ok(())
 }
 
+/// The configuration is read again all the time; it is the same.
+pub(super) async fn reload(scene: &Scene) -> Result<()> {
+    let daemon = scene.world.daemon.lock().await;
+    scene.begun();
+    scene.again(STANDS, async || daemon.signal(Signal::SIGHUP)).await?;
+    scene.healed();
+    Ok(())
+}
+
+/// The link into the region is paused, and resumed until the daemon has done it.
+pub(super) async fn paused(scene: &Scene) -> Result<()> {
+    let link = scene.strike.side.link_into();
+    scene.world.order(&["pause", link]).await?;
+    scene.begun();
+    scene.last().await;
+    scene.healed();
+    let resumed = async || scene.world.order(&["resume", link]).await.map(Some);
+    eventually("a paused link to be resumed", GIVES_WAY, resumed).await.map(drop)
+}
+
 /// A second daemon starts by mistake and wins. Then it is ended, and the first one started again.
 pub(super) async fn two(scene: &Scene) -> Result<()> {
     let world = &scene.world;

@@ -124,10 +124,13 @@ async fn strike(scene: &mut Scene) -> Result<()> {
         Fault::DaemonStop => daemon::stop(scene).await,
         Fault::DaemonTerm => daemon::term(scene).await,
         Fault::DaemonStarve => daemon::starve(scene).await,
+        Fault::DaemonReload => daemon::reload(scene).await,
+        Fault::LinkPaused => daemon::paused(scene).await,
         Fault::TwoDaemons => daemon::two(scene).await,
         Fault::ServerKill => server::kill(scene).await,
         Fault::ServerRestart => server::restart(scene).await,
         Fault::ServerEmpty => server::empty(scene).await,
+        Fault::ServerOld => server::old(scene).await,
         Fault::ServerStop => server::stop(scene).await,
         Fault::ServerPause => server::pause(scene).await,
         Fault::ServerBusy => server::busy(scene).await,
@@ -157,5 +160,6 @@ async fn strike(scene: &mut Scene) -> Result<()> {
         Fault::ClientKill => burden::client_kill(scene).await,
         Fault::Administrator => burden::administrator(scene).await,
         Fault::MarkerDeleted => history::marker_deleted(scene).await,
+        Fault::BigValues => burden::big_values(scene).await,
     }
 }
