@@ -29,6 +29,7 @@ pub enum Fault {
     LinkDown,
     LinkOneWay,
     BacklogSmall,
+    BothBacklogsSmall,
     OutputLimit,
     DiskFull,
     OutOfMemory,
@@ -140,7 +141,7 @@ const fn seen(kind: Kind, sign: Sign) -> Kind {
 }
 
 /// Every fault.
-pub const TABLE: [Kind; 41] = [
+pub const TABLE: [Kind; 42] = [
     line(Fault::DaemonKill, "daemon-kill", "kill -9 of the daemon, started again", &[Daemon]),
     Kind {
         lasts_long: (20, 60),
@@ -250,6 +251,15 @@ pub const TABLE: [Kind; 41] = [
         "backlog-small",
         "the daemon is away while a region writes more than its backlog holds",
         &[Daemon, Server, Way, History],
+    ),
+    seen(
+        line(
+            Fault::BothBacklogsSmall,
+            "both-backlogs-small",
+            "the same in both regions: both links are held until a person says which region is right",
+            &[Daemon, Server, Way, History],
+        ),
+        Codes(&["both_positions_lost"]),
     ),
     line(
         Fault::OutputLimit,

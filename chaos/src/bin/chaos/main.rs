@@ -172,7 +172,7 @@ async fn play(plan: &Plan, only: Option<usize>, machine: &Machine, book: &mut Bo
                         failures += 1;
                         let kept = dir.join(format!("round-{}", round.number));
                         storm.keep(&kept).await?;
-                        println!("  the daemon's log and record of conflicts: {}", kept.display());
+                        println!("  kept: {}", kept.display());
                         break;
                     }
                 }

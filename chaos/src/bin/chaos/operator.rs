@@ -6,6 +6,10 @@ use crate::world::World;
 use anyhow::{Context, Result};
 use duet_chaos::daemon::get;
 use serde_json::Value;
+use std::time::Duration;
+
+/// How long a copy may take.
+const COPIED: Duration = Duration::from_secs(60);
 
 /// Looks at what is held, and acts. Returns what was decided, in words.
 ///
@@ -39,7 +43,9 @@ async fn copy_again(world: &World, notes: &Notes, code: &str) -> Result<String> 
     let word = loser.link_into();
     let mut daemon = world.daemon.lock().await;
     daemon.terminate().await?;
-    notes.ledger().lost(loser, notes.since);
     daemon.resume_with(&["--full-sync", word])?;
+    daemon.wait_streaming(COPIED).await?;
+    // Until the copy begins, clients of that region write what it takes away.
+    notes.ledger().lost(loser, notes.since);
     Ok(format!("held by {code}: `duet run --full-sync {word}`, the data of the {} win", loser.other()))
 }

@@ -21,6 +21,8 @@ const RIGHTS: &str = "~* &* -@all +@read +@write +@transaction +@keyspace +ping 
                       +psubscribe +config|get +config|set";
 /// What it has besides on Redis 6.2.
 const RIGHTS_OF_SIX: &str = "+script";
+/// Where servers keep their append-only files: a folder since 7, a file before.
+const SAVED: [&str; 2] = ["appendonlydir", "appendonly.aof"];
 /// Room on the disk of a server, where it has one of its own.
 const DISK_MB: u32 = 96;
 /// How long a client may take to connect.
@@ -153,6 +155,31 @@ impl Region {
         let server = self.server.lock().await;
         self.disk.clone().filter(|disk| disk == server.dir())
     }
+}
+
+/// Copies the append-only files of a server from one directory to another: all that it has executed.
+///
+/// # Errors
+/// When a file can't be written.
+pub fn copy_saved(from: &Path, to: &Path) -> Result<()> {
+    for name in SAVED {
+        copy(&from.join(name), &to.join(name))?;
+    }
+    Ok(())
+}
+
+/// Copies a file, or a folder of files, that may not be there.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    if from.is_dir() {
+        std::fs::create_dir_all(to)?;
+        for entry in std::fs::read_dir(from)? {
+            let entry = entry?;
+            copy(&entry.path(), &to.join(entry.file_name()))?;
+        }
+    } else if from.is_file() {
+        std::fs::copy(from, to)?;
+    }
+    Ok(())
 }
 
 impl Drop for Region {

@@ -9,6 +9,7 @@ use crate::oracle::leaks::Usage;
 use crate::oracle::{Finding, data, health, secrets};
 use crate::plan::{self, Round};
 use crate::probe::{Probes, Sample};
+use crate::region::copy_saved;
 use crate::side::Side;
 use crate::workload::Workload;
 use crate::world::{Machine, World};
@@ -83,7 +84,7 @@ impl Storm {
         })
     }
 
-    /// Keeps the daemon's log, and its record of conflicts, in this directory.
+    /// Keeps the daemon's log, its record of conflicts, and all that both servers have executed, in this directory.
     ///
     /// # Errors
     /// When a file can't be written.
@@ -94,6 +95,11 @@ impl Storm {
         for entry in std::fs::read_dir(self.world.dir().join("conflicts"))? {
             let path = entry?.path();
             std::fs::copy(&path, dir.join(path.file_name().unwrap_or_default()))?;
+        }
+        for region in &self.world.regions {
+            let place = dir.join(region.side.name());
+            std::fs::create_dir_all(&place)?;
+            copy_saved(region.server.lock().await.dir(), &place)?;
         }
         Ok(())
     }

@@ -29,6 +29,25 @@ pub(super) async fn backlog_small(scene: &Scene) -> Result<()> {
     client.run(USUAL).await.map(drop)
 }
 
+/// Nobody can go on: both links must be held, and wait for the operator, who acts when the round has calmed down.
+pub(super) async fn both_backlogs_small(scene: &Scene) -> Result<()> {
+    let mut daemon = scene.world.daemon.lock().await;
+    let (west, east) = tokio::try_join!(scene.world.regions[0].client(), scene.world.regions[1].client())?;
+    daemon.kill9()?;
+    for client in [&west, &east] {
+        client.run(SMALL).await?;
+        write_much(scene, client, 4).await?;
+    }
+    daemon.resume()?;
+    scene.begun();
+    scene.last().await;
+    scene.healed();
+    for client in [&west, &east] {
+        client.run(USUAL).await?;
+    }
+    Ok(())
+}
+
 /// The daemon reads slowly, and the region writes more than the server keeps for it.
 pub(super) async fn output_limit(scene: &Scene) -> Result<()> {
     let client = scene.region().client().await?;

@@ -146,6 +146,7 @@ async fn strike(scene: &mut Scene) -> Result<()> {
         Fault::LinkDown => way::link_down(scene).await,
         Fault::LinkOneWay => way::link_one_way(scene).await,
         Fault::BacklogSmall => history::backlog_small(scene).await,
+        Fault::BothBacklogsSmall => history::both_backlogs_small(scene).await,
         Fault::OutputLimit => history::output_limit(scene).await,
         Fault::DiskFull => refusal::disk_full(scene).await,
         Fault::OutOfMemory => refusal::out_of_memory(scene).await,

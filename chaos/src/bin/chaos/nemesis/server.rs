@@ -1,16 +1,14 @@
 //! What happens to a server's process.
 
 use super::Scene;
+use crate::region::copy_saved;
 use anyhow::Result;
 use duet_chaos::daemon::{Signal, get};
 use duet_chaos::servers::Ending;
 use duet_chaos::wait::eventually;
-use std::path::Path;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// Where servers keep their append-only files: a folder since 7, a file before.
-const SAVED: [&str; 2] = ["appendonlydir", "appendonly.aof"];
 /// How long a region without data may take to be filled.
 const FILLED: Duration = Duration::from_secs(90);
 
@@ -60,36 +58,18 @@ pub(super) async fn old(scene: &Scene) -> Result<()> {
     let mut server = region.server.lock().await;
     let backup = TempDir::with_prefix("duet-chaos-backup-")?;
     let since = Instant::now();
-    for name in SAVED {
-        copy(&server.dir().join(name), &backup.path().join(name))?;
-    }
+    copy_saved(server.dir(), backup.path())?;
     scene.begun();
     scene.last().await;
     let door = region.door.write().await;
     server.stop(Ending::Kill).await?;
     server.forget()?;
-    for name in SAVED {
-        copy(&backup.path().join(name), &server.dir().join(name))?;
-    }
+    copy_saved(backup.path(), server.dir())?;
     scene.healed();
     server.resume().await?;
     region.admit().await?;
     scene.notes.ledger().lost(scene.strike.side, since);
     drop(door);
-    Ok(())
-}
-
-/// Copies a file, or a folder of files, that may not be there.
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    if from.is_dir() {
-        std::fs::create_dir_all(to)?;
-        for entry in std::fs::read_dir(from)? {
-            let entry = entry?;
-            copy(&entry.path(), &to.join(entry.file_name()))?;
-        }
-    } else if from.is_file() {
-        std::fs::copy(from, to)?;
-    }
     Ok(())
 }
 
