@@ -129,6 +129,8 @@ pub struct Part {
     pub stamp: Stamp,
     /// What of them changed something here, each by [`shown`]; `None` where all of them did.
     pub shown: Option<Vec<u64>>,
+    /// The keys that were deleted in it, each by itself, where an earlier session has sent it.
+    pub deleted: Vec<Name>,
 }
 
 /// What the window found out.

@@ -40,6 +40,8 @@ struct Echo {
     requests: Vec<(u32, Bytes)>,
     /// The keys that it writes, where that may be of interest.
     names: Vec<Name>,
+    /// Of these, those that it deletes, each by itself.
+    deleted: Vec<Name>,
 }
 
 /// What a link knows of concurrent writes.
@@ -212,7 +214,14 @@ impl Crossing {
             // What is written from now on had seen more than what is in the batch.
             self.must_close |= self.stamp.is_some_and(|stamp| stamp <= seen || self.follows);
         }
-        self.echo = Some(Echo { marker, note, shown: Vec::new(), requests: Vec::new(), names: Vec::new() });
+        self.echo = Some(Echo {
+            marker,
+            note,
+            shown: Vec::new(),
+            requests: Vec::new(),
+            names: Vec::new(),
+            deleted: Vec::new(),
+        });
     }
 
     /// The marker again, at the end of a long transaction.
@@ -257,6 +266,10 @@ impl Crossing {
             {
                 let written = spec.written(command, database);
                 echo.names.extend(written.map(|(database, name)| (database, name.to_vec())));
+                // In capitals it is the server's own.
+                if matches!(command.name(), b"del" | b"unlink") && command.len() == 2 {
+                    echo.deleted.push((database, command.arg(1).to_vec()));
+                }
             }
         } else {
             echo.requests.push((database, Bytes::copy_from_slice(buffer.get(place).unwrap_or_default())));
@@ -281,7 +294,8 @@ impl Crossing {
                 self.read_again.push(ReadAgain { part, at: place.offset, names });
             }
             if echo.note == Note::Writes {
-                let part = Part { since, high, saw, stamp, shown: Some(std::mem::take(&mut echo.shown)) };
+                let (shown, deleted) = (Some(std::mem::take(&mut echo.shown)), std::mem::take(&mut echo.deleted));
+                let part = Part { since, high, saw, stamp, shown, deleted };
                 self.window.push_writes(place.offset, part, &hold(&self.exchange));
             } else {
                 self.mail_came(&echo, place.offset);

@@ -6,7 +6,7 @@ use std::cmp::Reverse;
 use super::{Key, Logged, Ours, Part, Tie, What, Window, fresh, spec_of};
 use crate::command::{Class, KeyUse};
 use crate::engine::conflict::claim::{is_of_several, replaces};
-use crate::engine::conflict::exchange::Exchange;
+use crate::engine::conflict::exchange::{Exchange, Name};
 use crate::engine::conflict::log::{Entry, Place, Redo, Waits};
 use crate::engine::conflict::order::Order;
 use crate::engine::conflict::stamp::Stamp;
@@ -134,6 +134,21 @@ impl Window {
                     }
                 }
                 None => self.had_no_effect(write, part.saw),
+            }
+        }
+        self.deleted_first(part, exchange);
+    }
+
+    /// Before a write that built on a key which its own server had removed, an earlier session has deleted it here, where
+    /// clients may have written it by then. Of that deletion no write tells where the server's own is not read again.
+    fn deleted_first(&mut self, part: &Part, exchange: &Exchange) {
+        for name in &part.deleted {
+            let is_it = |of: &Name| of == name;
+            let (_, sent) = exchange.sent_part(1 - self.region, part.since, part.high);
+            let known = sent.filter(|write| matches!(write.spec.name, "DEL" | "UNLINK"));
+            let known: usize = known.map(|write| write.written().iter().filter(|of| is_it(of)).count()).sum();
+            if part.deleted.iter().filter(|of| is_it(of)).count() > known {
+                self.doubted.push(name.clone());
             }
         }
     }

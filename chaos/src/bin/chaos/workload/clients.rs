@@ -173,12 +173,7 @@ impl Client {
         let line = |form: &str, id: &str| form.replace('@', &key).replace('%', id);
         let victim = self.notes.ledger().any_sure(self.side, &key, self.rng.usize(..));
         if let Some(victim) = victim.filter(|_| !take.is_empty() && self.rng.u8(..4) == 0) {
-            match self.send(&[line(take, &victim)]).await? {
-                // It was not there just then: nothing was taken away.
-                Some((Fate::Sure(_), Value::Int(0))) | None => {}
-                Some((fate, _)) => self.notes.ledger().removed(&key, &victim, fate),
-            }
-            return Ok(());
+            return self.take(&line(take, &victim), &key, &victim).await;
         }
         let id = self.id();
         if let Some((fate, _)) = self.send(&[line(put, &id)]).await? {
@@ -187,6 +182,8 @@ impl Client {
         Ok(())
     }
 
+    /// Works off from the head; where a whole region may be copied, by name: who pops from a list that is being put back
+    /// takes what was taken before.
     async fn queue(&mut self) -> Result<()> {
         let (key, id) = (self.own("queue"), self.id());
         if self.rng.u8(..5) < 3 {
@@ -195,10 +192,28 @@ impl Client {
             }
             return Ok(());
         }
+        if self.notes.struck_history.is_some() {
+            return self.take_by_name(&key).await;
+        }
         match self.send(&[format!("LPOP {key}")]).await? {
             Some((fate @ Fate::Sure(_), taken)) => self.notes.ledger().removed(&key, &text(&taken)?, fate),
             Some((Fate::Maybe, _)) => self.notes.ledger().popped_blindly(&key),
             None => {}
+        }
+        Ok(())
+    }
+
+    async fn take_by_name(&mut self, key: &str) -> Result<()> {
+        let Some(id) = self.notes.ledger().any_sure(self.side, key, 0) else { return Ok(()) };
+        self.take(&format!("LREM {key} 1 {id}"), key, &id).await
+    }
+
+    /// Takes an element away by a line that answers how many it took.
+    async fn take(&mut self, line: &str, key: &str, id: &str) -> Result<()> {
+        match self.send(&[line.to_owned()]).await? {
+            // It was not there just then.
+            Some((Fate::Sure(_), Value::Int(0))) | None => {}
+            Some((fate, _)) => self.notes.ledger().removed(key, id, fate),
         }
         Ok(())
     }
