@@ -19,8 +19,8 @@ use tokio::sync::{Mutex, RwLock};
 const RIGHTS: &str = "~* &* -@all +@read +@write +@transaction +@keyspace +ping +select +time +info +command +publish +psync \
                       +replconf +client|setname +client|id +client|list +client|kill +client|pause +client|unpause +hello \
                       +psubscribe +config|get +config|set";
-/// What it has besides on Redis 6.2.
-const RIGHTS_OF_SIX: &str = "+script";
+/// What it has besides where one of both regions is a Redis 6.2, which sends scripts to the other one.
+const RIGHTS_BESIDE_SIX: &str = "+script";
 /// Where servers keep their append-only files: a folder since 7, a file before.
 const SAVED: [&str; 2] = ["appendonlydir", "appendonly.aof"];
 /// Room on the disk of a server, where it has one of its own.
@@ -42,6 +42,7 @@ pub struct Region {
     pub clock: Clock,
     disk: Option<PathBuf>,
     step: Option<PathBuf>,
+    scripts: bool,
     duet_password: Mutex<String>,
     port: AtomicU16,
     dir: PathBuf,
@@ -55,6 +56,8 @@ pub struct Ground<'a> {
     pub step: Option<&'a Path>,
     /// Whether each server gets a disk of its own.
     pub mounts: bool,
+    /// Whether one of both regions is a Redis 6.2.
+    pub scripts: bool,
 }
 
 impl Region {
@@ -70,7 +73,7 @@ impl Region {
             let size = format!("size={DISK_MB}m");
             run("mount", &["-t", "tmpfs", "-o", &size, "duet-chaos", &disk.to_string_lossy()])?;
         }
-        let arguments = arguments(flavor, &password, &duet_password);
+        let arguments = arguments(&password, &duet_password, ground.scripts);
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let environment = environment(ground.step, &clock);
         let environment: Vec<(&str, &str)> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -87,6 +90,7 @@ impl Region {
             clock,
             disk,
             step: ground.step.map(Path::to_owned),
+            scripts: ground.scripts,
             duet_password: Mutex::new(duet_password),
             port,
             dir: ground.dir.to_owned(),
@@ -128,13 +132,13 @@ impl Region {
     /// Gives the daemon's user its password and its rights, and nothing else: what is in force when nothing goes wrong.
     pub async fn admit(&self) -> Result<()> {
         let password = self.duet_password().await;
-        let rights = rights(self.flavor);
+        let rights = rights(self.scripts);
         self.client().await?.run(&format!("ACL SETUSER duet reset on >{password} {rights}")).await.map(drop)
     }
 
     /// Another server of the same kind, with the same passwords: a replica to be.
     pub async fn another_server(&self) -> Result<Server> {
-        let arguments = arguments(self.flavor, &self.password, &self.duet_password().await);
+        let arguments = arguments(&self.password, &self.duet_password().await, self.scripts);
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let environment = environment(self.step.as_deref(), &self.clock);
         let environment: Vec<(&str, &str)> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -191,17 +195,17 @@ impl Drop for Region {
     }
 }
 
-fn rights(flavor: Flavor) -> String {
-    let more = if flavor.at_least_seven() { "" } else { RIGHTS_OF_SIX };
+fn rights(scripts: bool) -> String {
+    let more = if scripts { RIGHTS_BESIDE_SIX } else { "" };
     format!("{RIGHTS} {more}").split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Data outlast a `kill -9`: written before each answer, so that what a client was told is there afterwards.
-fn arguments(flavor: Flavor, password: &str, duet_password: &str) -> Vec<String> {
+fn arguments(password: &str, duet_password: &str, scripts: bool) -> Vec<String> {
     let line = format!(
         "--requirepass {password} --masterauth {password} --appendonly yes --appendfsync no --repl-backlog-size 64mb \
          --repl-backlog-ttl 0 --user duet on >{duet_password} {}",
-        rights(flavor)
+        rights(scripts)
     );
     line.split_whitespace().map(str::to_owned).collect()
 }

@@ -46,7 +46,8 @@ impl World {
     pub async fn start(plan: &plan::World, machine: &Machine, dice: u64) -> Result<Self> {
         let dir = TempDir::with_prefix("duet-chaos-")?;
         let network = if plan.apart { Some(Network::make()?) } else { None };
-        let ground = Ground { dir: dir.path(), step: machine.step.as_deref(), mounts: machine.mounts };
+        let scripts = plan.flavors.iter().any(|flavor| !flavor.at_least_seven());
+        let ground = Ground { dir: dir.path(), step: machine.step.as_deref(), mounts: machine.mounts, scripts };
         let listen = |side| network.as_ref().map_or("127.0.0.1".to_owned(), |network| network.region(side)) + ":0";
         let region = async |side: Side| {
             let dice = dice.wrapping_add(side.index() as u64 * 7_919);
