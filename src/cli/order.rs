@@ -27,7 +27,7 @@ const PAUSE_HELP: &str = "\
 What is on its way is finished first. The position stays where it is, at the target: `duet resume` goes on there, as long as \
 the source's backlog reaches back so far. A full copy that is paused begins anew.
 
-A restart of the daemon ends a pause.
+A pause lasts until `duet resume`, also over a restart of the daemon.
 
 Examples:
   duet pause forward --config pair.toml

@@ -185,10 +185,10 @@ fn a_clients_transaction_stays_whole() {
     let small = Bounds { batch_commands: 2, ..WIDE };
     let mut bench = Bench::new(small);
     bench.give(&[]).put_out();
-    bench.give(&["SET a 1", "MULTI", "SET b 1", "SET c 1"]);
-    bench.give(&["SET d 1", "EXEC", "SET e 1"]);
+    bench.give(&["RPUSH a 1", "MULTI", "RPUSH b 1", "RPUSH c 1"]);
+    bench.give(&["RPUSH d 1", "EXEC", "RPUSH e 1"]);
     let whole: Vec<_> = bench.transactions();
-    let of = |key: &str| whole.iter().position(|body| body.contains(&format!("SET {key} 1"))).expect("applied");
+    let of = |key: &str| whole.iter().position(|body| body.contains(&format!("RPUSH {key} 1"))).expect("applied");
     assert!(of("b") == of("c") && of("c") == of("d"), "{whole:?}");
 }
 
@@ -197,10 +197,10 @@ fn a_long_transaction_is_passed_on_while_it_arrives_and_moves_the_checkpoint_at_
     let small = Bounds { batch_commands: 2, ..WIDE };
     let mut bench = Bench::new(small);
     bench.give(&[]).put_out();
-    bench.give(&["MULTI", "SET a 1", "SET b 1", "SET c 1"]);
+    bench.give(&["MULTI", "RPUSH a 1", "RPUSH b 1", "RPUSH c 1"]);
     let begun = bench.put_out();
-    assert!(begun.contains(&"SET a 1".to_owned()) && !begun.contains(&"EXEC".to_owned()), "{begun:?}");
-    bench.give(&["SET d 1", "EXEC"]);
+    assert!(begun.contains(&"RPUSH a 1".to_owned()) && !begun.contains(&"EXEC".to_owned()), "{begun:?}");
+    bench.give(&["RPUSH d 1", "EXEC"]);
     let ended = bench.put_out();
     let [.., marker, exec] = &ended[..] else { panic!("{ended:?}") };
     assert_eq!(exec, "EXEC");
