@@ -91,12 +91,12 @@ fuzz: ## Look for input that breaks a parser, for FUZZ_SECONDS=60 each; FUZZ="du
 	@rustc +nightly --version >/dev/null 2>&1 || { echo "fuzz: nightly is missing: rustup toolchain install nightly" >&2; exit 1; }
 	cargo fuzz --version >/dev/null 2>&1 || { echo "fuzz: cargo-fuzz is missing: cargo install cargo-fuzz" >&2; exit 1; }
 	for target in $(FUZZ); do
-	  work=target/fuzz/work/$$target
-	  mkdir -p $$work/corpus $$work/found
-	  echo "fuzz: $$target for $(FUZZ_SECONDS) s; what breaks it comes into $$work/found"
+	  place=target/fuzz/runs/$$target
+	  mkdir -p $$place/corpus $$place/found
+	  echo "fuzz: $$target for $(FUZZ_SECONDS) s; what breaks it comes into $$place/found"
 	  ASAN_OPTIONS=detect_odr_violation=0 cargo +nightly fuzz run --fuzz-dir tests/fuzz --target-dir target/fuzz $$target \
-	    $$work/corpus tests/fuzz/corpus/$$target -- -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=1024 \
-	    -malloc_limit_mb=256 -print_funcs=0 -artifact_prefix=$$work/found/
+	    $$place/corpus tests/fuzz/corpus/$$target -- -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=1024 \
+	    -malloc_limit_mb=256 -print_funcs=0 -artifact_prefix=$$place/found/
 	done
 
 deb: ## The Debian package, in target/debian

@@ -180,10 +180,6 @@ impl KeyLog {
     fn push(&mut self, entry: Entry) {
         self.removed |= entry.weak && entry.local;
         self.of_several |= entry.of_several;
-        if self.entries.is_empty() {
-            // Most keys are written once, and there may be very many of them.
-            self.entries.reserve_exact(1);
-        }
         self.entries.push(entry);
     }
 

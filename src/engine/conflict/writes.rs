@@ -53,18 +53,19 @@ pub struct Write {
 impl Write {
     /// By what it is known again, see [`shown`].
     pub fn shown(&self) -> Option<u64> {
-        let mut reader = FrameReader::new();
+        Some(shown(self.database, self.command(&mut FrameReader::new())?.arg(1)))
+    }
+
+    /// Its first request, found by `reader`, which is fresh.
+    pub fn command<'a>(&'a self, reader: &'a mut FrameReader) -> Option<Command<'a>> {
         reader.next(&self.bytes).ok()??;
-        Some(shown(self.database, Command::new(&self.bytes, reader.arguments()).arg(1)))
+        Some(Command::new(&self.bytes, reader.arguments()))
     }
 
     /// The keys that it changes.
     pub fn written(&self) -> Vec<Name> {
         let mut reader = FrameReader::new();
-        if !matches!(reader.next(&self.bytes), Ok(Some(_))) {
-            return Vec::new();
-        }
-        let command = Command::new(&self.bytes, reader.arguments());
+        let Some(command) = self.command(&mut reader) else { return Vec::new() };
         self.spec.written(&command, self.database).map(|(database, name)| (database, name.to_vec())).collect()
     }
 }

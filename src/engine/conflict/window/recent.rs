@@ -47,12 +47,9 @@ impl Recent {
 
     /// Where the writes end that name this key, or another one of the same hash: oldest first, each once.
     pub(super) fn of(&self, key: Key) -> Vec<u64> {
-        let hash = half(key);
-        let mention = |number: u64| self.mentions.get(usize::try_from(number.checked_sub(self.first)?).ok()?);
-        let is_it = |number: &u64| mention(*number).is_some_and(|mention| mention.hash == hash);
-        let mut next = self.last.find(hash, is_it).copied();
+        let mut next = self.last_of(key);
         let mut places = Vec::new();
-        while let Some((number, named)) = next.and_then(|number| Some((number, mention(number)?))) {
+        while let Some((number, named)) = next.and_then(|number| Some((number, self.mention(number)?))) {
             places.push(named.at);
             next = if named.back == 0 { None } else { number.checked_sub(named.back.into()) };
         }
@@ -63,10 +60,18 @@ impl Recent {
 
     /// Whether this key is named, or another one of the same hash.
     pub(super) fn has(&self, key: Key) -> bool {
+        self.last_of(key).is_some()
+    }
+
+    /// The number of the last mention of this key.
+    fn last_of(&self, key: Key) -> Option<u64> {
         let hash = half(key);
-        let hash_of =
-            |number: &u64| self.mentions.get((number - self.first) as usize).map_or(0, |mention| mention.hash);
-        self.last.find(hash, |number| hash_of(number) == hash).is_some()
+        self.last.find(hash, |number| self.mention(*number).is_some_and(|mention| mention.hash == hash)).copied()
+    }
+
+    /// The mention of this number; nothing where it is forgotten.
+    fn mention(&self, number: u64) -> Option<&Mention> {
+        self.mentions.get(usize::try_from(number.checked_sub(self.first)?).ok()?)
     }
 
     /// Forgets what ends at `stable` or before.

@@ -174,10 +174,7 @@ impl Window {
             };
         }
         let mut reader = FrameReader::new();
-        if !matches!(reader.next(&write.bytes), Ok(Some(_))) {
-            return;
-        }
-        let command = Command::new(&write.bytes, reader.arguments());
+        let Some(command) = write.command(&mut reader) else { return };
         if write.spec.class == Class::Database {
             self.recall_all(exchange);
             return self.whole_database(entry(write, &by));
@@ -266,8 +263,7 @@ impl Window {
         let mut log = fresh(&self.policies, self.region, (database, name))();
         for write in written {
             let mut reader = FrameReader::new();
-            let _whole = reader.next(&write.bytes);
-            let command = Command::new(&write.bytes, reader.arguments());
+            let Some(command) = write.command(&mut reader) else { continue };
             let Write { at, stamp, seen, .. } = *write;
             let by = By { at, local: true, saw: 0, seen, again: None, stamp };
             let is_it = |used: &KeyUse<'_>| used.key == name && used.database.unwrap_or(write.database) == database;
@@ -299,8 +295,7 @@ impl Window {
         let sorted = self.sorted;
         for write in exchange.writes(self.region).after(0).take_while(|write| write.at <= sorted) {
             let mut reader = FrameReader::new();
-            let _whole = reader.next(&write.bytes);
-            let command = Command::new(&write.bytes, reader.arguments());
+            let Some(command) = write.command(&mut reader) else { continue };
             for used in write.spec.keys(&command) {
                 self.recall((used.database.unwrap_or(write.database), used.key), exchange);
             }
