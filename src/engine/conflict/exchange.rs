@@ -17,7 +17,7 @@ use super::policy::Policies;
 use super::record::Record;
 use super::stamp::Stamp;
 use super::window::by_value;
-use super::writes::{Write, Writes};
+use super::writes::{Segment, Write, Writes};
 use crate::engine::position::{Position, ReplicationId};
 use crate::engine::source::Replication;
 
@@ -323,8 +323,8 @@ impl Exchange {
     /// unfinished: what is known of it is made equal by its value, which the region gives that wrote it.
     pub fn misses(&mut self, region: usize, part: Range<u64>) {
         if !part.is_empty() {
-            let written = self.sides[region].writes.after(part.start).flat_map(Write::written);
-            let names: BTreeSet<Name> = written.collect();
+            let writes = self.sides[region].writes.after(part.start);
+            let names: BTreeSet<Name> = writes.flat_map(|write| write.written()).collect();
             self.sides[1 - region].refused.extend(names);
         }
         self.sides[region].missing = part;
@@ -467,7 +467,7 @@ impl Exchange {
         let other = of(&mut self.sides[1 - region].stamps.range(..=seen).map(|(_, made)| made));
         // What is not sent yet has its stamp, too.
         let sent = self.sides[region].stamps.last_key_value().map_or(0, |(end, _)| *end);
-        let unsent = self.sides[region].writes.after(sent).filter_map(|write| write.stamp).max();
+        let unsent = self.sides[region].writes.after(sent).filter_map(|write| write.facts.stamp).max();
         own.max(other).max(unsent).map_or(Order::WEAKEST, |Stamp { time_us, rank }| Order(time_us, rank, u64::MAX))
     }
 
@@ -532,7 +532,7 @@ impl Exchange {
     }
 
     /// Clients of `region` wrote this; everything before `read` was read.
-    pub fn wrote(&mut self, region: usize, writes: impl Iterator<Item = Write>, read: u64) {
+    pub fn wrote(&mut self, region: usize, writes: impl Iterator<Item = Segment>, read: u64) {
         self.sides[region].writes.extend(writes, read);
     }
 
@@ -554,11 +554,11 @@ impl Exchange {
 
     /// Whether the stream of `region` was read up to `high`, and what of it behind `since` went to the other region: nothing
     /// where that is of another history.
-    pub fn sent_part(&self, region: usize, since: u64, high: Position) -> (bool, impl Iterator<Item = &Write>) {
+    pub fn sent_part(&self, region: usize, since: u64, high: Position) -> (bool, impl Iterator<Item = Write<'_>>) {
         let Side { writes, histories, .. } = &self.sides[region];
         let known = self.sides[region].knows(high).then(|| writes.part(since, high.offset)).flatten();
         let is_read = !histories.is_empty() && !self.is_unread(region, high);
-        (is_read, known.into_iter().flatten().filter(|write| !write.silent))
+        (is_read, known.into_iter().flatten().filter(|write| !write.facts.silent))
     }
 
     /// Drops what is stable of it. Tells how many writes were dropped besides, for want of memory.

@@ -34,5 +34,5 @@ pub use order::Order;
 pub use policy::{Policies, Policy};
 pub use record::{Done, MOST_KEPT, Record, Side, Unit};
 pub use stamp::{Stamp, StampClock};
-pub use window::{Executed, Found, Held, Key, Ours, Part, What, Window, shown, spec_of};
-pub use writes::{MOST_WRITES, Write};
+pub use window::{Found, Key, Ours, Part, What, Window, shown, spec_of};
+pub use writes::{Facts, MOST_WRITES};

@@ -9,11 +9,9 @@ mod recent;
 mod sorting;
 mod whole;
 
-use std::cell::Cell;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::num::NonZeroU128;
-use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -25,7 +23,7 @@ use super::order::Order;
 use super::policy::Policies;
 use super::record::Record;
 use super::stamp::Stamp;
-use super::writes::Write;
+use super::writes::{Facts, Segments};
 use crate::command::{Spec, lookup};
 use crate::engine::position::Position;
 use crate::wire::resp::{Command, FrameReader};
@@ -39,42 +37,6 @@ pub type Key = NonZeroU128;
 
 /// The log of a key, with its database and name.
 type Logged = (KeyLog, u32, Bytes);
-
-/// The request of a write.
-#[derive(Debug, Clone)]
-pub enum Held {
-    /// It stands in the buffer that is being read.
-    Here(Range<usize>),
-    /// Bytes of its own.
-    Own(Bytes),
-}
-
-/// A client's write, as it was read.
-#[derive(Debug)]
-pub struct Executed {
-    /// Where it ends in the stream, bytes.
-    pub at: u64,
-    /// Its database.
-    pub database: u32,
-    /// What it is.
-    pub spec: &'static Spec,
-    /// The only key that it names, where that is known without looking at the request once more.
-    pub key: Option<Key>,
-    /// The request.
-    pub held: Held,
-    /// How many requests these are.
-    pub requests: u32,
-    /// When it was written; not known for what an earlier session sent.
-    pub stamp: Option<Stamp>,
-    /// Up to where its region had executed the other one's writes then, in that one's stream; where the stamp is known.
-    pub seen: u64,
-    /// A deletion by the server itself that the other region is not told.
-    pub silent: bool,
-    /// Whether any update that is concurrent with it beats it: a deletion by the server itself, or what may be one.
-    pub weak: bool,
-    /// Up to where the region had seen the other one's writes.
-    pub sees: u64,
-}
 
 /// A transaction of ours.
 #[derive(Debug)]
@@ -164,9 +126,8 @@ pub struct Window {
     policies: Arc<Policies>,
     /// Clients' writes that are not in the logs yet hold what the server may have removed by itself.
     removed: bool,
-    /// What was read of clients and is not handed over yet, and how many of it stand in the buffer that is being read.
-    fresh: Vec<Executed>,
-    sealed: usize,
+    /// What was read of clients and is not handed over yet.
+    fresh: Segments,
     /// Our transactions that are not in the logs yet.
     ours: VecDeque<Ours>,
     /// Up to where clients' writes are in the logs.
@@ -206,8 +167,7 @@ impl Window {
             seed,
             policies,
             removed: false,
-            fresh: Vec::new(),
-            sealed: 0,
+            fresh: Segments::default(),
             ours: VecDeque::new(),
             sorted: from,
             unstable: 0,
@@ -267,10 +227,10 @@ impl Window {
         self.unstable + self.own.len() + self.recent.len()
     }
 
-    /// A client wrote.
-    pub fn push(&mut self, executed: Executed) {
-        self.removed |= executed.weak;
-        self.fresh.push(executed);
+    /// A client wrote: a request, or several, which end at `at` and name only `key` where that is given.
+    pub fn push(&mut self, at: u64, key: Option<Key>, requests: &[u8], facts: Facts) {
+        self.removed |= facts.weak;
+        self.fresh.push(at, key, requests, facts);
     }
 
     /// We repaired something.
@@ -287,7 +247,7 @@ impl Window {
             return;
         }
         let (read, sent) = exchange.sent_part(1 - self.region, part.since, part.high);
-        let requests: usize = sent.map(|write| write.requests as usize).sum();
+        let requests: usize = sent.map(|write| write.facts.requests as usize).sum();
         if read && requests == 0 && self.logs.is_empty() {
             // Heartbeats only, and no key that waits for anything: what is unstable need not be taken apart by keys.
             return;
@@ -299,16 +259,6 @@ impl Window {
             }
         }
         self.ours.push_back(Ours { at, what: What::Writes(part) });
-    }
-
-    /// The buffer that was read is at its end: requests that stand in it become slices.
-    pub fn seal(&mut self, chunk: &Bytes) {
-        for executed in self.fresh.iter_mut().skip(self.sealed) {
-            if let Held::Here(range) = &executed.held {
-                executed.held = Held::Own(chunk.slice(range.clone()));
-            }
-        }
-        self.sealed = self.fresh.len();
     }
 
     /// Judges what was read, up to `read`, unless that has to wait; everything that follows from it goes into `exchange` or to
@@ -372,14 +322,7 @@ impl Window {
 
     /// Hands what clients wrote over to `exchange`; everything before `read` was read.
     pub fn hand_over(&mut self, read: u64, exchange: &mut Exchange) {
-        self.sealed = 0;
-        let writes = self.fresh.drain(..).filter_map(|executed| {
-            let Executed { at, database, spec, key, held, requests, stamp, seen, silent, weak, sees } = executed;
-            let Held::Own(bytes) = held else { return None };
-            let behind = Cell::default();
-            Some(Write { at, database, spec, key, bytes, requests, stamp, seen, silent, weak, sees, behind })
-        });
-        exchange.wrote(self.region, writes, read);
+        exchange.wrote(self.region, self.fresh.take(), read);
         self.unstable = exchange.writes(self.region).len();
     }
 

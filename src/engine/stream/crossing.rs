@@ -1,6 +1,7 @@
 //! Concurrent writes in one link: what it tells the window of its source, and what it executes at its target on the
 //! other link's account.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,8 +12,8 @@ use super::{Beginning, Now, Rules};
 use crate::command::{Access, Class, Spec, lookup};
 use crate::engine::apply::is_joined;
 use crate::engine::conflict::{
-    Executed, Found, Held, Key, Made, Mail, Name, Note, Ours, Part, Placed, ReadAgain, Redo, SharedExchange, Stamp,
-    StampClock, Value, What, Window, Write, hold, shown, spec_of,
+    Facts, Found, Key, Made, Mail, Name, Note, Ours, Part, Placed, ReadAgain, Redo, SharedExchange, Stamp, StampClock,
+    Value, What, Window, hold, shown, spec_of,
 };
 use crate::engine::origin::{Marker, Phase};
 use crate::engine::position::Position;
@@ -180,7 +181,7 @@ impl Crossing {
     }
 
     /// A client's write was read; `sent` tells whether it goes into the open batch, or went with an earlier session.
-    pub(super) fn wrote(&mut self, sent: bool, at: u64, database: u32, written: Written, written_ms: i64) {
+    pub(super) fn wrote(&mut self, sent: bool, at: u64, database: u32, written: Written<'_>, written_ms: i64) {
         let stamp = sent.then(|| {
             let fresh = || self.clock.stamp(written_ms);
             if self.stamp.is_none() {
@@ -188,9 +189,9 @@ impl Crossing {
             }
             *self.stamp.get_or_insert_with(fresh)
         });
-        let Written { spec, key, held, requests, silent, weak } = written;
-        let (seen, sees) = (self.saw, self.sees.offset);
-        self.window.push(Executed { at, database, spec, key, held, requests, stamp, seen, silent, weak, sees });
+        let Written { key, bytes, requests, silent, weak } = written;
+        let (seen, sees, behind) = (self.saw, self.sees.offset, Cell::default());
+        self.window.push(at, key, bytes, Facts { database, requests, stamp, seen, silent, weak, sees, behind });
     }
 
     /// The key of a command that names only one.
@@ -398,8 +399,7 @@ impl Crossing {
     }
 
     /// What was read so far is judged. `whole` tells whether it ends outside of any transaction.
-    pub(super) fn settle(&mut self, chunk: &Bytes, whole: bool, now: Now) {
-        self.window.seal(chunk);
+    pub(super) fn settle(&mut self, whole: bool, now: Now) {
         if !whole {
             return;
         }
@@ -474,8 +474,12 @@ impl Crossing {
     pub(super) fn some_refused(&mut self, part: Range<u64>) {
         let exchange = Arc::clone(&self.exchange);
         let mut exchange = hold(&exchange);
-        let names =
-            exchange.writes(self.region).part(part.start, part.end).into_iter().flatten().flat_map(Write::written);
+        let names = exchange
+            .writes(self.region)
+            .part(part.start, part.end)
+            .into_iter()
+            .flatten()
+            .flat_map(|write| write.written());
         for name in names.collect::<Vec<_>>() {
             exchange.refused(1 - self.region, name);
         }
@@ -503,11 +507,11 @@ impl Crossing {
 
 /// A client's write as the window keeps it.
 #[derive(Debug)]
-pub(super) struct Written {
-    pub(super) spec: &'static Spec,
+pub(super) struct Written<'a> {
     /// The only key that it names, where that is known.
     pub(super) key: Option<Key>,
-    pub(super) held: Held,
+    /// The request; more than one where `requests` says so.
+    pub(super) bytes: &'a [u8],
     pub(super) requests: u32,
     /// A deletion by the server itself that the other region is not told.
     pub(super) silent: bool,

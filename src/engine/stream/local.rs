@@ -11,7 +11,7 @@ use super::{Event, Now};
 use crate::command::{Class, Context, Replay, Rule, Spec, Unit, lookup, replay};
 use crate::engine::apply::{Applied, is_joined};
 use crate::engine::conflict::departed::Removal;
-use crate::engine::conflict::{self, Change, Held, Key, Mail, Note, Value, field, held_value, spec_of};
+use crate::engine::conflict::{self, Change, Key, Mail, Note, Value, field, held_value, spec_of};
 use crate::engine::copy::onto::{Effect, Write};
 use crate::wire::resp::{Command, FrameReader, command as request, push_command};
 
@@ -40,12 +40,12 @@ impl Flow {
             Some(Err(why)) => return self.set_aside(command, why),
             None => match (replay, place) {
                 (Replay::Verbatim, Some(place)) if !is_deletion(spec) && !is_joined(command.name()) => {
+                    let bytes = reading.buffer.get(place.clone()).unwrap_or_default();
                     if !reading.onto.is_quiet() && !self.is_past() {
-                        let bytes = reading.buffer.get(place.clone()).unwrap_or_default();
                         self.tell(command, spec, Bytes::copy_from_slice(bytes), 1, reading);
                     }
                     let key = self.crossing.only_key(command, spec, self.database);
-                    self.keep(spec, key, Held::Here(place.clone()), 1, written_ms, self.offset);
+                    self.keep(spec, key, (bytes, 1), written_ms, self.offset);
                     return match spec.name {
                         _ if self.is_past() => {}
                         "SET" if command.len() == 3 => self.applier.push_set(database, place, reading.buffer),
@@ -68,7 +68,7 @@ impl Flow {
         if !reading.onto.is_quiet() && !self.is_past() {
             self.tell(command, spec, bytes.clone(), requests, reading);
         }
-        self.keep(spec_of(&bytes).unwrap_or(spec), None, Held::Own(bytes.clone()), requests, written_ms, self.offset);
+        self.keep(spec_of(&bytes).unwrap_or(spec), None, (&bytes, requests), written_ms, self.offset);
         if !self.is_past() {
             self.push_own(database, &bytes, requests);
         }
@@ -77,16 +77,15 @@ impl Flow {
     /// Keeps a write, which has the place `at`, for what may come that is concurrent with it.
     pub(super) fn keep(
         &mut self,
-        spec: &'static Spec,
+        spec: &Spec,
         key: Option<Key>,
-        held: Held,
-        requests: u32,
+        (bytes, requests): (&[u8], u32),
         written_ms: i64,
         at: u64,
     ) {
         if matches!(spec.class, Class::Write | Class::Database) {
             let (silent, weak) = (self.removal == Removal::Silent, self.removal != Removal::Full);
-            let written = Written { spec, key, held, requests, silent, weak };
+            let written = Written { key, bytes, requests, silent, weak };
             let (sent, database) = (!self.is_past(), self.database);
             self.crossing.wrote(sent, at, database, written, written_ms);
         }

@@ -222,7 +222,7 @@ impl Stream {
         self.flow.flush(now);
         self.flow.applier.seal(&chunk);
         let whole = self.flow.scope == Scope::Outside;
-        self.flow.crossing.settle(&chunk, whole, now);
+        self.flow.crossing.settle(whole, now);
         self.flow.forget_departed();
         self.flow.look_for_departed();
         for found in self.flow.crossing.found.drain(..) {

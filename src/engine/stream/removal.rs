@@ -10,7 +10,7 @@ use super::flow::{Flow, Reading, Scope};
 use super::local::{in_letters, is_deletion};
 use crate::command::{Class, Spec, lookup};
 use crate::engine::conflict::departed::{Departed, Removal, Removed, Verdict};
-use crate::engine::conflict::{self, Held, spec_of};
+use crate::engine::conflict::{self, spec_of};
 use crate::engine::position::Position;
 use crate::wire::resp::{Command, command as request};
 
@@ -70,7 +70,7 @@ impl Flow {
         let name = (self.database, command.arg(1).to_vec());
         let until_ms = written_ms.saturating_add(self.rules.linger_ms);
         self.lingering.departed(name, bytes.clone(), is_deletion(spec), self.offset, until_ms);
-        self.keep(spec, None, Held::Own(bytes), 1, written_ms, self.offset);
+        self.keep(spec, None, (&bytes, 1), written_ms, self.offset);
     }
 
     /// Before a client's write that builds on what a key held: what the server has removed of it by itself may be there
@@ -83,11 +83,12 @@ impl Flow {
             return self.lingering.clear();
         }
         let removal = std::mem::replace(&mut self.removal, Removal::Weak);
-        for (index, bytes) in self.lingering.met(command, spec, self.database, written_ms).into_iter().enumerate() {
+        let met = self.lingering.met(command, spec, self.database, written_ms);
+        for (left, bytes) in (1..=met.len() as u64).rev().zip(met) {
             let Some(of) = spec_of(&bytes) else { continue };
-            // Each write has a place of its own; this one has none in the stream.
-            let at = self.offset.saturating_sub(1 + index as u64);
-            self.keep(of, None, Held::Own(bytes.clone()), 1, written_ms, at);
+            // Each write has a place of its own, in order; this one has none in the stream.
+            let at = self.offset.saturating_sub(left);
+            self.keep(of, None, (&bytes, 1), written_ms, at);
             if !self.is_past() {
                 self.push_own(self.database_there(), &bytes, 1);
             }

@@ -3,14 +3,14 @@
 use std::cell::Cell;
 use std::cmp::Reverse;
 
-use super::{Key, Logged, Ours, Part, Tie, What, Window, fresh, spec_of};
-use crate::command::{Class, KeyUse};
+use super::{Key, Logged, Ours, Part, Tie, What, Window, fresh};
+use crate::command::{Class, KeyUse, Spec};
 use crate::engine::conflict::claim::{is_of_several, replaces};
 use crate::engine::conflict::exchange::{Exchange, Name};
 use crate::engine::conflict::log::{Entry, Place, Redo, Waits};
 use crate::engine::conflict::order::Order;
 use crate::engine::conflict::stamp::Stamp;
-use crate::engine::conflict::writes::Write;
+use crate::engine::conflict::writes::{Facts, Write};
 use crate::wire::resp::{Command, FrameReader};
 
 impl Window {
@@ -27,8 +27,8 @@ impl Window {
             if let Some(write) = local.next_if(|write| write.at < until) {
                 self.redo();
                 self.sorted = write.at;
-                let Write { at, stamp, seen, .. } = *write;
-                self.execute(write, By { at, local: true, saw: 0, seen, again: None, stamp }, exchange);
+                let Facts { stamp, seen, .. } = *write.facts;
+                self.execute(&write, By { at: write.at, local: true, saw: 0, seen, again: None, stamp }, exchange);
                 continue;
             }
             let Some(ours) = self.ours.pop_front() else { return self.redo() };
@@ -65,13 +65,8 @@ impl Window {
             What::Writes(part) => self.part_in(at, &part, exchange),
             What::Again { redo, local } => {
                 let Redo { stamp, id, seen, behind, database, request } = redo;
-                let Some(spec) = spec_of(&request) else { return };
-                let write = Write {
-                    at,
+                let facts = Facts {
                     database,
-                    spec,
-                    key: None,
-                    bytes: request,
                     requests: 1,
                     stamp: Some(stamp),
                     seen,
@@ -80,16 +75,14 @@ impl Window {
                     sees: 0,
                     behind: Cell::new(behind),
                 };
-                self.execute(
-                    &write,
-                    By { at, local, saw: u64::MAX, seen, again: Some(id), stamp: Some(stamp) },
-                    exchange,
-                );
+                let write = Write { at, key: None, bytes: &request, place: (0, request.len() as u32), facts: &facts };
+                let by = By { at, local, saw: u64::MAX, seen, again: Some(id), stamp: Some(stamp) };
+                self.execute(&write, by, exchange);
             }
             What::Unknown(executed) => {
                 for (id, local) in executed {
                     let region = if local { self.region } else { 1 - self.region };
-                    self.doubted.extend(exchange.writes(region).get(id).into_iter().flat_map(Write::written));
+                    self.doubted.extend(exchange.writes(region).get(id).into_iter().flat_map(|write| write.written()));
                 }
             }
             What::Value { name: (database, name), at: taken_at, covered, floor, ours } => {
@@ -118,7 +111,7 @@ impl Window {
         let (_, sent) = exchange.sent_part(1 - self.region, part.since, part.high);
         for write in sent {
             self.execute(
-                write,
+                &write,
                 By { at, local: false, saw: part.saw, seen: part.saw, again: None, stamp: Some(part.stamp) },
                 exchange,
             );
@@ -128,12 +121,12 @@ impl Window {
                 Some(found) => shown = rest.get(found + 1..),
                 // What was gone already needed no removal. Of what an earlier session has sent it is not known whether the
                 // server's own deletions were among it.
-                None if write.weak => {
+                None if write.facts.weak => {
                     if self.suspended {
                         self.doubted.append(&mut write.written());
                     }
                 }
-                None => self.had_no_effect(write, part.saw),
+                None => self.had_no_effect(&write, part.saw),
             }
         }
         self.deleted_first(part, exchange);
@@ -145,7 +138,11 @@ impl Window {
         for name in &part.deleted {
             let is_it = |of: &Name| of == name;
             let (_, sent) = exchange.sent_part(1 - self.region, part.since, part.high);
-            let known = sent.filter(|write| matches!(write.spec.name, "DEL" | "UNLINK"));
+            let is_deletion = |write: &Write<'_>| {
+                let mut reader = FrameReader::new();
+                write.command(&mut reader).is_some_and(|(spec, _)| matches!(spec.name, "DEL" | "UNLINK"))
+            };
+            let known = sent.filter(is_deletion);
             let known: usize = known.map(|write| write.written().iter().filter(|of| is_it(of)).count()).sum();
             if part.deleted.iter().filter(|of| is_it(of)).count() > known {
                 self.doubted.push(name.clone());
@@ -155,7 +152,7 @@ impl Window {
 
     /// A write changed something in its region, and nothing here. Where nothing that its region had not seen explains that,
     /// this region held something else: a key that expired before it was prolonged.
-    fn had_no_effect(&mut self, write: &Write, saw: u64) {
+    fn had_no_effect(&mut self, write: &Write<'_>, saw: u64) {
         for (database, name) in write.written() {
             let log = self.logs.get(&self.key(database, &name));
             if !log.is_some_and(|(log, ..)| log.entries.iter().any(|entry| entry.local && entry.id > saw)) {
@@ -165,7 +162,7 @@ impl Window {
     }
 
     /// A write was executed.
-    fn execute(&mut self, write: &Write, by: By, exchange: &Exchange) {
+    fn execute(&mut self, write: &Write<'_>, by: By, exchange: &Exchange) {
         if let Some(key) = write.key.filter(|_| by.again.is_none())
             && self.has_met_nothing(write, &by, key)
         {
@@ -174,46 +171,46 @@ impl Window {
             };
         }
         let mut reader = FrameReader::new();
-        let Some(command) = write.command(&mut reader) else { return };
-        if write.spec.class == Class::Database {
+        let Some((spec, command)) = write.command(&mut reader) else { return };
+        if spec.class == Class::Database {
             self.recall_all(exchange);
-            return self.whole_database(entry(write, &by));
+            return self.whole_database(entry(write, spec, &by));
         }
         let is_again = by.again.is_some();
-        let of_several = !is_again && is_of_several(write.spec, &command);
+        let of_several = !is_again && is_of_several(spec, &command);
         if of_several {
-            self.tie(write, by.at, &command);
+            self.tie(write, spec, by.at, &command);
         }
         let is_special = of_several || self.is_special(write);
-        for used in write.spec.keys(&command) {
-            let database = used.database.unwrap_or(write.database);
+        for used in spec.keys(&command) {
+            let database = used.database.unwrap_or(write.facts.database);
             let key = self.key(database, used.key);
             if by.local && !is_again && !is_special && !self.logs.contains_key(&key) {
                 self.recent.push(by.at, key);
                 continue;
             }
-            let replaces = write.requests == 1 && replaces(&command, write.spec, &used);
+            let replaces = write.facts.requests == 1 && replaces(&command, spec, &used);
             let behind = self.note(
-                || Entry { replaces, of_several, ..entry(write, &by) },
+                || Entry { replaces, of_several, ..entry(write, spec, &by) },
                 is_again,
                 by.local && !is_again,
                 (database, used.key),
                 exchange,
             );
-            if write.weak && by.local {
-                write.behind.set(Some(behind));
+            if write.facts.weak && by.local {
+                write.facts.behind.set(Some(behind));
             }
         }
     }
 
     /// Whether a write of one key is told from that alone to have met nothing, as nearly all are.
-    fn has_met_nothing(&self, write: &Write, by: &By, key: Key) -> bool {
+    fn has_met_nothing(&self, write: &Write<'_>, by: &By, key: Key) -> bool {
         !self.is_special(write) && !self.logs.contains_key(&key) && (by.local || !self.recent.has(key))
     }
 
     /// Whether something else than another write of its key may matter to a write.
-    fn is_special(&self, write: &Write) -> bool {
-        self.suspended || write.weak || write.silent || !self.flushes.is_empty()
+    fn is_special(&self, write: &Write<'_>) -> bool {
+        self.suspended || write.facts.weak || write.facts.silent || !self.flushes.is_empty()
     }
 
     /// Puts a write into the log of one of its keys, which begins here for one that a client wrote; another one is of no
@@ -263,15 +260,16 @@ impl Window {
         let mut log = fresh(&self.policies, self.region, (database, name))();
         for write in written {
             let mut reader = FrameReader::new();
-            let Some(command) = write.command(&mut reader) else { continue };
-            let Write { at, stamp, seen, .. } = *write;
-            let by = By { at, local: true, saw: 0, seen, again: None, stamp };
-            let is_it = |used: &KeyUse<'_>| used.key == name && used.database.unwrap_or(write.database) == database;
-            for used in write.spec.keys(&command).filter(is_it) {
-                let replaces = write.requests == 1 && replaces(&command, write.spec, &used);
-                log.0.append(Entry { replaces, ..entry(write, &by) });
+            let Some((spec, command)) = write.command(&mut reader) else { continue };
+            let Facts { stamp, seen, .. } = *write.facts;
+            let by = By { at: write.at, local: true, saw: 0, seen, again: None, stamp };
+            let is_it =
+                |used: &KeyUse<'_>| used.key == name && used.database.unwrap_or(write.facts.database) == database;
+            for used in spec.keys(&command).filter(is_it) {
+                let replaces = write.facts.requests == 1 && replaces(&command, spec, &used);
+                log.0.append(Entry { replaces, ..entry(&write, spec, &by) });
                 log.0.unstable += 1;
-                self.own.push(Reverse((at, key)));
+                self.own.push(Reverse((write.at, key)));
             }
         }
         if log.0.unstable == 0 {
@@ -295,17 +293,17 @@ impl Window {
         let sorted = self.sorted;
         for write in exchange.writes(self.region).after(0).take_while(|write| write.at <= sorted) {
             let mut reader = FrameReader::new();
-            let Some(command) = write.command(&mut reader) else { continue };
-            for used in write.spec.keys(&command) {
-                self.recall((used.database.unwrap_or(write.database), used.key), exchange);
+            let Some((spec, command)) = write.command(&mut reader) else { continue };
+            for used in spec.keys(&command) {
+                self.recall((used.database.unwrap_or(write.facts.database), used.key), exchange);
             }
         }
     }
 
-    fn tie(&mut self, write: &Write, at: u64, command: &Command<'_>) {
-        let used = write.spec.keys(command);
-        let keys = used.map(|used| self.key(used.database.unwrap_or(write.database), used.key)).collect();
-        let written = write.spec.written(command, write.database);
+    fn tie(&mut self, write: &Write<'_>, spec: &Spec, at: u64, command: &Command<'_>) {
+        let used = spec.keys(command);
+        let keys = used.map(|used| self.key(used.database.unwrap_or(write.facts.database), used.key)).collect();
+        let written = spec.written(command, write.facts.database);
         let written = written.map(|(database, name)| (database, name.to_vec())).collect();
         self.ties.push_back(Tie { at, keys, written });
     }
@@ -326,10 +324,11 @@ struct By {
     stamp: Option<Stamp>,
 }
 
-fn entry(write: &Write, by: &By) -> Entry {
+fn entry(write: &Write<'_>, spec: &'static Spec, by: &By) -> Entry {
+    let Facts { database, requests, silent, weak, sees, ref behind, .. } = *write.facts;
     let By { at, local, saw, seen, again, stamp } = *by;
     // The rest of its transaction may have been written before.
-    let saw = if write.weak && !local { saw.max(write.sees) } else { saw };
+    let saw = if weak && !local { saw.max(sees) } else { saw };
     Entry {
         stamp,
         id: again.unwrap_or(write.at),
@@ -339,16 +338,16 @@ fn entry(write: &Write, by: &By) -> Entry {
         local,
         saw,
         seen,
-        database: write.database,
-        spec: write.spec,
-        bytes: write.bytes.clone(),
-        requests: write.requests,
+        database,
+        spec,
+        bytes: write.kept(),
+        requests,
         wiped: false,
-        silent: write.silent,
-        weak: write.weak,
-        behind: write.behind.get().unwrap_or(Order::WEAKEST),
-        doubtful: write.weak && write.stamp.is_none() && again.is_none(),
-        recorded: local || write.weak,
+        silent,
+        weak,
+        behind: behind.get().unwrap_or(Order::WEAKEST),
+        doubtful: weak && write.facts.stamp.is_none() && again.is_none(),
+        recorded: local || weak,
         told: false,
         replaces: false,
         of_several: false,
