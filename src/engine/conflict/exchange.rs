@@ -13,6 +13,7 @@ use super::kept::{Change, Kept};
 use super::lives::{Decided, Life, Lives};
 use super::log::{Met, Redo};
 use super::order::Order;
+use super::pins::Pins;
 use super::policy::Policies;
 use super::record::Record;
 use super::stamp::Stamp;
@@ -234,7 +235,7 @@ pub struct Exchange {
     lives: Lives,
     /// Regions with keys on which writes are to be executed again: values are taken behind that.
     repairs: BTreeSet<(usize, Name)>,
-    pins: BTreeMap<u64, (usize, [Option<Position>; 2])>,
+    pins: Pins,
     next: u64,
     /// No write that any region has executed has a later stamp, microseconds.
     latest_us: i64,
@@ -282,9 +283,7 @@ impl Exchange {
         }
         // Until the region is judged again, what was unfinished is.
         let kept = &self.sides[region].kept;
-        let pinned =
-            self.pins.iter().filter(|(pin, (of, _))| *of == region && !kept.has_pin(**pin)).map(|(pin, _)| *pin);
-        self.sides[region].left = pinned.collect();
+        self.sides[region].left = self.pins.of(region).filter(|pin| !kept.has_pin(*pin)).collect();
         let side = &mut self.sides[region];
         if fresh {
             side.histories.clear();
@@ -353,7 +352,7 @@ impl Exchange {
         self.settles.clear();
         self.repairs.clear();
         self.lives = Lives::default();
-        self.pins.clear();
+        self.pins = Pins::default();
         for (of, side) in self.sides.iter_mut().enumerate() {
             let (stable, seen) = if of == region { (at, covered) } else { (covered, at) };
             side.mail.clear();
@@ -456,7 +455,7 @@ impl Exchange {
 
     /// Keys that `region` does not hold as they will be: what they are to be there has been sent for, or is not seen there yet.
     pub fn unresolved(&self, region: usize) -> usize {
-        self.pins.values().filter(|(of, _)| *of == region).count() + self.sides[region].refused.len()
+        self.pins.count(region) + self.sides[region].refused.len()
     }
 
     /// The place of the latest write that `region` may have executed: what a client writes there from now on is later.
@@ -524,7 +523,7 @@ impl Exchange {
             }
         }
         // A session that begins again reads from where something is unfinished.
-        let unfinished = self.pins.values().filter_map(|(_, places)| places[region]).map(|place| place.offset);
+        let unfinished = self.pins.lowest(region).map(|place| place.offset).into_iter();
         if let Some(low) = unfinished.chain(self.settled(region).map(|place| place.offset)).min() {
             let side = &mut self.sides[region];
             side.stamps = side.stamps.split_off(&(low + 1));
@@ -564,9 +563,8 @@ impl Exchange {
     /// Drops what is stable of it. Tells how many writes were dropped besides, for want of memory.
     pub fn forget(&mut self, region: usize) -> usize {
         // A session that begins again reads from where something is unfinished, and needs what stands there.
-        let unfinished = self.pins.values().filter_map(|(_, places)| places[region]).map(|place| place.offset).min();
         let stable = self.stable(region);
-        let needed = unfinished.map_or(stable, |place| stable.min(place));
+        let needed = self.pins.lowest(region).map_or(stable, |place| stable.min(place.offset));
         let side = &mut self.sides[region];
         side.given.retain(|(_, at)| *at > needed);
         side.writes.forget(needed)
@@ -579,8 +577,8 @@ impl Exchange {
 
     /// From where a restart has to read `region`, whose writes before `high` were sent.
     pub fn low(&self, region: usize, high: Position) -> Position {
-        let pinned = self.pins.values().filter_map(|(_, places)| places[region]);
-        let low = pinned.chain(self.settled(region)).chain([high]).min_by_key(|place| place.offset);
+        let unfinished = self.pins.lowest(region).into_iter().chain(self.settled(region));
+        let low = unfinished.chain([high]).min_by_key(|place| place.offset);
         Position { replication_id: high.replication_id, ..low.unwrap_or(high) }
     }
 
@@ -596,12 +594,12 @@ impl Exchange {
         self.next += 1;
         // What an earlier session left unfinished is found again with the pins of that session still in force.
         let left: Vec<[Option<Position>; 2]> =
-            self.sides.iter().flat_map(|side| &side.left).filter_map(|pin| Some(self.pins.get(pin)?.1)).collect();
+            self.sides.iter().flat_map(|side| &side.left).filter_map(|pin| self.pins.places(*pin)).collect();
         let places = [0, 1].map(|of| {
             let places = left.iter().filter_map(|places| places[of]).chain(self.settled(of));
             places.min_by_key(|place| place.offset)
         });
-        self.pins.insert(self.next, (region, places));
+        self.pins.insert(self.next, region, places);
         self.next
     }
 
@@ -613,7 +611,7 @@ impl Exchange {
 
     /// Lets go of it.
     pub fn unpin(&mut self, pin: u64) {
-        self.pins.remove(&pin);
+        self.pins.remove(pin);
     }
 
     /// Something is to be executed at `region`.

@@ -16,6 +16,7 @@ mod lives;
 mod log;
 mod note;
 mod order;
+mod pins;
 mod policy;
 mod record;
 mod stamp;

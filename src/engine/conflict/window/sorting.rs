@@ -210,7 +210,10 @@ impl Window {
 
     /// Whether something else than another write of its key may matter to a write.
     fn is_special(&self, write: &Write<'_>) -> bool {
-        self.suspended || write.facts.weak || write.facts.silent || !self.flushes.is_empty()
+        self.suspended && write.facts.stamp.is_none()
+            || write.facts.weak
+            || write.facts.silent
+            || !self.flushes.is_empty()
     }
 
     /// Puts a write into the log of one of its keys, which begins here for one that a client wrote; another one is of no
