@@ -299,7 +299,7 @@ impl<'a> Session<'a> {
         let exchange = conflict::hold(&self.pair.exchange);
         let unresolved = exchange.unresolved(self.index);
         let held_key = |(database, key): (u32, &[u8])| HeldKey { database, key: escaped(key) };
-        let settling = exchange.settling().take(conflict::MOST_VALUES).map(held_key).collect();
+        let settling = exchange.settles().names().take(conflict::MOST_VALUES).map(held_key).collect();
         link.board.queues.window.depth.set(exchange.writes(self.index).len() as u64);
         drop(exchange);
         link.board.unresolved.set(unresolved as u64);

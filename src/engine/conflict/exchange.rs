@@ -16,22 +16,17 @@ use super::order::Order;
 use super::pins::Pins;
 use super::policy::Policies;
 use super::record::Record;
+use super::settles::{Latest, Settles, Wanted};
 use super::stamp::Stamp;
 use super::window::by_value;
 use super::writes::{Segment, Write, Writes};
 use crate::engine::position::{Position, ReplicationId};
 use crate::engine::source::Replication;
 
-/// How long the value of a key is let alone after it was taken for the `n`th time in a row, milliseconds: doubling.
-const FIRST_PAUSE_MS: i64 = 20;
-/// The longest such pause.
-const LONGEST_PAUSE_MS: i64 = 2_000;
 /// Transactions whose stamps are remembered until they are stable.
 const MOST_STAMPS: usize = 1 << 16;
 /// Keys that are held at a region at the same time; beyond that the later write wins.
 pub const MOST_HELD: usize = 1_000;
-/// Keys whose values are being taken at the same time.
-pub const MOST_VALUES: usize = 64;
 
 /// A key: database and name.
 pub type Name = (u32, Vec<u8>);
@@ -96,31 +91,6 @@ pub struct ReadAgain {
     pub names: Vec<Name>,
 }
 
-/// A key whose value is to be made equal.
-#[derive(Debug)]
-struct Settle {
-    /// Which regions can't repair it by themselves, with the latest write that they know.
-    doubted: [Option<Latest>; 2],
-    not_before_ms: Option<i64>,
-    rounds: u32,
-    taking: Option<Taking>,
-    /// What met, where that is to be put on record once the value has arrived.
-    met: Option<Met>,
-}
-
-/// The latest write that a region knows.
-type Latest = (Order, Stamp);
-
-/// A value on its way.
-#[derive(Debug)]
-struct Taking {
-    id: u64,
-    from: usize,
-    read: Option<(Option<Bytes>, Option<i64>)>,
-    placed: Option<Placed>,
-    posted: bool,
-}
-
 /// Where a value was taken.
 #[derive(Debug, Clone, Copy)]
 pub struct Placed {
@@ -130,15 +100,6 @@ pub struct Placed {
     pub covered: u64,
     /// It is later than anything before this.
     pub floor: Option<Order>,
-}
-
-/// A value that somebody has to read at a region.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
-    /// Its name: to be written into the region's nonce in the same transaction.
-    pub id: u64,
-    /// The key.
-    pub name: Name,
 }
 
 /// What is known of one region.
@@ -231,7 +192,7 @@ pub struct Exchange {
     epoch: u64,
     /// Changes when a server is found to lack what was read of it.
     generation: u64,
-    settles: BTreeMap<Name, Settle>,
+    settles: Settles,
     lives: Lives,
     /// Regions with keys on which writes are to be executed again: values are taken behind that.
     repairs: BTreeSet<(usize, Name)>,
@@ -266,8 +227,8 @@ impl Exchange {
     pub fn begin(&mut self, region: usize, position: Position, high: u64, known_as: Option<ReplicationId>) {
         let fresh = known_as.is_none();
         self.epoch += 1;
-        for (name, settle) in std::mem::take(&mut self.settles) {
-            for (side, _) in self.sides.iter_mut().zip(settle.doubted).filter(|(_, doubted)| doubted.is_some()) {
+        for (name, doubted) in self.settles.give_up() {
+            for (side, _) in self.sides.iter_mut().zip(doubted).filter(|(_, doubted)| *doubted) {
                 side.refused.push(name.clone());
             }
         }
@@ -349,7 +310,7 @@ impl Exchange {
     pub fn dumped(&mut self, region: usize, at: Position) -> u64 {
         let covered = self.sides[1 - region].held_at.unwrap_or(Position::NONE);
         self.epoch += 1;
-        self.settles.clear();
+        self.settles = Settles::default();
         self.repairs.clear();
         self.lives = Lives::default();
         self.pins = Pins::default();
@@ -770,7 +731,7 @@ impl Exchange {
                     Life::Endless => true,
                     Life::Until(at) => at - now_ms > linger_ms,
                 };
-                let stays = lives_on && !self.settles.contains_key(&name);
+                let stays = lives_on && !self.settles.has(&name);
                 if stays {
                     self.refused(region, name);
                 }
@@ -798,35 +759,29 @@ impl Exchange {
 
     /// `region` can't repair this key by itself.
     pub fn ask(&mut self, region: usize, name: Name, latest: Latest, (rounds, met): (u32, Option<Met>)) {
-        let fresh = || Settle { doubted: [None; 2], not_before_ms: None, rounds, taking: None, met: None };
-        let settle = self.settles.entry(name).or_insert_with(fresh);
-        settle.doubted[region] = Some(latest);
-        settle.rounds = settle.rounds.max(rounds);
-        settle.met = settle.met.or(met);
+        self.next += 1;
+        self.settles.ask(self.next, region, name, latest, (rounds, met));
     }
 
     /// Keys whose values are being taken.
-    pub fn settling(&self) -> impl Iterator<Item = (u32, &[u8])> {
-        self.settles.keys().map(|(database, name)| (*database, name.as_slice()))
+    pub fn settles(&self) -> &Settles {
+        &self.settles
     }
 
     /// Whether the value of this key is being taken: until it has arrived, neither region repairs it.
     pub fn is_settling(&self, database: u32, name: &[u8]) -> bool {
-        !self.settles.is_empty() && self.settles.contains_key(&(database, name.to_vec()))
+        !self.settles.is_empty() && self.settles.has(&(database, name.to_vec()))
     }
 
     /// Whether it is on its way already: then it is too late to repair the region that gives it.
     pub fn is_taking(&self, database: u32, name: &[u8]) -> bool {
-        !self.settles.is_empty()
-            && self.settles.get(&(database, name.to_vec())).is_some_and(|settle| settle.taking.is_some())
+        !self.settles.is_empty() && self.settles.is_taking(&(database, name.to_vec()))
     }
 
     /// Whether the value of this key as it was at some place of the stream of `region` is on its way to the other one: what is
     /// found to be wrong with it now may be of later than that.
     pub fn has_given(&self, region: usize, database: u32, name: &[u8]) -> bool {
-        let settle = self.settles.get(&(database, name.to_vec()));
-        let taking = settle.and_then(|settle| settle.taking.as_ref());
-        taking.is_some_and(|taking| taking.from == region && taking.placed.is_some())
+        !self.settles.is_empty() && self.settles.has_given(region, &(database, name.to_vec()))
     }
 
     /// Writes to this key are executed again at `region`; or they have been.
@@ -841,88 +796,43 @@ impl Exchange {
     /// Values that are to be read at `region` now; `now_ms` counts from anywhere, and never back. And whether more are to be
     /// read later.
     pub fn wanted(&mut self, region: usize, now_ms: i64) -> (Vec<Wanted>, bool) {
-        let busy = self.settles.values().filter(|settle| settle.taking.is_some()).count();
-        let mut wanted = Vec::new();
-        let mut later = false;
-        for (name, settle) in &mut self.settles {
-            if settle.taking.is_some() {
-                continue;
-            }
-            let rounds = settle.rounds;
-            let pause = || if rounds > 1 { FIRST_PAUSE_MS << (rounds - 1).min(10) } else { 0 };
-            let not_before_ms = *settle.not_before_ms.get_or_insert_with(|| now_ms + pause().min(LONGEST_PAUSE_MS));
-            if not_before_ms > now_ms || busy + wanted.len() >= MOST_VALUES {
-                later = true;
-                continue;
-            }
-            // A region that is in order; of two that are not, the one with the later write.
-            let from = match settle.doubted {
-                _ if self.sides[0].damaged.contains(name) => 1,
-                _ if self.sides[1].damaged.contains(name) => 0,
-                [Some(ours), Some(theirs)] => usize::from(theirs > ours),
-                [Some(_), None] => 1,
-                [None, _] => 0,
-            };
-            if from != region {
-                continue;
-            }
-            if self.repairs.contains(&(region, name.clone())) {
-                later = true;
-                continue;
-            }
-            self.next += 1;
-            let id = self.next;
-            settle.taking = Some(Taking { id, from, read: None, placed: None, posted: false });
-            wanted.push(Wanted { id, name: name.clone() });
-        }
-        (wanted, later)
+        let Self { settles, sides: [first, second], repairs, next, .. } = self;
+        settles.wanted(region, now_ms, [&first.damaged, &second.damaged], repairs, next)
     }
 
     /// The value `id` could not be read: it is to be tried again later.
     pub fn not_read(&mut self, id: u64, now_ms: i64) {
-        if let Some((_, settle)) = self.by_id(id) {
-            settle.taking = None;
-            settle.not_before_ms = Some(now_ms + LONGEST_PAUSE_MS);
-        }
+        self.settles.not_taken(id, Some(now_ms));
     }
 
     /// The value `id` was read: as DUMP gives it, and when it expires. Tells the region that it is posted for.
     pub fn read(&mut self, id: u64, payload: Option<Bytes>, expires_at_ms: Option<i64>) -> Option<usize> {
-        let (_, settle) = self.by_id(id)?;
-        settle.taking.as_mut()?.read = Some((payload, expires_at_ms));
-        self.post_value(id)
+        let (region, value) = self.settles.read(id, payload, expires_at_ms)?;
+        self.post(region, Mail::Value(value));
+        Some(region)
     }
 
     /// The nonce `id` was found. Tells the region that the value is posted for.
     pub fn placed(&mut self, id: u64, placed: Placed) -> Option<usize> {
-        let (name, settle) = self.by_id(id)?;
-        let (name, from) = (name.clone(), settle.taking.as_ref()?.from);
-        if self.sides[from].damaged.contains(&name) {
+        let (name, from) = (self.settles.name_of(id)?, self.settles.giver(id)?);
+        if self.sides[from].damaged.contains(name) {
             // Only the stream up to there has told.
-            self.settles.get_mut(&name)?.taking = None;
+            self.settles.not_taken(id, None);
             return None;
         }
-        self.settles.get_mut(&name)?.taking.as_mut()?.placed = Some(placed);
-        self.post_value(id)
+        let (region, value) = self.settles.placed(id, placed)?;
+        self.post(region, Mail::Value(value));
+        Some(region)
     }
 
     /// The value of a key arrived at `region`. Gives the record of it, if there is to be one.
     pub fn arrived(&mut self, region: usize, name: &Name, at: u64) -> Option<Record> {
-        let of_it = |settle: &Settle| {
-            settle
-                .taking
-                .as_ref()
-                .is_some_and(|taking| taking.posted && taking.placed.is_some_and(|placed| placed.at == at))
-        };
         let giver = &mut self.sides[1 - region];
         giver.taken.push((name.clone(), at));
         giver.given.push((name.clone(), at));
-        if !self.settles.get(name).is_some_and(of_it) {
-            return None;
-        }
-        let settle = self.settles.remove(name)?;
+        let met = self.settles.arrived(name, at)?;
         self.sides[region].damaged.remove(name);
-        Some(by_value(region, name.0, &name.1, settle.met?))
+        Some(by_value(region, name.0, &name.1, met?))
     }
 
     /// Keys whose value as it was at some place of the stream of `region` has arrived at the other one.
@@ -931,24 +841,8 @@ impl Exchange {
     }
 
     /// The key whose value is taken under this number.
-    pub fn name_of(&mut self, id: u64) -> Option<Name> {
-        self.by_id(id).map(|(name, _)| name.clone())
-    }
-
-    fn by_id(&mut self, id: u64) -> Option<(&Name, &mut Settle)> {
-        self.settles.iter_mut().find(|(_, settle)| settle.taking.as_ref().is_some_and(|taking| taking.id == id))
-    }
-
-    fn post_value(&mut self, id: u64) -> Option<usize> {
-        let (name, settle) = self.by_id(id)?;
-        let name = name.clone();
-        let taking = settle.taking.as_mut()?;
-        let Placed { at, covered, floor } = taking.placed?;
-        let (payload, expires_at_ms) = taking.read.take()?;
-        taking.posted = true;
-        let region = 1 - taking.from;
-        self.post(region, Mail::Value(Value { name, payload, expires_at_ms, at, covered, floor }));
-        Some(region)
+    pub fn name_of(&self, id: u64) -> Option<&Name> {
+        self.settles.name_of(id)
     }
 }
 

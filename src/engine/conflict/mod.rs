@@ -19,14 +19,13 @@ mod order;
 mod pins;
 mod policy;
 mod record;
+mod settles;
 mod stamp;
 mod window;
 mod writes;
 
 pub use claim::{replaces, sets_lifetime};
-pub use exchange::{
-    Exchange, Look, MOST_HELD, MOST_VALUES, Made, Mail, Name, Placed, ReadAgain, SharedExchange, Value, Wanted, hold,
-};
+pub use exchange::{Exchange, Look, MOST_HELD, Made, Mail, Name, Placed, ReadAgain, SharedExchange, Value, hold};
 pub use kept::{Change, field, parse as parse_held, value as held_value};
 pub use lives::Life;
 pub use log::Redo;
@@ -34,6 +33,7 @@ pub use note::Note;
 pub use order::Order;
 pub use policy::{Policies, Policy};
 pub use record::{Done, MOST_KEPT, Record, Side, Unit};
+pub use settles::{MOST_VALUES, Wanted};
 pub use stamp::{Stamp, StampClock};
 pub use window::{Found, Key, Ours, Part, What, Window, shown, spec_of};
 pub use writes::{Facts, MOST_WRITES};

@@ -141,6 +141,8 @@ pub struct Window {
     own: BinaryHeap<Reverse<(u64, Key)>>,
     /// Keys whose logs have changed since they were judged.
     touched: Vec<Key>,
+    /// Up to which number keys whose values are being taken have logs.
+    asked: u64,
     /// Keys whose values have arrived, and where these were taken.
     arrived: Vec<(Name, u64)>,
     /// Keys on which writes have been executed again.
@@ -175,6 +177,7 @@ impl Window {
             logs: HashMap::new(),
             own: BinaryHeap::new(),
             touched: Vec::new(),
+            asked: 0,
             doubted: Vec::new(),
             repaired: Vec::new(),
             redone: HashMap::new(),

@@ -425,7 +425,7 @@ impl Crossing {
             }
         }
         for (id, at, covered) in self.unplaced.drain(..) {
-            let Some((database, name)) = exchange.name_of(id) else { continue };
+            let Some((database, name)) = exchange.name_of(id).cloned() else { continue };
             let floor = self.window.floor(&exchange, (database, &name), at);
             let posted = exchange.placed(id, Placed { at, covered, floor });
             self.found.extend(posted.map(|_| Found::Posted));

@@ -68,7 +68,7 @@ impl Window {
                     found(Found::Wanted);
                 }
                 log.pin.take().into_iter().for_each(|pin| exchange.unpin(pin));
-                if log.unstable == 0 {
+                if log.unstable == 0 && !exchange.is_settling(database, &name) {
                     self.logs.remove(&key);
                 }
             } else {

@@ -17,8 +17,9 @@ impl Window {
     /// Puts what was read into the logs of its keys, in the order of the stream. What our transactions hold must have been
     /// read at the other region.
     pub(super) fn sort_in(&mut self, exchange: &Exchange) {
-        for (database, name) in exchange.settling() {
-            self.begun((database, name), exchange);
+        for (number, (database, name)) in exchange.settles().asked_behind(self.asked) {
+            self.begun((*database, name), exchange);
+            self.asked = number;
         }
         self.removed = false;
         let mut local = exchange.writes(self.region).after(self.sorted).peekable();

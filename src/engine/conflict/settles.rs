@@ -1,0 +1,305 @@
+//! Keys whose values are being made equal: the value of one region is read, its place in that region's stream found, and
+//! then it is put at the other one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound::{Excluded, Included, Unbounded};
+
+use bytes::Bytes;
+
+use super::exchange::{Name, Placed, Value};
+use super::log::Met;
+use super::order::Order;
+use super::stamp::Stamp;
+
+/// How long the value of a key is let alone after it was taken for the `n`th time in a row, milliseconds: doubling.
+const FIRST_PAUSE_MS: i64 = 20;
+/// The longest such pause.
+const LONGEST_PAUSE_MS: i64 = 2_000;
+/// Keys whose values are on their way at the same time.
+pub const MOST_VALUES: usize = 64;
+/// Keys that one call looks at: there may be as many as both regions wrote while they were apart.
+const MOST_LOOKED_AT: usize = 1_024;
+
+/// The latest write that a region knows.
+pub type Latest = (Order, Stamp);
+
+/// A value that somebody has to read at a region.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Its name: to be written into the region's nonce in the same transaction.
+    pub id: u64,
+    /// The key.
+    pub name: Name,
+}
+
+/// A key whose value is to be made equal.
+#[derive(Debug)]
+struct Settle {
+    /// When it was asked for, by number.
+    asked: u64,
+    /// Which regions can't repair it by themselves, with the latest write that they know.
+    doubted: [Option<Latest>; 2],
+    not_before_ms: Option<i64>,
+    rounds: u32,
+    taking: Option<Taking>,
+    /// What met, where that is to be put on record once the value has arrived.
+    met: Option<Met>,
+}
+
+/// A value on its way.
+#[derive(Debug)]
+struct Taking {
+    id: u64,
+    from: usize,
+    read: Option<(Option<Bytes>, Option<i64>)>,
+    placed: Option<Placed>,
+    posted: bool,
+}
+
+/// All such keys.
+#[derive(Debug, Default)]
+pub struct Settles {
+    all: BTreeMap<Name, Settle>,
+    /// They by the numbers under which they were asked for.
+    asked: BTreeMap<u64, Name>,
+    /// Those whose values are on their way, by the numbers of these.
+    taking: BTreeMap<u64, Name>,
+    /// Up to where each region was looked at.
+    looked_at: [Option<Name>; 2],
+}
+
+impl Settles {
+    /// `region` can't repair this key by itself; `number` is larger than any before.
+    pub fn ask(&mut self, number: u64, region: usize, name: Name, latest: Latest, (rounds, met): (u32, Option<Met>)) {
+        let Self { all, asked, .. } = self;
+        let settle = all.entry(name).or_insert_with_key(|name| {
+            asked.insert(number, name.clone());
+            Settle { asked: number, doubted: [None; 2], not_before_ms: None, rounds, taking: None, met: None }
+        });
+        settle.doubted[region] = Some(latest);
+        settle.rounds = settle.rounds.max(rounds);
+        settle.met = settle.met.or(met);
+    }
+
+    /// The keys.
+    pub fn names(&self) -> impl Iterator<Item = (u32, &[u8])> {
+        self.all.keys().map(|(database, name)| (*database, name.as_slice()))
+    }
+
+    /// The keys that were asked for behind this number, each with its own.
+    pub fn asked_behind(&self, number: u64) -> impl Iterator<Item = (u64, &Name)> {
+        self.asked.range((Excluded(number), Unbounded)).map(|(number, name)| (*number, name))
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// Whether this is one.
+    pub fn has(&self, name: &Name) -> bool {
+        self.all.contains_key(name)
+    }
+
+    /// Whether its value is on its way.
+    pub fn is_taking(&self, name: &Name) -> bool {
+        self.all.get(name).is_some_and(|settle| settle.taking.is_some())
+    }
+
+    /// Whether its value as it was at some place of the stream of `region` is.
+    pub fn has_given(&self, region: usize, name: &Name) -> bool {
+        let taking = self.all.get(name).and_then(|settle| settle.taking.as_ref());
+        taking.is_some_and(|taking| taking.from == region && taking.placed.is_some())
+    }
+
+    /// Gives all of them up. Tells for each which regions could not repair it.
+    pub fn give_up(&mut self) -> impl Iterator<Item = (Name, [bool; 2])> + use<> {
+        let all = std::mem::take(self).all;
+        all.into_iter().map(|(name, settle)| (name, settle.doubted.map(|doubted| doubted.is_some())))
+    }
+
+    /// Values that are to be read at `region` now, each by a number that `next` makes; `now_ms` counts from anywhere, and
+    /// never back. Keys that are `damaged` in a region are not taken from there, and those that are to be repaired in it are
+    /// not yet. And whether more are to be read later.
+    pub fn wanted(
+        &mut self,
+        region: usize,
+        now_ms: i64,
+        damaged: [&BTreeSet<Name>; 2],
+        repairs: &BTreeSet<(usize, Name)>,
+        next: &mut u64,
+    ) -> (Vec<Wanted>, bool) {
+        let Self { all, taking: on_their_way, looked_at, .. } = self;
+        let mut wanted = Vec::new();
+        let mut later = all.len() > on_their_way.len().max(MOST_LOOKED_AT);
+        let from = looked_at[region].clone();
+        let (behind, before) = match &from {
+            Some(last) => ((Excluded(last), Unbounded), Some((Unbounded, Included(last)))),
+            None => ((Unbounded, Unbounded), None),
+        };
+        let mut looked = 0;
+        for range in [Some(behind), before].into_iter().flatten() {
+            let mut last = None;
+            for (name, settle) in all.range_mut::<Name, _>(range) {
+                if on_their_way.len() + wanted.len() >= MOST_VALUES || looked >= MOST_LOOKED_AT {
+                    later = true;
+                    break;
+                }
+                looked += 1;
+                last = Some(name);
+                if settle.taking.is_some() {
+                    continue;
+                }
+                let rounds = settle.rounds;
+                let pause = || if rounds > 1 { FIRST_PAUSE_MS << (rounds - 1).min(10) } else { 0 };
+                let not_before_ms = *settle.not_before_ms.get_or_insert_with(|| now_ms + pause().min(LONGEST_PAUSE_MS));
+                if not_before_ms > now_ms {
+                    later = true;
+                    continue;
+                }
+                // A region that is in order; of two that are not, the one with the later write.
+                let from = match settle.doubted {
+                    _ if damaged[0].contains(name) => 1,
+                    _ if damaged[1].contains(name) => 0,
+                    [Some(ours), Some(theirs)] => usize::from(theirs > ours),
+                    [Some(_), None] => 1,
+                    [None, _] => 0,
+                };
+                if from != region {
+                    continue;
+                }
+                if repairs.contains(&(region, name.clone())) {
+                    later = true;
+                    continue;
+                }
+                *next += 1;
+                settle.taking = Some(Taking { id: *next, from, read: None, placed: None, posted: false });
+                wanted.push(Wanted { id: *next, name: name.clone() });
+            }
+            if let Some(last) = last {
+                looked_at[region] = Some(last.clone());
+            }
+        }
+        on_their_way.extend(wanted.iter().map(|wanted| (wanted.id, wanted.name.clone())));
+        (wanted, later)
+    }
+    /// The key whose value is taken under this number.
+    pub fn name_of(&self, id: u64) -> Option<&Name> {
+        self.taking.get(&id)
+    }
+
+    /// The region that gives the value `id`.
+    pub fn giver(&self, id: u64) -> Option<usize> {
+        Some(self.all.get(self.taking.get(&id)?)?.taking.as_ref()?.from)
+    }
+
+    /// The value `id` is not taken, but one of the same key later: at once, or where it could not be read after a while.
+    pub fn not_taken(&mut self, id: u64, could_not_be_read_ms: Option<i64>) {
+        let settle = self.taking.remove(&id).and_then(|name| self.all.get_mut(&name));
+        if let Some(settle) = settle {
+            settle.taking = None;
+            if let Some(now_ms) = could_not_be_read_ms {
+                settle.not_before_ms = Some(now_ms + LONGEST_PAUSE_MS);
+            }
+        }
+    }
+
+    /// The value `id` was read: as DUMP gives it, and when it expires. Gives it, with the region that it is for, once its
+    /// place is known too.
+    pub fn read(&mut self, id: u64, payload: Option<Bytes>, expires_at_ms: Option<i64>) -> Option<(usize, Value)> {
+        self.taking_mut(id)?.read = Some((payload, expires_at_ms));
+        self.whole(id)
+    }
+
+    /// The nonce `id` was found. Gives the value, with the region that it is for, once it was read too.
+    pub fn placed(&mut self, id: u64, placed: Placed) -> Option<(usize, Value)> {
+        self.taking_mut(id)?.placed = Some(placed);
+        self.whole(id)
+    }
+
+    fn taking_mut(&mut self, id: u64) -> Option<&mut Taking> {
+        self.all.get_mut(self.taking.get(&id)?)?.taking.as_mut()
+    }
+
+    fn whole(&mut self, id: u64) -> Option<(usize, Value)> {
+        let name = self.taking.get(&id)?.clone();
+        let taking = self.taking_mut(id)?;
+        let Placed { at, covered, floor } = taking.placed?;
+        let (payload, expires_at_ms) = taking.read.take()?;
+        taking.posted = true;
+        Some((1 - taking.from, Value { name, payload, expires_at_ms, at, covered, floor }))
+    }
+
+    /// The value of a key that was taken at `at` has arrived. Tells whether it was asked for, and what met, where that is to
+    /// be on record.
+    pub fn arrived(&mut self, name: &Name, at: u64) -> Option<Option<Met>> {
+        let taking = self.all.get(name)?.taking.as_ref()?;
+        if !taking.posted || taking.placed.is_none_or(|placed| placed.at != at) {
+            return None;
+        }
+        self.taking.remove(&taking.id);
+        let settle = self.all.remove(name)?;
+        self.asked.remove(&settle.asked);
+        Some(settle.met)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of `keys` keys all values are wanted, each once, however many there are; gives in how many calls.
+    fn takes_all(keys: u32) -> usize {
+        let (mut settles, mut next) = (Settles::default(), 0);
+        for key in 0..keys {
+            next += 1;
+            let name = (0, key.to_be_bytes().to_vec());
+            settles.ask(next, key as usize % 2, name, (Order::WEAKEST, Stamp::WEAKEST), (1, None));
+        }
+        assert_eq!(settles.asked_behind(0).count(), keys as usize);
+        let (none, repairs) = (BTreeSet::new(), BTreeSet::new());
+        let mut calls = 0;
+        while !settles.is_empty() {
+            calls += 1;
+            assert!(calls < 10_000, "{} are left", settles.names().count());
+            for region in [0, 1] {
+                let (wanted, later) = settles.wanted(region, 0, [&none, &none], &repairs, &mut next);
+                assert!(wanted.len() <= MOST_VALUES);
+                assert!(later || settles.names().count() <= MOST_VALUES);
+                for Wanted { id, name } in wanted {
+                    assert!(settles.is_taking(&name) && settles.giver(id) == Some(region));
+                    assert!(settles.read(id, None, None).is_none());
+                    let (to, value) = settles.placed(id, Placed { at: id, covered: 0, floor: None }).expect("whole");
+                    assert_eq!((to, &value.name), (1 - region, &name));
+                    assert!(settles.arrived(&name, id + 1).is_none() && settles.arrived(&name, id).is_some());
+                }
+            }
+        }
+        assert!(settles.asked.is_empty() && settles.taking.is_empty());
+        calls
+    }
+
+    #[test]
+    fn each_value_is_taken_once_and_a_call_looks_at_a_part_of_many_keys() {
+        assert_eq!((takes_all(1), takes_all(60)), (1, 1));
+        assert!(takes_all(20_000) <= 2 * 20_000 / MOST_VALUES);
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_let_alone_for_a_while() {
+        let (mut settles, mut next) = (Settles::default(), 1);
+        let name = (0, b"k".to_vec());
+        settles.ask(1, 0, name.clone(), (Order::WEAKEST, Stamp::WEAKEST), (1, None));
+        let none = BTreeSet::new();
+        let repairs = BTreeSet::from([(1, name.clone())]);
+        assert_eq!(settles.wanted(1, 5, [&none, &none], &repairs, &mut next), (vec![], true));
+        let mut wanted = |settles: &mut Settles, now_ms| {
+            settles.wanted(1, now_ms, [&none, &none], &BTreeSet::new(), &mut next).0.first().map(|wanted| wanted.id)
+        };
+        let id = wanted(&mut settles, 5).expect("it is free");
+        settles.not_taken(id, Some(5));
+        assert!(!settles.is_taking(&name) && settles.name_of(id).is_none());
+        assert_eq!(wanted(&mut settles, 4 + LONGEST_PAUSE_MS), None);
+        assert_eq!(wanted(&mut settles, 5 + LONGEST_PAUSE_MS), Some(id + 1));
+    }
+}
