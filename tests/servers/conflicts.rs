@@ -1,5 +1,6 @@
 //! Concurrent writes to the same keys in both regions: both end equal, by the later write.
 
+mod apart;
 mod counters;
 mod elements;
 mod evictions;
