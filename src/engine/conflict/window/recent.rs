@@ -2,13 +2,10 @@
 
 use std::collections::VecDeque;
 
-use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
-
 use super::Key;
 
-/// A table or queue is given back where less than a quarter of more than so many places is used.
-const ROOMY: usize = 1 << 14;
+/// The least number of buckets, and of places in the queue that is not given back.
+const LEAST: usize = 1 << 10;
 
 /// One write names one key.
 #[derive(Debug, Clone, Copy)]
@@ -17,11 +14,15 @@ struct Mention {
     at: u32,
     /// A quarter of the key's hash: what it finds may be of another one, so who asks compares names.
     hash: u32,
-    /// How many mentions ago the key was named before; 0 where that is not known.
+    /// How many mentions ago a key of the same bucket was named; 0 where none was.
     back: u32,
 }
 
-/// Mentions of keys, oldest first.
+/// Mentions of keys, oldest first. They are numbered; numbers are kept as their lower halves.
+///
+/// A bucket leads to its last mention, and each mention to the one before it: so nothing is to be done where mentions are
+/// forgotten, and to note one costs a single place of memory out of order. A key that is named all the time makes its
+/// bucket's way long; but it is at the front of it, and of the others few come that way.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
     mentions: VecDeque<Mention>,
@@ -29,72 +30,69 @@ pub(super) struct Recent {
     first: u64,
     /// Stretches of the stream: the number of the first mention of each, and the place that its mentions count from.
     stretches: VecDeque<(u64, u64)>,
-    /// The number of the last mention of each key, its lower half.
-    last: HashTable<u32>,
+    /// The number of the last mention in each bucket: one that is not kept any more, where there is none. As many as a power
+    /// of two.
+    buckets: Vec<u32>,
 }
 
 impl Recent {
     /// A write that ends at `at` names this key. Writes come in the order of the stream.
     pub(super) fn push(&mut self, at: u64, key: Key) {
-        let hash = part(key);
+        if self.mentions.len() >= self.buckets.len() {
+            self.sort_into((2 * self.buckets.len()).max(LEAST));
+        }
         let number = self.first + self.mentions.len() as u64;
-        let base = self.stretches.back().map_or(at, |(_, base)| *base);
-        let behind = u32::try_from(at.saturating_sub(base)).ok().filter(|_| !self.stretches.is_empty());
-        if behind.is_none() {
+        let base = self.stretches.back().and_then(|(_, base)| u32::try_from(at.saturating_sub(*base)).ok());
+        if base.is_none() {
             self.stretches.push_back((number, at));
         }
-        let Self { mentions, first, last, .. } = self;
-        let hash_of = |number: &u32| mentions.get(index(*first, *number)).map_or(0, |mention| mention.hash);
-        let back = match last.entry(spread(hash), |of| hash_of(of) == hash, |number| spread(hash_of(number))) {
-            Entry::Occupied(mut last) => (number as u32).wrapping_sub(std::mem::replace(last.get_mut(), number as u32)),
-            Entry::Vacant(none) => {
-                none.insert(number as u32);
-                0
-            }
-        };
-        mentions.push_back(Mention { at: behind.unwrap_or(0), hash, back });
+        let hash = part(key);
+        let back = self.last_in_bucket(hash).map_or(0, |last| self.mentions.len() - last);
+        self.mentions.push_back(Mention { at: base.unwrap_or(0), hash, back: back as u32 });
+        let bucket = self.bucket(hash);
+        self.buckets[bucket] = number as u32;
     }
 
     /// Where the writes end that name this key, or another one of the same hash: oldest first, each once.
     pub(super) fn of(&self, key: Key) -> Vec<u64> {
-        let mut next = self.last_of(key);
-        let mut places = Vec::new();
-        while let Some((index, named)) = next.and_then(|index| Some((index, self.mentions.get(index)?))) {
-            places.push(self.place(index, named));
-            next = if named.back == 0 { None } else { index.checked_sub(named.back as usize) };
-        }
+        let hash = part(key);
+        let mut places: Vec<u64> = self
+            .way(hash)
+            .filter(|(_, named)| named.hash == hash)
+            .map(|(index, named)| self.place(index, named))
+            .collect();
         places.dedup();
         places.reverse();
         places
     }
 
-    /// Where a write ends in the stream.
+    /// Whether this key is named, or another one of the same hash.
+    pub(super) fn has(&self, key: Key) -> bool {
+        let hash = part(key);
+        self.way(hash).any(|(_, named)| named.hash == hash)
+    }
+
+    /// The mentions in the bucket of this hash, the last one first.
+    fn way(&self, hash: u32) -> impl Iterator<Item = (usize, &Mention)> {
+        let mut next = self.last_in_bucket(hash);
+        std::iter::from_fn(move || {
+            let index = next?;
+            let named = self.mentions.get(index)?;
+            next = if named.back == 0 { None } else { index.checked_sub(named.back as usize) };
+            Some((index, named))
+        })
+    }
+
+    /// Where the write ends in the stream.
     fn place(&self, index: usize, named: &Mention) -> u64 {
         let stretch = self.stretches.partition_point(|(first, _)| *first <= self.first + index as u64);
         let base = stretch.checked_sub(1).and_then(|stretch| self.stretches.get(stretch)).map_or(0, |(_, base)| *base);
         base + u64::from(named.at)
     }
 
-    /// Whether this key is named, or another one of the same hash.
-    pub(super) fn has(&self, key: Key) -> bool {
-        self.last_of(key).is_some()
-    }
-
-    /// Which mention of this key is the last.
-    fn last_of(&self, key: Key) -> Option<usize> {
-        let hash = part(key);
-        let is_it =
-            |number: &u32| self.mentions.get(index(self.first, *number)).is_some_and(|mention| mention.hash == hash);
-        self.last.find(spread(hash), is_it).map(|number| index(self.first, *number))
-    }
-
     /// Forgets what ends at `stable` or before.
     pub(super) fn forget(&mut self, stable: u64) {
-        while let Some(Mention { hash, .. }) = self.mentions.front().filter(|first| self.place(0, first) <= stable) {
-            let number = self.first as u32;
-            if let Ok(last) = self.last.find_entry(spread(*hash), |last| *last == number) {
-                last.remove();
-            }
+        while self.mentions.front().is_some_and(|first| self.place(0, first) <= stable) {
             self.mentions.pop_front();
             self.first += 1;
             if self.stretches.get(1).is_some_and(|(next, _)| *next <= self.first) {
@@ -104,19 +102,40 @@ impl Recent {
         if self.mentions.is_empty() {
             self.stretches.clear();
         }
-        self.give_back();
+        let used = self.mentions.len();
+        if self.mentions.capacity() > LEAST && self.mentions.capacity() / 8 > used {
+            self.mentions.shrink_to(2 * used);
+        }
+        if self.buckets.len() > LEAST && self.buckets.len() / 8 > used {
+            self.sort_into((2 * used).next_power_of_two().max(LEAST));
+        }
     }
 
-    fn give_back(&mut self) {
-        let Self { mentions, first, last, .. } = self;
-        let used = mentions.len();
-        if mentions.capacity() > ROOMY && mentions.capacity() / 4 > used {
-            mentions.shrink_to(2 * used);
+    /// Sorts all mentions into so many buckets.
+    fn sort_into(&mut self, buckets: usize) {
+        self.buckets.clear();
+        self.buckets.resize(buckets, (self.first as u32).wrapping_sub(1));
+        self.buckets.shrink_to(buckets);
+        for index in 0..self.mentions.len() {
+            let Some(Mention { hash, .. }) = self.mentions.get(index).copied() else { break };
+            let bucket = self.bucket(hash);
+            let back = self.last_in_bucket(hash).map_or(0, |last| index - last);
+            self.buckets[bucket] = (self.first as u32).wrapping_add(index as u32);
+            if let Some(mention) = self.mentions.get_mut(index) {
+                mention.back = back as u32;
+            }
         }
-        if last.capacity() > ROOMY && last.capacity() / 4 > used {
-            let hash_of = |number: &u32| mentions.get(index(*first, *number)).map_or(0, |mention| mention.hash);
-            last.shrink_to(2 * used, |number| spread(hash_of(number)));
-        }
+    }
+
+    fn bucket(&self, hash: u32) -> usize {
+        hash as usize & self.buckets.len().saturating_sub(1)
+    }
+
+    /// Which mention is the last in the bucket of this hash. What is so old that its number came round again is not of
+    /// this key, as a rule, and of use to nobody.
+    fn last_in_bucket(&self, hash: u32) -> Option<usize> {
+        let number = *self.buckets.get(self.bucket(hash))?;
+        Some(number.wrapping_sub(self.first as u32) as usize).filter(|index| *index < self.mentions.len())
     }
 
     /// How many mentions are kept.
@@ -130,19 +149,9 @@ impl Recent {
     }
 }
 
-/// Where the mention stands whose number has this lower half, the first one having the number `first`.
-fn index(first: u64, number: u32) -> usize {
-    number.wrapping_sub(first as u32) as usize
-}
-
 /// Keys' hashes are seeded, and as good as random in each part.
 fn part(key: Key) -> u32 {
     key.get() as u32
-}
-
-/// The table looks at the highest bits and the lowest.
-fn spread(hash: u32) -> u64 {
-    u64::from(hash) << 32 | u64::from(hash)
 }
 
 #[cfg(test)]
@@ -164,7 +173,7 @@ mod tests {
         recent.push(50, one);
         assert_eq!(recent.of(one), [30, 50]);
         recent.forget(50);
-        assert!(recent.is_empty() && recent.of(one).is_empty() && recent.last.is_empty());
+        assert!(recent.is_empty() && recent.of(one).is_empty());
         recent.push(60, one);
         assert_eq!(recent.of(one), [60]);
     }
@@ -181,7 +190,7 @@ mod tests {
             assert_eq!((recent.of(one), recent.of(two)), (places[first..].to_vec(), vec![places[5]]));
             recent.forget(places[first]);
         }
-        assert!(recent.is_empty() && recent.stretches.is_empty() && recent.last.is_empty());
+        assert!(recent.is_empty() && recent.stretches.is_empty());
     }
 
     #[test]
@@ -196,7 +205,7 @@ mod tests {
         assert!((0..5_000).all(|number| recent.of(key(number)).len() == usize::from(number >= 2_500)));
         (0..100_000).for_each(|number| recent.push(number + 10_001, key(number % 50_000)));
         recent.forget(109_000);
-        assert!(recent.mentions.capacity() < ROOMY && recent.last.capacity() < ROOMY);
+        assert!(recent.mentions.capacity() < 5_000 && recent.buckets.len() < 5_000);
         assert!((0..50_000).all(|number| recent.of(key(number)).len() == usize::from(number >= 49_000)));
     }
 }
