@@ -246,7 +246,7 @@ pub struct RawApply {
 
 impl Default for RawApply {
     fn default() -> Self {
-        Self { batch_commands: 512, batch_bytes: 262_144, in_flight: 256 }
+        Self { batch_commands: 128, batch_bytes: 262_144, in_flight: 256 }
     }
 }
 

@@ -9,8 +9,8 @@ use crate::engine::position::Position;
 struct Pin {
     /// On account of which region.
     region: usize,
-    /// From where each region has to be read.
-    places: [Option<Position>; 2],
+    /// From where each region has to be read, bytes.
+    places: [Option<u64>; 2],
 }
 
 /// All that is unfinished: there may be as many as there are keys that both regions wrote at once.
@@ -27,7 +27,8 @@ impl Pins {
     /// One more, by a number that is new.
     pub fn insert(&mut self, number: u64, region: usize, places: [Option<Position>; 2]) {
         self.remove(number);
-        self.all.insert(number, Pin { region, places });
+        let offsets = places.map(|place| place.map(|place| place.offset));
+        self.all.insert(number, Pin { region, places: offsets });
         self.count[region] += 1;
         for (needs, place) in self.needs.iter_mut().zip(places) {
             place.into_iter().for_each(|place| needs.entry(place.offset).or_insert((place, 0)).1 += 1);
@@ -40,10 +41,10 @@ impl Pins {
         self.count[region] -= 1;
         for (needs, place) in self.needs.iter_mut().zip(places) {
             let Some(place) = place else { continue };
-            if let Some((_, count)) = needs.get_mut(&place.offset) {
+            if let Some((_, count)) = needs.get_mut(&place) {
                 *count -= 1;
                 if *count == 0 {
-                    needs.remove(&place.offset);
+                    needs.remove(&place);
                 }
             }
         }
@@ -51,7 +52,9 @@ impl Pins {
 
     /// From where one needs each region to be read.
     pub fn places(&self, number: u64) -> Option<[Option<Position>; 2]> {
-        Some(self.all.get(&number)?.places)
+        let Pin { places: [first, second], .. } = self.all.get(&number)?;
+        let place = |region: usize, offset: &Option<u64>| Some(self.needs[region].get(offset.as_ref()?)?.0);
+        Some([place(0, first), place(1, second)])
     }
 
     /// Those on account of a region.

@@ -427,7 +427,9 @@ impl Window {
 /// Makes the log of a key of `region` that has none.
 fn fresh<'a>(policies: &'a Policies, region: usize, (database, name): (u32, &'a [u8])) -> impl FnOnce() -> Logged + 'a {
     move || {
-        let log = KeyLog { ranking: policies.ranking(name, region), ..KeyLog::default() };
+        // Most have no more than what met.
+        let entries = Vec::with_capacity(2);
+        let log = KeyLog { ranking: policies.ranking(name, region), entries, ..KeyLog::default() };
         (log, database, Bytes::copy_from_slice(name))
     }
 }
