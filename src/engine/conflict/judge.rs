@@ -91,18 +91,20 @@ pub fn before_a_value(steps: &[Step<'_>]) -> Verdict {
     Verdict::Again(missing.into_iter().map(|index| (index, Part::Key)).collect())
 }
 
-/// Writes to several keys that changed places with something.
+/// Writes to several keys that changed places with something, or that came to a value which the server had removed by itself:
+/// where they were made it may have been there still.
 pub fn entangled(steps: &[Step<'_>]) -> Vec<usize> {
     if steps.iter().all(|step| step.claimed.alone) {
         return Vec::new();
     }
     let mut latest_before: Option<Order> = None;
     let mut found = vec![false; steps.len()];
-    let mut out_of_order = false;
+    let (mut out_of_order, mut departed) = (false, false);
     for (index, step) in steps.iter().enumerate() {
         // What comes to a value that is not as it should be takes that on.
         out_of_order |= step.wiped || latest_before.is_some_and(|latest| latest > step.order);
-        found[index] = out_of_order;
+        found[index] = out_of_order || departed && !step.local;
+        departed = step.silent || departed && step.claimed.claim != Claim::Whole;
         latest_before = latest_before.max(Some(step.order));
     }
     let mut earliest_after: Option<Order> = None;

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{Beginning, Now, Rules};
-use crate::command::{Access, Class, Spec, lookup};
+use crate::command::{Class, Spec, lookup};
 use crate::engine::apply::is_joined;
 use crate::engine::conflict::{
     Facts, Found, Key, Made, Mail, Name, Note, Ours, Part, Placed, ReadAgain, Redo, SharedExchange, Stamp, StampClock,
-    Value, What, Window, hold, shown, spec_of,
+    Value, What, Window, hold, replaces, shown, spec_of,
 };
 use crate::engine::origin::{Marker, Phase};
 use crate::engine::position::Position;
@@ -233,17 +233,29 @@ impl Crossing {
     }
 
     /// A request in the midst of an echo is read. A key whose time was over has been deleted by the server when our write came
-    /// to it, so that this met nothing: where it does not replace the value, the other region decides what the key is.
+    /// to it, so that this met nothing: where it does not replace the value, the other region decides what the key is, and what the
+    /// write made of it elsewhere.
     pub(super) fn echo_meets(&mut self, command: &Command<'_>, spec: &Spec, database: u32, by_the_server: bool) {
         // While a value or a whole copy is put there, our own deletions look like that.
         if by_the_server && self.echo.is_some() {
             return self.expired.push((database, command.arg(1).to_vec()));
         }
-        for name in self.expired.drain(..) {
-            let replaced = spec.keys(command).any(|used| used.key == name.1 && used.access == Access::Write);
-            if !replaced {
-                hold(&self.exchange).refused(self.region, name);
+        for name in std::mem::take(&mut self.expired) {
+            let of_it: Vec<_> = spec.keys(command).filter(|used| used.key == name.1).collect();
+            if of_it.iter().any(|used| replaces(command, spec, used)) {
+                continue;
             }
+            if !of_it.is_empty() {
+                self.met_nothing(command, spec, database);
+            }
+            hold(&self.exchange).refused(self.region, name);
+        }
+    }
+
+    /// A request of the other link has read less here than in the other region, which decides what became of it.
+    pub(super) fn met_nothing(&self, command: &Command<'_>, spec: &Spec, database: u32) {
+        for (database, name) in spec.written(command, database) {
+            hold(&self.exchange).refused(self.region, (database, name.to_vec()));
         }
     }
 

@@ -308,7 +308,9 @@ impl Flow {
         if matches!(spec.class, Class::Write) {
             self.crossing.copied(command, spec, self.database, &self.keys.prefix);
         }
-        self.lingering.forget(command, spec, self.database);
+        if self.lingering.forget(command, spec, self.database) {
+            self.crossing.met_nothing(command, spec, self.database);
+        }
         if !ours && !by_the_server && matches!(spec.class, Class::Write | Class::Database) {
             self.crossing.echoed(command, place, reading.buffer, self.database);
         }

@@ -62,14 +62,22 @@ impl Lingering {
         removals
     }
 
-    /// The other region's write to these keys has arrived at the source: they are as it wrote them.
-    pub(super) fn forget(&mut self, command: &Command<'_>, spec: &Spec, database: u32) {
+    /// The other region's write to these keys has arrived at the source: they are as it wrote them. Tells whether it read one
+    /// that the source had removed, which may have been there still where it was made.
+    pub(super) fn forget(&mut self, command: &Command<'_>, spec: &Spec, database: u32) -> bool {
+        let mut misses = false;
         if self.keys.is_empty() {
-            return;
+            return misses;
         }
         for used in spec.keys(command) {
-            self.keys.remove(&(used.database.unwrap_or(database), used.key.to_vec()));
+            let name = (used.database.unwrap_or(database), used.key.to_vec());
+            if used.access == Access::Read {
+                misses |= self.keys.contains_key(&name);
+            } else {
+                self.keys.remove(&name);
+            }
         }
+        misses
     }
 
     /// Keys that were removed at places up to `stable`, each once.

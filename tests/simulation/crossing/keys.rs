@@ -230,13 +230,13 @@ impl Pen<'_> {
         }
     }
 
-    /// Several keys at once, of all types.
+    /// Several keys at once, of all types, some of which expire.
     fn several(&mut self) -> Vec<Text> {
         let (from, to) = (self.key("several:set"), self.key("several:set"));
         let (left, right) = (self.key("several:list"), self.key("several:list"));
         let (one, other) = (self.key("several:any"), self.key("several:any"));
         let value = self.value;
-        match self.rng.u8(0..14) {
+        match self.rng.u8(0..16) {
             0 => words(&["SMOVE", &from, &to, &self.element()]),
             1..=2 => words(&["SADD", &from, &self.element(), value]),
             3 => words(&["SUNIONSTORE", &to, &from, &to]),
@@ -248,6 +248,11 @@ impl Pen<'_> {
             10 => words(&["COPY", &from, &one, "REPLACE"]),
             11 => words(&["RENAME", &left, &one]),
             12 => self.remove("several:any", 3),
+            // What another key is made of may be over in one region a moment earlier than in the other.
+            13..=14 => {
+                let at = self.now_ms + self.lifetime();
+                words(&["PEXPIREAT", [&from, &left, &one][self.rng.usize(0..3)], &at.to_string()])
+            }
             _ => words(&["MSET", &one, value, &other, value]),
         }
     }

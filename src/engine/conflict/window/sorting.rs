@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::cmp::Reverse;
+use std::collections::HashMap;
 
 use super::{Key, Logged, Ours, Part, Tie, What, Window, fresh};
 use crate::command::{Class, KeyUse, Spec};
@@ -108,7 +109,10 @@ impl Window {
         if nothing && part.shown.is_none() {
             return;
         }
-        let mut shown = part.shown.as_deref();
+        let lacking = part.shown.as_ref().map(|shown| {
+            let (_, sent) = exchange.sent_part(1 - self.region, part.since, part.high);
+            lacking(shown, sent)
+        });
         let (_, sent) = exchange.sent_part(1 - self.region, part.since, part.high);
         for write in sent {
             self.execute(
@@ -116,18 +120,15 @@ impl Window {
                 By { at, local: false, saw: part.saw, seen: part.saw, again: None, stamp: Some(part.stamp) },
                 exchange,
             );
-            let Some(rest) = shown else { continue };
-            let name = write.shown();
-            match rest.iter().position(|of| Some(*of) == name) {
-                Some(found) => shown = rest.get(found + 1..),
+            let Some(Lacking { clients, all }) = lacking.as_ref().and_then(|of| of.get(&write.shown()?)) else { continue };
+            if write.facts.weak {
                 // What was gone already needed no removal. Of what an earlier session has sent it is not known whether the
                 // server's own deletions were among it.
-                None if write.facts.weak => {
-                    if self.suspended {
-                        self.doubted.append(&mut write.written());
-                    }
+                if self.suspended && *all > 0 {
+                    self.doubted.append(&mut write.written());
                 }
-                None => self.had_no_effect(&write, part.saw),
+            } else if *clients > 0 {
+                self.had_no_effect(&write, part.saw);
             }
         }
         self.deleted_first(part, exchange);
@@ -311,6 +312,33 @@ impl Window {
         let written = written.map(|(database, name)| (database, name.to_vec())).collect();
         self.ties.push_back(Tie { at, keys, written });
     }
+}
+
+/// How many requests that name a first argument changed nothing, so that they are not shown.
+#[derive(Default)]
+struct Lacking {
+    /// If all that a server may have deleted by itself is among them.
+    clients: i64,
+    all: i64,
+}
+
+/// What of these writes is not shown, by first argument: which of several on one key is of no interest, and in which order
+/// the rest stands.
+fn lacking<'a>(shown: &[u64], sent: impl Iterator<Item = Write<'a>>) -> HashMap<u64, Lacking> {
+    let mut lacking: HashMap<u64, Lacking> = HashMap::new();
+    for write in sent {
+        let Some(name) = write.shown() else { continue };
+        let Lacking { clients, all } = lacking.entry(name).or_default();
+        let requests = i64::from(write.facts.requests);
+        *all += requests;
+        *clients += if write.facts.weak { 0 } else { requests };
+    }
+    for name in shown {
+        if let Some(Lacking { clients, all }) = lacking.get_mut(name) {
+            (*clients, *all) = (*clients - 1, *all - 1);
+        }
+    }
+    lacking
 }
 
 /// How a write was executed.
