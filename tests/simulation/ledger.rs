@@ -1,7 +1,7 @@
 //! What clients decided, unit by unit: a whole key, or one element of it. Known without Duet.
 //!
 //! By the beginning of its name a key is written as a whole only (`register`, `session`), by its elements (`hash`, `set`,
-//! `ranks`), by both (`wipe`), or added to (`sum`, and the elements `c..`). Other keys are not in here: of them it is only
+//! `ranks`), by both (`wipe`), added to (`sum`, and the elements `c..`), or put into a list once (`queue`). Other keys are not in here: of them it is only
 //! promised that both regions hold the same.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,6 +41,14 @@ pub struct Update {
     pub commands: u64,
 }
 
+/// What was put into a list: by which region and where in its stream, and where it was taken away again.
+#[derive(Debug, Clone)]
+pub struct Item {
+    region: usize,
+    put: (u64, u64),
+    pub taken: Option<(u64, u64)>,
+}
+
 /// What was just written, by whom.
 pub struct Written {
     pub index: usize,
@@ -57,6 +65,8 @@ pub struct Ledger {
     /// In the order of true time.
     pub units: BTreeMap<Unit, Vec<Update>>,
     pub sums: BTreeMap<Unit, i64>,
+    /// What was put into lists, and whether it was taken away by name.
+    pub items: BTreeMap<Unit, Item>,
     /// What was added, by whom and where in the stream of its region.
     added: Vec<(Unit, i64, usize, (u64, u64))>,
     /// Deletions of whole keys, which count for elements that nobody had written by then, too.
@@ -122,6 +132,7 @@ impl Ledger {
         let update = |held, weight, commands| Update { region, at_ms, place: past.last, seen, weight, held, commands };
         for args in commands.iter().zip(effects).filter(|(_, effect)| **effect).map(|(args, _)| args) {
             self.add(written.database, args, (region, past.last));
+            self.put(written.database, args, (region, past.last));
             for unit in self.decided(written.database, args) {
                 let open = is_removal(args) && args.len() > 2 && !written.before.contains(&unit.0.1);
                 let (weight, commands) = decided.entry(unit).or_insert((Weight::Open, 0));
@@ -169,6 +180,10 @@ impl Ledger {
         }
         self.added.retain(|(.., region, place)| !is_lost(*region, *place));
         self.deletions.retain(|(.., update)| !is_lost(update.region, update.place));
+        // What was put may be back that was taken away; or the other region has it still, or has it no more.
+        self.items.retain(|_, item| {
+            !is_lost(item.region, item.put) && !item.taken.is_some_and(|taken| is_lost(item.region, taken))
+        });
         self.units.values_mut().for_each(|updates| updates.retain(|update| !is_lost(update.region, update.place)));
         self.units.retain(|_, updates| !updates.is_empty());
         let added = &self.added;
@@ -209,6 +224,20 @@ impl Ledger {
             let unit = ((database, args[1].clone()), element);
             *self.sums.entry(unit.clone()).or_default() += by;
             self.added.push((unit, by, region, place));
+        }
+    }
+
+    fn put(&mut self, database: u32, args: &[Text], (region, place): (usize, (u64, u64))) {
+        let of_queue = args.get(1).is_some_and(|key| key.starts_with(b"queue:"));
+        let unit = |item: &Text| ((database, args[1].clone()), Some(item.clone()));
+        match args[0].as_slice() {
+            b"LPUSH" | b"RPUSH" if of_queue => {
+                self.items.insert(unit(&args[2]), Item { region, put: place, taken: None });
+            }
+            b"LREM" if of_queue => {
+                self.items.get_mut(&unit(&args[3])).into_iter().for_each(|item| item.taken = Some(place));
+            }
+            _ => {}
         }
     }
 

@@ -481,6 +481,7 @@ impl Run {
                     told.push(("nothing lost", promises::nothing_lost::of_one_side(region, &oracle.ledger, now_ms)));
                 }
                 told.push(("sums", promises::sums::holds(region, &oracle.ledger)));
+                told.push(("items", promises::items::holds(region, &oracle.ledger)));
             }
         }
         if !oracle.flushed {

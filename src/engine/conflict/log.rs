@@ -10,6 +10,7 @@ use super::judge::{self, Judgement, Step, Verdict, before_a_value, judge};
 use super::order::{Author, Order, Ranking};
 use super::record::{Done, MOST_KEPT, Record, Side, Unit};
 use super::stamp::Stamp;
+use super::window::is_of_list;
 use crate::command::{Access, KeyUse, Spec, Unit as CommandUnit};
 use crate::wire::resp::{Command, FrameReader};
 
@@ -238,6 +239,15 @@ impl KeyLog {
                 let behind = entry.behind.max(self.removed_by(entry, &before));
                 self.entries[index].behind = behind;
             }
+        }
+    }
+
+    /// A write of the other region was executed and changed nothing. Where the value lacks what is to be executed again, it was
+    /// that which it should have met: it is executed again behind it. Which write it was is only certain of those to lists.
+    pub fn had_no_effect(&mut self, id: u64) {
+        if self.entries.iter().any(|entry| entry.wiped) {
+            let is_it = |entry: &&mut Entry| !entry.local && entry.id == id && is_of_list(entry.spec);
+            self.entries.iter_mut().filter(is_it).for_each(|entry| entry.wiped = true);
         }
     }
 

@@ -12,7 +12,7 @@ mod whole;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::num::NonZeroU128;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
@@ -89,7 +89,7 @@ pub struct Part {
     pub saw: u64,
     /// When they were written.
     pub stamp: Stamp,
-    /// What of them changed something here, each by [`shown`]; `None` where all of them did.
+    /// What of them changed something here, each by [`shown_as`]; `None` where all of them did.
     pub shown: Option<Vec<u64>>,
     /// The keys that were deleted in it, each by itself, where an earlier session has sent it.
     pub deleted: Vec<Name>,
@@ -437,6 +437,22 @@ fn fresh<'a>(policies: &'a Policies, region: usize, (database, name): (u32, &'a 
 /// By what a request is known again in the stream of the region that executed it: its first argument.
 pub fn shown(database: u32, first: &[u8]) -> u64 {
     xxh3_64_with_seed(first, database.into())
+}
+
+/// The same for any request: one on a list is known by all that it says.
+pub fn shown_as(database: u32, command: &Command<'_>, spec: &Spec) -> u64 {
+    let first = shown(database, command.arg(1));
+    if !is_of_list(spec) {
+        return first;
+    }
+    let name = command.name().len() as u64;
+    command.args().skip(2).fold(first.wrapping_add(name), |hash, argument| xxh3_64_with_seed(argument, hash))
+}
+
+/// Whether a command is one of lists. Servers write them into their streams as they were executed, and each by itself.
+pub fn is_of_list(spec: &Spec) -> bool {
+    static LISTS: LazyLock<u8> = LazyLock::new(|| lookup(b"RPUSH").map_or(0, Spec::family));
+    spec.family() == *LISTS
 }
 
 /// What the first request in `bytes` is.

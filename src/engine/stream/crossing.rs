@@ -9,11 +9,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{Beginning, Now, Rules};
-use crate::command::{Class, Spec, lookup};
+use crate::command::{Class, Spec};
 use crate::engine::apply::is_joined;
 use crate::engine::conflict::{
     Facts, Found, Key, Made, Mail, Name, Note, Ours, Part, Placed, ReadAgain, Redo, SharedExchange, Stamp, StampClock,
-    Value, What, Window, hold, replaces, shown, spec_of,
+    Value, What, Window, hold, replaces, shown, shown_as, spec_of,
 };
 use crate::engine::origin::{Marker, Phase};
 use crate::engine::position::Position;
@@ -268,15 +268,24 @@ impl Crossing {
     }
 
     /// A request of the other link was read.
-    pub(super) fn echoed(&mut self, command: &Command<'_>, place: Range<usize>, buffer: &[u8], database: u32) {
+    pub(super) fn echoed(
+        &mut self,
+        command: &Command<'_>,
+        spec: &Spec,
+        place: Range<usize>,
+        buffer: &[u8],
+        database: u32,
+    ) {
         let Some(echo) = &mut self.echo else { return };
         if echo.note == Note::Writes {
             // Each write by itself, as it is kept.
-            let writes = if is_joined(command.name()) { command.len() / 2 } else { 1 };
-            echo.shown.extend((0..writes).map(|write| shown(database, command.arg(1 + 2 * write))));
-            if self.window.is_suspended()
-                && let Some(spec) = lookup(command.name())
-            {
+            if is_joined(command.name()) {
+                let keys = command.args().skip(1).step_by(2);
+                echo.shown.extend(keys.map(|key| shown(database, key)));
+            } else {
+                echo.shown.push(shown_as(database, command, spec));
+            }
+            if self.window.is_suspended() {
                 let written = spec.written(command, database);
                 echo.names.extend(written.map(|(database, name)| (database, name.to_vec())));
                 // In capitals it is the server's own.

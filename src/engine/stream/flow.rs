@@ -312,7 +312,7 @@ impl Flow {
             self.crossing.met_nothing(command, spec, self.database);
         }
         if !ours && !by_the_server && matches!(spec.class, Class::Write | Class::Database) {
-            self.crossing.echoed(command, place, reading.buffer, self.database);
+            self.crossing.echoed(command, spec, place, reading.buffer, self.database);
         }
     }
 

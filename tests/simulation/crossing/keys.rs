@@ -3,10 +3,10 @@
 
 use fastrand::Rng;
 
-use crate::server::{Flavour, Text};
+use crate::server::{Flavour, Keyspace, Text, Value};
 
 /// A kind of keys, and how often it is written.
-pub const CLASSES: [(&str, u8); 14] = [
+pub const CLASSES: [(&str, u8); 15] = [
     ("register", 6),
     ("session", 4),
     ("hash", 6),
@@ -20,6 +20,7 @@ pub const CLASSES: [(&str, u8); 14] = [
     ("ttl", 4),
     ("several", 4),
     ("fading", 3),
+    ("queue", 4),
     ("fresh", 2),
 ];
 
@@ -35,6 +36,9 @@ pub struct Pen<'a> {
     pub value: &'a str,
     /// True time, Unix milliseconds.
     pub now_ms: i64,
+    /// The database that is written to, and what the region holds.
+    pub database: u32,
+    pub held: &'a Keyspace,
 }
 
 fn words<W: AsRef<[u8]>>(parts: &[W]) -> Vec<Text> {
@@ -59,6 +63,7 @@ impl Pen<'_> {
             "ttl" => self.ttl(),
             "several" => self.several(),
             "fading" => self.fading(),
+            "queue" => self.queue(),
             _ => words(&["SET", &format!("{}:new:{}", self.region, self.value), self.value]),
         }
     }
@@ -228,6 +233,21 @@ impl Pen<'_> {
             8 => words(&["ZINCRBY", &ranks, "1", member]),
             _ => words(&["ZADD", &ranks, &self.small(), member]),
         }
+    }
+
+    /// Elements that are there once, and are taken away by name by the region that put them.
+    fn queue(&mut self) -> Vec<Text> {
+        let key = self.key("queue");
+        let entry = self.held.0[self.database as usize].get(key.as_bytes());
+        let own: Vec<&Text> = match entry.map(|entry| &entry.value) {
+            Some(Value::List(items)) => items.iter().filter(|item| item.starts_with(self.region.as_bytes())).collect(),
+            _ => Vec::new(),
+        };
+        if !own.is_empty() && self.rng.u8(0..3) == 0 {
+            let item = own[self.rng.usize(0..own.len())].clone();
+            return [words(&["LREM", &key, "1"]), vec![item]].concat();
+        }
+        words(&[if self.rng.bool() { "LPUSH" } else { "RPUSH" }, &key, self.value])
     }
 
     /// Several keys at once, of all types, some of which expire.

@@ -138,6 +138,8 @@ impl Crossing {
             keys: self.keys,
             value: &format!("{region}{}", self.count),
             now_ms: world.now_ms,
+            database,
+            held: &world.servers[index].keys,
             rng: &mut world.rng,
         };
         pen.write(chosen.map_or("fresh", |(name, _)| name))

@@ -4,6 +4,7 @@ pub mod bounded;
 pub mod checkpoint;
 pub mod exactly_once;
 pub mod held;
+pub mod items;
 pub mod last_update_wins;
 pub mod no_echo;
 pub mod nothing_lost;

@@ -156,8 +156,10 @@ impl Window {
     /// this region held something else: a key that expired before it was prolonged.
     fn had_no_effect(&mut self, write: &Write<'_>, saw: u64) {
         for (database, name) in write.written() {
-            let log = self.logs.get(&self.key(database, &name));
-            if !log.is_some_and(|(log, ..)| log.entries.iter().any(|entry| entry.local && entry.id > saw)) {
+            let key = self.key(database, &name);
+            let mut log = self.logs.get_mut(&key).map(|(log, ..)| log);
+            log.iter_mut().for_each(|log| log.had_no_effect(write.at));
+            if !log.is_some_and(|log| log.entries.iter().any(|entry| entry.local && entry.id > saw)) {
                 self.doubted.push((database, name));
             }
         }

@@ -9,7 +9,7 @@ use crate::command::{Spec, lookup};
 use crate::engine::conflict::exchange::Name;
 use crate::engine::conflict::order::Order;
 use crate::engine::conflict::stamp::Stamp;
-use crate::engine::conflict::window::{Key, shown};
+use crate::engine::conflict::window::{Key, shown_as};
 use crate::wire::resp::{Command, FrameReader};
 
 /// Bytes of requests behind which a segment ends: it is forgotten as a whole.
@@ -74,9 +74,11 @@ impl<'a> Write<'a> {
         self.place.0 as usize..self.place.1 as usize
     }
 
-    /// By what it is known again, see [`shown`].
+    /// By what it is known again, see [`shown_as`].
     pub fn shown(&self) -> Option<u64> {
-        Some(shown(self.facts.database, self.command(&mut FrameReader::new())?.1.arg(1)))
+        let mut reader = FrameReader::new();
+        let (spec, command) = self.command(&mut reader)?;
+        Some(shown_as(self.facts.database, &command, spec))
     }
 
     /// Its first request and what that is, found by `reader`, which is fresh.

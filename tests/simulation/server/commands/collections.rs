@@ -74,6 +74,10 @@ fn list(items: &mut VecDeque<Text>, name: &[u8], rest: &[Text]) -> Change {
         b"LPOP" => return Change::Made(Reply::Bulk(items.pop_front()), true),
         b"RPOP" => return Change::Made(Reply::Bulk(items.pop_back()), true),
         b"LLEN" => return Change::Made(Reply::Integer(items.len() as i64), false),
+        b"LREM" => {
+            let found = items.iter().position(|item| *item == rest[1]);
+            return counted(usize::from(found.and_then(|found| items.remove(found)).is_some()));
+        }
         b"LTRIM" => {
             let place = |text: &Text| match number(text) {
                 at if at < 0 => (items.len() as i64 + at).max(0) as usize,

@@ -8,7 +8,7 @@ mod strings;
 use super::data::{Entry, Keyspace, Text, Value};
 
 /// The commands on data that a server knows.
-const COMMANDS: [&str; 53] = [
+const COMMANDS: [&str; 54] = [
     "APPEND",
     "COPY",
     "DECR",
@@ -32,6 +32,7 @@ const COMMANDS: [&str; 53] = [
     "LMOVE",
     "LPOP",
     "LPUSH",
+    "LREM",
     "LTRIM",
     "MSET",
     "PERSIST",
@@ -194,8 +195,8 @@ pub fn execute(keys: &mut Keyspace, args: &[Text], context: &Context) -> Done {
     match args[0].as_slice() {
         b"GET" | b"STRLEN" | b"SET" | b"GETSET" | b"GETDEL" | b"MSET" | b"APPEND" | b"INCR" | b"INCRBY" | b"DECR"
         | b"DECRBY" => strings::execute(keys, args, context),
-        b"LPUSH" | b"RPUSH" | b"LPOP" | b"RPOP" | b"LLEN" | b"LTRIM" | b"HSET" | b"HDEL" | b"HGET" | b"HGETALL"
-        | b"HINCRBY" | b"SADD" | b"SREM" | b"ZADD" | b"ZINCRBY" | b"ZREM" | b"ZREMRANGEBYSCORE" | b"XADD" => {
+        b"LPUSH" | b"RPUSH" | b"LPOP" | b"RPOP" | b"LLEN" | b"LREM" | b"LTRIM" | b"HSET" | b"HDEL" | b"HGET"
+        | b"HGETALL" | b"HINCRBY" | b"SADD" | b"SREM" | b"ZADD" | b"ZINCRBY" | b"ZREM" | b"ZREMRANGEBYSCORE" | b"XADD" => {
             collections::execute(keys, args, context)
         }
         b"RENAME" | b"COPY" | b"SMOVE" | b"LMOVE" | b"RPOPLPUSH" | b"SUNIONSTORE" => {
