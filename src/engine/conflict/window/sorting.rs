@@ -120,7 +120,9 @@ impl Window {
                 By { at, local: false, saw: part.saw, seen: part.saw, again: None, stamp: Some(part.stamp) },
                 exchange,
             );
-            let Some(Lacking { clients, all }) = lacking.as_ref().and_then(|of| of.get(&write.shown()?)) else { continue };
+            let Some(Lacking { clients, all }) = lacking.as_ref().and_then(|of| of.get(&write.shown()?)) else {
+                continue;
+            };
             if write.facts.weak {
                 // What was gone already needed no removal. Of what an earlier session has sent it is not known whether the
                 // server's own deletions were among it.

@@ -196,9 +196,8 @@ pub fn execute(keys: &mut Keyspace, args: &[Text], context: &Context) -> Done {
         b"GET" | b"STRLEN" | b"SET" | b"GETSET" | b"GETDEL" | b"MSET" | b"APPEND" | b"INCR" | b"INCRBY" | b"DECR"
         | b"DECRBY" => strings::execute(keys, args, context),
         b"LPUSH" | b"RPUSH" | b"LPOP" | b"RPOP" | b"LLEN" | b"LREM" | b"LTRIM" | b"HSET" | b"HDEL" | b"HGET"
-        | b"HGETALL" | b"HINCRBY" | b"SADD" | b"SREM" | b"ZADD" | b"ZINCRBY" | b"ZREM" | b"ZREMRANGEBYSCORE" | b"XADD" => {
-            collections::execute(keys, args, context)
-        }
+        | b"HGETALL" | b"HINCRBY" | b"SADD" | b"SREM" | b"ZADD" | b"ZINCRBY" | b"ZREM" | b"ZREMRANGEBYSCORE"
+        | b"XADD" => collections::execute(keys, args, context),
         b"RENAME" | b"COPY" | b"SMOVE" | b"LMOVE" | b"RPOPLPUSH" | b"SUNIONSTORE" => {
             moves::execute(keys, args, context)
         }
