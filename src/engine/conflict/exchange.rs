@@ -796,6 +796,10 @@ impl Exchange {
     /// Values that are to be read at `region` now; `now_ms` counts from anywhere, and never back. And whether more are to be
     /// read later.
     pub fn wanted(&mut self, region: usize, now_ms: i64) -> (Vec<Wanted>, bool) {
+        if self.sides[region].judged.is_none() {
+            // What the region lacks is not known yet.
+            return (Vec::new(), !self.settles.is_empty());
+        }
         let Self { settles, sides: [first, second], repairs, next, .. } = self;
         settles.wanted(region, now_ms, [&first.damaged, &second.damaged], repairs, next)
     }

@@ -111,6 +111,8 @@ pub struct KeyLog {
     pub pin: Option<u64>,
     /// The other region has taken its value, so that it must not be made another one by executing writes before that again.
     pub based: bool,
+    /// Where the other region's value was put here last.
+    pub put: u64,
     /// How often its value was taken from the other region in one go.
     pub rounds: u32,
     /// Local entries that became stable since entries were last dropped.
@@ -295,8 +297,14 @@ impl KeyLog {
     }
 
     /// The key was replaced by the other region's value, which holds that region's writes before `at` and ours before
-    /// `covered`, and is later than anything before `floor`. Gives other keys that what was there before left in doubt.
-    pub fn replaced(&mut self, place: Place<'_>, at: u64, covered: u64, floor: Option<Order>) -> Vec<Name> {
+    /// `covered`, and is later than anything before `floor`; that stands at `put` in this region's stream. Gives other keys that
+    /// what was there before left in doubt.
+    pub fn replaced(
+        &mut self,
+        place: Place<'_>,
+        put: u64,
+        (at, covered, floor): (u64, u64, Option<Order>),
+    ) -> Vec<Name> {
         self.lose(place, Done::Reconciled);
         let doubts = self.entangled(place);
         let ranking = self.ranking;
@@ -304,7 +312,7 @@ impl KeyLog {
         // What the other region still holds was not told that it is gone here.
         let sent = |entry: &Entry| !entry.silent && entry.id > if entry.local { covered } else { at };
         self.entries.retain(|entry| above(entry) && sent(entry));
-        (self.based, self.lacks) = (false, false);
+        (self.based, self.lacks, self.put) = (false, false, put);
         self.entries.iter_mut().for_each(|entry| entry.wiped = true);
         doubts
     }
@@ -328,6 +336,10 @@ impl KeyLog {
     /// not see.
     pub fn taken(&mut self, place: Place<'_>, at: u64) -> bool {
         self.lose(place, Done::Reconciled);
+        if at < self.put {
+            // A session that began again hears of it once more: ours is another one since.
+            return false;
+        }
         let (floor, ranking) = (self.floor(at), self.ranking);
         let above = |entry: &Entry| entry.stamp.is_some() && Some(order(ranking, entry)) >= floor;
         self.entries.retain(|entry| entry.at > at || above(entry));
@@ -408,7 +420,12 @@ impl KeyLog {
             let (entangled, doubts) = untold(entangled, entries, commands, place.database);
             let remedy = match verdict {
                 Verdict::Right => Remedy::None,
-                Verdict::Again(_) if self.based || self.lacks => Remedy::Value,
+                Verdict::Again(_) if self.based => Remedy::Value,
+                // What a value that was put there lacks is known all the same.
+                Verdict::Again(_) if self.lacks => match before_a_value(steps) {
+                    Verdict::Again(parts) => redos(entries, commands, &parts, place),
+                    Verdict::Right | Verdict::Value => Remedy::Value,
+                },
                 Verdict::Value => Remedy::Value,
                 Verdict::Again(parts) => redos(entries, commands, &parts, place),
             };

@@ -90,7 +90,7 @@ impl Window {
             What::Value { name: (database, name), at: taken_at, covered, floor, ours } => {
                 let place = Place { region: self.region, database, key: &name };
                 if let Some((log, ..)) = self.recall((database, &name), exchange) {
-                    let doubts = log.replaced(place, taken_at, covered, floor);
+                    let doubts = log.replaced(place, at, (taken_at, covered, floor));
                     log.waits = Waits::Nothing;
                     self.doubted.extend(doubts);
                     self.touched.push(self.key(database, &name));
