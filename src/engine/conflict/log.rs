@@ -253,6 +253,12 @@ impl KeyLog {
         }
     }
 
+    /// A write was executed again, or it was one that changed nothing then: it is not to be executed once more.
+    pub fn may_be_there(&mut self, id: u64, local: bool) {
+        let is_it = |entry: &&mut Entry| entry.id == id && entry.local == local;
+        self.entries.iter_mut().filter(is_it).for_each(|entry| entry.wiped = false);
+    }
+
     /// Writes were executed again, in this order, each whole or in part: they count from here on. All at once, for each of them
     /// leaves its place, and there may be as many as there are entries.
     pub fn redone(&mut self, again: Vec<Entry>) {

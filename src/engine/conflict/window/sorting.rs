@@ -84,7 +84,12 @@ impl Window {
             What::Unknown(executed) => {
                 for (id, local) in executed {
                     let region = if local { self.region } else { 1 - self.region };
-                    self.doubted.extend(exchange.writes(region).get(id).into_iter().flat_map(|write| write.written()));
+                    let written = exchange.writes(region).get(id).map(|write| write.written()).unwrap_or_default();
+                    for (database, name) in written {
+                        let log = self.logs.get_mut(&self.key(database, &name));
+                        log.into_iter().for_each(|(log, ..)| log.may_be_there(id, local));
+                        self.doubted.push((database, name));
+                    }
                 }
             }
             What::Value { name: (database, name), at: taken_at, covered, floor, ours } => {
