@@ -34,6 +34,8 @@ use crate::service::Movement;
 const SWEPT_AHEAD: usize = 4;
 /// How often a session that copies looks whether that has ended, once it is to begin anew.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// Keys that are shown as waiting for a value.
+const MOST_SHOWN: usize = 64;
 
 /// What is needed to go on after a copy.
 struct AfterCopy {
@@ -299,7 +301,7 @@ impl<'a> Session<'a> {
         let exchange = conflict::hold(&self.pair.exchange);
         let unresolved = exchange.unresolved(self.index);
         let held_key = |(database, key): (u32, &[u8])| HeldKey { database, key: escaped(key) };
-        let settling = exchange.settles().names().take(conflict::MOST_VALUES).map(held_key).collect();
+        let settling = exchange.settles().names().take(MOST_SHOWN).map(held_key).collect();
         link.board.queues.window.depth.set(exchange.writes(self.index).len() as u64);
         drop(exchange);
         link.board.unresolved.set(unresolved as u64);

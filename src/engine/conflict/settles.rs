@@ -15,8 +15,12 @@ use super::stamp::Stamp;
 const FIRST_PAUSE_MS: i64 = 20;
 /// The longest such pause.
 const LONGEST_PAUSE_MS: i64 = 2_000;
-/// Keys whose values are on their way at the same time.
-pub const MOST_VALUES: usize = 64;
+/// Keys whose values are on their way at the same time: over a long distance many are, so that it is not the way that counts.
+const MOST_VALUES: usize = 512;
+/// Of these are read at once.
+const MOST_AT_ONCE: usize = 64;
+/// While so many bytes of values are on their way no more are read.
+const MOST_BYTES: usize = 32 * 1024 * 1024;
 /// Keys that one call looks at: there may be as many as both regions wrote while they were apart.
 const MOST_LOOKED_AT: usize = 1_024;
 
@@ -54,6 +58,8 @@ struct Taking {
     read: Option<(Option<Bytes>, Option<i64>)>,
     placed: Option<Placed>,
     posted: bool,
+    /// Of the value, once it was read.
+    bytes: usize,
 }
 
 /// All such keys.
@@ -64,6 +70,8 @@ pub struct Settles {
     asked: BTreeMap<u64, Name>,
     /// Those whose values are on their way, by the numbers of these.
     taking: BTreeMap<u64, Name>,
+    /// Bytes of those that were read.
+    bytes: usize,
     /// Up to where each region was looked at.
     looked_at: [Option<Name>; 2],
 }
@@ -129,7 +137,9 @@ impl Settles {
         repairs: &BTreeSet<(usize, Name)>,
         next: &mut u64,
     ) -> (Vec<Wanted>, bool) {
-        let Self { all, taking: on_their_way, looked_at, .. } = self;
+        let Self { all, taking: on_their_way, looked_at, bytes, .. } = self;
+        let room =
+            if *bytes < MOST_BYTES { MOST_VALUES.saturating_sub(on_their_way.len()).min(MOST_AT_ONCE) } else { 0 };
         let mut wanted = Vec::new();
         let mut later = all.len() > on_their_way.len().max(MOST_LOOKED_AT);
         let from = looked_at[region].clone();
@@ -141,7 +151,7 @@ impl Settles {
         for range in [Some(behind), before].into_iter().flatten() {
             let mut last = None;
             for (name, settle) in all.range_mut::<Name, _>(range) {
-                if on_their_way.len() + wanted.len() >= MOST_VALUES || looked >= MOST_LOOKED_AT {
+                if wanted.len() >= room || looked >= MOST_LOOKED_AT {
                     later = true;
                     break;
                 }
@@ -173,7 +183,7 @@ impl Settles {
                     continue;
                 }
                 *next += 1;
-                settle.taking = Some(Taking { id: *next, from, read: None, placed: None, posted: false });
+                settle.taking = Some(Taking { id: *next, from, read: None, placed: None, posted: false, bytes: 0 });
                 wanted.push(Wanted { id: *next, name: name.clone() });
             }
             if let Some(last) = last {
@@ -197,7 +207,7 @@ impl Settles {
     pub fn not_taken(&mut self, id: u64, could_not_be_read_ms: Option<i64>) {
         let settle = self.taking.remove(&id).and_then(|name| self.all.get_mut(&name));
         if let Some(settle) = settle {
-            settle.taking = None;
+            self.bytes -= settle.taking.take().map_or(0, |taking| taking.bytes);
             if let Some(now_ms) = could_not_be_read_ms {
                 settle.not_before_ms = Some(now_ms + LONGEST_PAUSE_MS);
             }
@@ -207,7 +217,10 @@ impl Settles {
     /// The value `id` was read: as DUMP gives it, and when it expires. Gives it, with the region that it is for, once its
     /// place is known too.
     pub fn read(&mut self, id: u64, payload: Option<Bytes>, expires_at_ms: Option<i64>) -> Option<(usize, Value)> {
-        self.taking_mut(id)?.read = Some((payload, expires_at_ms));
+        let bytes = payload.as_ref().map_or(0, Bytes::len);
+        let taking = self.taking_mut(id)?;
+        (taking.read, taking.bytes) = (Some((payload, expires_at_ms)), bytes);
+        self.bytes += bytes;
         self.whole(id)
     }
 
@@ -238,6 +251,7 @@ impl Settles {
             return None;
         }
         self.taking.remove(&taking.id);
+        self.bytes -= taking.bytes;
         let settle = self.all.remove(name)?;
         self.asked.remove(&settle.asked);
         Some(settle.met)
@@ -264,8 +278,8 @@ mod tests {
             assert!(calls < 10_000, "{} are left", settles.names().count());
             for region in [0, 1] {
                 let (wanted, later) = settles.wanted(region, 0, [&none, &none], &repairs, &mut next);
-                assert!(wanted.len() <= MOST_VALUES);
-                assert!(later || settles.names().count() <= MOST_VALUES);
+                assert!(wanted.len() <= MOST_AT_ONCE);
+                assert!(later || settles.names().count() <= MOST_AT_ONCE);
                 for Wanted { id, name } in wanted {
                     assert!(settles.is_taking(&name) && settles.giver(id) == Some(region));
                     assert!(settles.read(id, None, None).is_none());
@@ -282,7 +296,28 @@ mod tests {
     #[test]
     fn each_value_is_taken_once_and_a_call_looks_at_a_part_of_many_keys() {
         assert_eq!((takes_all(1), takes_all(60)), (1, 1));
-        assert!(takes_all(20_000) <= 2 * 20_000 / MOST_VALUES);
+        assert!(takes_all(20_000) <= 2 * 20_000 / MOST_AT_ONCE);
+    }
+
+    #[test]
+    fn no_more_is_read_while_many_bytes_are_on_their_way() {
+        let (mut settles, mut next) = (Settles::default(), 1_000);
+        for key in 0..1_000_u32 {
+            let name = (0, key.to_be_bytes().to_vec());
+            settles.ask(1 + u64::from(key), 1, name, (Order::WEAKEST, Stamp::WEAKEST), (1, None));
+        }
+        let (none, repairs) = (BTreeSet::new(), BTreeSet::new());
+        let mut wanted = |settles: &mut Settles| settles.wanted(0, 0, [&none, &none], &repairs, &mut next).0;
+        let all: Vec<Wanted> = (0..10).flat_map(|_| wanted(&mut settles)).collect();
+        assert_eq!(all.len(), MOST_VALUES);
+        let (large, others) = all.split_at(1);
+        let large = large.first().expect("there are some");
+        others.iter().for_each(|one| settles.not_taken(one.id, None));
+        assert!(settles.read(large.id, Some(Bytes::from(vec![0; MOST_BYTES])), None).is_none());
+        assert!(wanted(&mut settles).is_empty());
+        settles.placed(large.id, Placed { at: 7, covered: 0, floor: None }).expect("it is whole");
+        settles.arrived(&large.name, 7).expect("it was asked for");
+        assert_eq!((wanted(&mut settles).len(), settles.bytes), (MOST_AT_ONCE, 0));
     }
 
     #[test]
