@@ -138,9 +138,11 @@ impl Strike {
     /// Whether both may not be in one round.
     pub fn excludes(&self, other: &Self) -> bool {
         let theirs = other.fault.kind().holds;
+        // One of them strikes both regions.
+        let meets = self.side == other.side || [self, other].iter().any(|it| it.fault == Fault::BothBacklogsSmall);
         self.fault.kind().holds.iter().filter(|held| theirs.contains(held)).any(|held| match held {
             Holds::Daemon | Holds::History => true,
-            Holds::Server | Holds::Way | Holds::Rights => self.side == other.side,
+            Holds::Server | Holds::Way | Holds::Rights => meets,
         })
     }
 }
