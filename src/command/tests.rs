@@ -287,3 +287,10 @@ proptest! {
         })?;
     }
 }
+
+#[test]
+fn commands_of_lists_are_told_from_others() {
+    let of_list = |name: &str| lookup(name.as_bytes()).expect("it is known").is_of_list();
+    assert!(["RPUSH", "LREM", "LMOVE", "BLPOP"].into_iter().all(of_list));
+    assert!(!["SET", "HSET", "SADD", "ZADD", "XADD", "DEL"].into_iter().any(of_list));
+}

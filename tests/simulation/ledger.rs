@@ -1,8 +1,8 @@
 //! What clients decided, unit by unit: a whole key, or one element of it. Known without Duet.
 //!
 //! By the beginning of its name a key is written as a whole only (`register`, `session`), by its elements (`hash`, `set`,
-//! `ranks`), by both (`wipe`), added to (`sum`, and the elements `c..`), or put into a list once (`queue`). Other keys are not in here: of them it is only
-//! promised that both regions hold the same.
+//! `ranks`), by both (`wipe`), added to (`sum`, and the elements `c..`), or put into a list once (`queue`). Other keys are
+//! not in here: of them it is only promised that both regions hold the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 

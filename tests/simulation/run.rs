@@ -279,7 +279,7 @@ impl Run {
     fn is_judged(&self, offsets: [u64; 2]) -> bool {
         let judged = |exchange: &Exchange| {
             let judged = |region| exchange.judged(region) >= Some(offsets[region]) && exchange.unresolved(region) == 0;
-            exchange.is_calm() && (0..2).all(judged)
+            exchange.settles().is_empty() && (0..2).all(judged)
         };
         self.daemons.iter().all(|daemon| judged(&hold(&daemon.pair.exchange)))
     }

@@ -81,6 +81,16 @@ impl Spec {
         }
         0
     }
+
+    /// Whether it is one of lists.
+    pub fn is_of_list(&self) -> bool {
+        self.family() == LISTS
+    }
+
+    /// Whether it is the command that servers use for deletions of their own.
+    pub fn is_deletion(&self) -> bool {
+        matches!(self.name, "DEL" | "UNLINK")
+    }
 }
 
 const FAMILIES: [&[Spec]; 8] = [
@@ -94,6 +104,8 @@ const FAMILIES: [&[Spec]; 8] = [
     stream_words::SPECS,
 ];
 
+/// The number of those for lists.
+const LISTS: u8 = 3;
 /// How many of them are for one type of value.
 const TYPES: usize = 6;
 

@@ -431,11 +431,6 @@ impl Exchange {
         own.max(other).max(unsent).map_or(Order::WEAKEST, |Stamp { time_us, rank }| Order(time_us, rank, u64::MAX))
     }
 
-    /// Whether no value is being taken.
-    pub fn is_calm(&self) -> bool {
-        self.settles.is_empty()
-    }
-
     /// A transaction with these writes of `region`, made then, was sent.
     pub fn sent(&mut self, region: usize, writes: Range<u64>, made: Made) {
         self.has_stamp(made.stamp.time_us);
@@ -731,7 +726,7 @@ impl Exchange {
                     Life::Endless => true,
                     Life::Until(at) => at - now_ms > linger_ms,
                 };
-                let stays = lives_on && !self.settles.has(&name);
+                let stays = lives_on && !self.settles.has(name.0, &name.1);
                 if stays {
                     self.refused(region, name);
                 }
@@ -766,22 +761,6 @@ impl Exchange {
     /// Keys whose values are being taken.
     pub fn settles(&self) -> &Settles {
         &self.settles
-    }
-
-    /// Whether the value of this key is being taken: until it has arrived, neither region repairs it.
-    pub fn is_settling(&self, database: u32, name: &[u8]) -> bool {
-        !self.settles.is_empty() && self.settles.has(&(database, name.to_vec()))
-    }
-
-    /// Whether it is on its way already: then it is too late to repair the region that gives it.
-    pub fn is_taking(&self, database: u32, name: &[u8]) -> bool {
-        !self.settles.is_empty() && self.settles.is_taking(&(database, name.to_vec()))
-    }
-
-    /// Whether the value of this key as it was at some place of the stream of `region` is on its way to the other one: what is
-    /// found to be wrong with it now may be of later than that.
-    pub fn has_given(&self, region: usize, database: u32, name: &[u8]) -> bool {
-        !self.settles.is_empty() && self.settles.has_given(region, &(database, name.to_vec()))
     }
 
     /// Writes to this key are executed again at `region`; or they have been.
@@ -842,11 +821,6 @@ impl Exchange {
     /// Keys whose value as it was at some place of the stream of `region` has arrived at the other one.
     pub fn take_taken(&mut self, region: usize) -> Vec<(Name, u64)> {
         std::mem::take(&mut self.sides[region].taken)
-    }
-
-    /// The key whose value is taken under this number.
-    pub fn name_of(&self, id: u64) -> Option<&Name> {
-        self.settles.name_of(id)
     }
 }
 

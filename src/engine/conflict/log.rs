@@ -10,7 +10,6 @@ use super::judge::{self, Judgement, Step, Verdict, before_a_value, judge};
 use super::order::{Author, Order, Ranking};
 use super::record::{Done, MOST_KEPT, Record, Side, Unit};
 use super::stamp::Stamp;
-use super::window::is_of_list;
 use crate::command::{Access, KeyUse, Spec, Unit as CommandUnit};
 use crate::wire::resp::{Command, FrameReader};
 
@@ -248,7 +247,7 @@ impl KeyLog {
     /// that which it should have met: it is executed again behind it. Which write it was is only certain of those to lists.
     pub fn had_no_effect(&mut self, id: u64) {
         if self.entries.iter().any(|entry| entry.wiped) {
-            let is_it = |entry: &&mut Entry| !entry.local && entry.id == id && is_of_list(entry.spec);
+            let is_it = |entry: &&mut Entry| !entry.local && entry.id == id && entry.spec.is_of_list();
             self.entries.iter_mut().filter(is_it).for_each(|entry| entry.wiped = true);
         }
     }

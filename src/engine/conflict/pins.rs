@@ -26,7 +26,6 @@ pub struct Pins {
 impl Pins {
     /// One more, by a number that is new.
     pub fn insert(&mut self, number: u64, region: usize, places: [Option<Position>; 2]) {
-        self.remove(number);
         let offsets = places.map(|place| place.map(|place| place.offset));
         self.all.insert(number, Pin { region, places: offsets });
         self.count[region] += 1;

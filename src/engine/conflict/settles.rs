@@ -50,6 +50,25 @@ struct Settle {
     met: Option<Met>,
 }
 
+impl Settle {
+    /// Whether it was let alone for long enough since its value was taken last.
+    fn is_due(&mut self, now_ms: i64) -> bool {
+        let pause = if self.rounds > 1 { FIRST_PAUSE_MS << (self.rounds - 1).min(10) } else { 0 };
+        *self.not_before_ms.get_or_insert(now_ms + pause.min(LONGEST_PAUSE_MS)) <= now_ms
+    }
+
+    /// The region that gives the value: one that is in order; of two that are not, the one with the later write.
+    fn giver(&self, name: &Name, damaged: [&BTreeSet<Name>; 2]) -> usize {
+        match self.doubted {
+            _ if damaged[0].contains(name) => 1,
+            _ if damaged[1].contains(name) => 0,
+            [Some(ours), Some(theirs)] => usize::from(theirs > ours),
+            [Some(_), None] => 1,
+            [None, _] => 0,
+        }
+    }
+}
+
 /// A value on its way.
 #[derive(Debug)]
 struct Taking {
@@ -104,20 +123,26 @@ impl Settles {
         self.all.is_empty()
     }
 
-    /// Whether this is one.
-    pub fn has(&self, name: &Name) -> bool {
-        self.all.contains_key(name)
+    /// Whether this is one: until its value has arrived, neither region repairs it.
+    pub fn has(&self, database: u32, name: &[u8]) -> bool {
+        self.get(database, name).is_some()
     }
 
-    /// Whether its value is on its way.
-    pub fn is_taking(&self, name: &Name) -> bool {
-        self.all.get(name).is_some_and(|settle| settle.taking.is_some())
+    /// Whether its value is on its way: then it is too late to repair the region that gives it.
+    pub fn is_taking(&self, database: u32, name: &[u8]) -> bool {
+        self.get(database, name).is_some_and(|settle| settle.taking.is_some())
     }
 
-    /// Whether its value as it was at some place of the stream of `region` is.
-    pub fn has_given(&self, region: usize, name: &Name) -> bool {
-        let taking = self.all.get(name).and_then(|settle| settle.taking.as_ref());
+    /// Whether its value as it was at some place of the stream of `region` is: what is found to be wrong with it now may be of
+    /// later than that.
+    pub fn has_given(&self, region: usize, database: u32, name: &[u8]) -> bool {
+        let taking = self.get(database, name).and_then(|settle| settle.taking.as_ref());
         taking.is_some_and(|taking| taking.from == region && taking.placed.is_some())
+    }
+
+    fn get(&self, database: u32, name: &[u8]) -> Option<&Settle> {
+        // As a rule there is none, and no name has to be made for it.
+        if self.is_empty() { None } else { self.all.get(&(database, name.to_vec())) }
     }
 
     /// Gives all of them up. Tells for each which regions could not repair it.
@@ -160,31 +185,17 @@ impl Settles {
                 if settle.taking.is_some() {
                     continue;
                 }
-                let rounds = settle.rounds;
-                let pause = || if rounds > 1 { FIRST_PAUSE_MS << (rounds - 1).min(10) } else { 0 };
-                let not_before_ms = *settle.not_before_ms.get_or_insert_with(|| now_ms + pause().min(LONGEST_PAUSE_MS));
-                if not_before_ms > now_ms {
+                let is_due = settle.is_due(now_ms);
+                let gives = settle.giver(name, damaged) == region;
+                if !is_due || gives && repairs.contains(&(region, name.clone())) {
                     later = true;
-                    continue;
+                } else if gives {
+                    *next += 1;
+                    let id = *next;
+                    settle.taking =
+                        Some(Taking { id, from: region, read: None, placed: None, posted: false, bytes: 0 });
+                    wanted.push(Wanted { id, name: name.clone() });
                 }
-                // A region that is in order; of two that are not, the one with the later write.
-                let from = match settle.doubted {
-                    _ if damaged[0].contains(name) => 1,
-                    _ if damaged[1].contains(name) => 0,
-                    [Some(ours), Some(theirs)] => usize::from(theirs > ours),
-                    [Some(_), None] => 1,
-                    [None, _] => 0,
-                };
-                if from != region {
-                    continue;
-                }
-                if repairs.contains(&(region, name.clone())) {
-                    later = true;
-                    continue;
-                }
-                *next += 1;
-                settle.taking = Some(Taking { id: *next, from, read: None, placed: None, posted: false, bytes: 0 });
-                wanted.push(Wanted { id: *next, name: name.clone() });
             }
             if let Some(last) = last {
                 looked_at[region] = Some(last.clone());
@@ -193,6 +204,7 @@ impl Settles {
         on_their_way.extend(wanted.iter().map(|wanted| (wanted.id, wanted.name.clone())));
         (wanted, later)
     }
+
     /// The key whose value is taken under this number.
     pub fn name_of(&self, id: u64) -> Option<&Name> {
         self.taking.get(&id)
@@ -281,7 +293,7 @@ mod tests {
                 assert!(wanted.len() <= MOST_AT_ONCE);
                 assert!(later || settles.names().count() <= MOST_AT_ONCE);
                 for Wanted { id, name } in wanted {
-                    assert!(settles.is_taking(&name) && settles.giver(id) == Some(region));
+                    assert!(settles.is_taking(0, &name.1) && settles.giver(id) == Some(region));
                     assert!(settles.read(id, None, None).is_none());
                     let (to, value) = settles.placed(id, Placed { at: id, covered: 0, floor: None }).expect("whole");
                     assert_eq!((to, &value.name), (1 - region, &name));
@@ -333,7 +345,7 @@ mod tests {
         };
         let id = wanted(&mut settles, 5).expect("it is free");
         settles.not_taken(id, Some(5));
-        assert!(!settles.is_taking(&name) && settles.name_of(id).is_none());
+        assert!(!settles.is_taking(0, &name.1) && settles.name_of(id).is_none());
         assert_eq!(wanted(&mut settles, 4 + LONGEST_PAUSE_MS), None);
         assert_eq!(wanted(&mut settles, 5 + LONGEST_PAUSE_MS), Some(id + 1));
     }

@@ -12,7 +12,7 @@ mod whole;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::num::NonZeroU128;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
@@ -268,7 +268,7 @@ impl Window {
     /// `found`.
     pub fn settle(&mut self, read: u64, exchange: &mut Exchange, found: &mut impl FnMut(Found)) {
         // What waits for something has to see all that is written: it may be stable, and forgotten, at once.
-        if !self.ours.is_empty() || !self.logs.is_empty() || self.removed || !exchange.is_calm() {
+        if !self.ours.is_empty() || !self.logs.is_empty() || self.removed || !exchange.settles().is_empty() {
             self.sort_in(exchange);
         }
         for (name, at) in self.arrived.drain(..) {
@@ -407,7 +407,7 @@ impl Window {
             let Some((log, database, name)) = self.logs.get_mut(&key) else { continue };
             log.unstable = log.unstable.saturating_sub(1);
             log.stable += 1;
-            if log.waits != Waits::Nothing || self.suspended || exchange.is_settling(*database, name) {
+            if log.waits != Waits::Nothing || self.suspended || exchange.settles().has(*database, name) {
                 continue;
             }
             if log.unstable == 0 && log.pin.is_none() && log.held.is_none() {
@@ -439,20 +439,15 @@ pub fn shown(database: u32, first: &[u8]) -> u64 {
     xxh3_64_with_seed(first, database.into())
 }
 
-/// The same for any request: one on a list is known by all that it says.
+/// The same for any request: one on a list is known by all that it says, for servers write those into their streams as they
+/// were executed, and each by itself.
 pub fn shown_as(database: u32, command: &Command<'_>, spec: &Spec) -> u64 {
     let first = shown(database, command.arg(1));
-    if !is_of_list(spec) {
+    if !spec.is_of_list() {
         return first;
     }
     let name = command.name().len() as u64;
     command.args().skip(2).fold(first.wrapping_add(name), |hash, argument| xxh3_64_with_seed(argument, hash))
-}
-
-/// Whether a command is one of lists. Servers write them into their streams as they were executed, and each by itself.
-pub fn is_of_list(spec: &Spec) -> bool {
-    static LISTS: LazyLock<u8> = LazyLock::new(|| lookup(b"RPUSH").map_or(0, Spec::family));
-    spec.family() == *LISTS
 }
 
 /// What the first request in `bytes` is.

@@ -71,7 +71,7 @@ impl Survey {
             }
             return;
         }
-        let deletes = matches!(spec.name, "DEL" | "UNLINK");
+        let deletes = spec.is_deletion();
         let mut counts = false;
         for used in spec.keys(command).filter(|used| used.access != Access::Read && !used.key.starts_with(prefix)) {
             counts = true;

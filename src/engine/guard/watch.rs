@@ -102,7 +102,7 @@ impl Guard {
         }
         match spec.class {
             Class::Database if spec.name != "SWAPDB" => self.look_at_flush(spec, database),
-            Class::Write if matches!(spec.name, "DEL" | "UNLINK") => self.look_at_deletion(command.len() as u64 - 1),
+            Class::Write if spec.is_deletion() => self.look_at_deletion(command.len() as u64 - 1),
             Class::Write => {
                 self.surplus = self.surplus.saturating_sub(1);
                 Ok(())

@@ -446,7 +446,7 @@ impl Crossing {
             }
         }
         for (id, at, covered) in self.unplaced.drain(..) {
-            let Some((database, name)) = exchange.name_of(id).cloned() else { continue };
+            let Some((database, name)) = exchange.settles().name_of(id).cloned() else { continue };
             let floor = self.window.floor(&exchange, (database, &name), at);
             let posted = exchange.placed(id, Placed { at, covered, floor });
             self.found.extend(posted.map(|_| Found::Posted));
@@ -543,7 +543,7 @@ pub(super) struct Written<'a> {
 /// Whether the last request of an echo does not remove its key.
 fn leaves_a_value(echo: &Echo) -> bool {
     let last = echo.requests.last().and_then(|(_, request)| spec_of(request));
-    last.is_some_and(|spec| !matches!(spec.name, "DEL" | "UNLINK"))
+    last.is_some_and(|spec| !spec.is_deletion())
 }
 
 /// The first argument of a request.

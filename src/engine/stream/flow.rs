@@ -4,7 +4,6 @@ use std::ops::Range;
 
 use super::crossing::Crossing;
 use super::lingering::Lingering;
-use super::local::is_deletion;
 use super::{Beginning, Event, Now, Rules};
 use crate::command::{Class, Spec, Unit, Unreserved, guess_key, lookup, without_reserved};
 use crate::engine::apply::Applier;
@@ -303,7 +302,7 @@ impl Flow {
             self.lose_held();
         }
         let ours = command.arg(1).starts_with(&self.keys.prefix);
-        let by_the_server = is_deletion(spec) && !ours && command.name().iter().all(u8::is_ascii_uppercase);
+        let by_the_server = spec.is_deletion() && !ours && command.name().iter().all(u8::is_ascii_uppercase);
         self.crossing.echo_meets(command, spec, self.database, by_the_server);
         if matches!(spec.class, Class::Write) {
             self.crossing.copied(command, spec, self.database, &self.keys.prefix);

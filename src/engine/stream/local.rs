@@ -39,7 +39,7 @@ impl Flow {
             }
             Some(Err(why)) => return self.set_aside(command, why),
             None => match (replay, place) {
-                (Replay::Verbatim, Some(place)) if !is_deletion(spec) && !is_joined(command.name()) => {
+                (Replay::Verbatim, Some(place)) if !spec.is_deletion() && !is_joined(command.name()) => {
                     let bytes = reading.buffer.get(place.clone()).unwrap_or_default();
                     if !reading.onto.is_quiet() && !self.is_past() {
                         self.tell(command, spec, Bytes::copy_from_slice(bytes), 1, reading);
@@ -99,7 +99,7 @@ impl Flow {
         let keys: Vec<(u32, &[u8])> = spec.written(command, self.database).collect();
         let expires = conflict::sets_lifetime(spec, command);
         let write = Write { database: self.database, request: bytes, requests, expires };
-        let crossed = if is_deletion(spec) {
+        let crossed = if spec.is_deletion() {
             // Key by key, so that none is removed once more on another's account.
             let one =
                 |key: &(u32, &[u8])| Write { request: request(&[b"del", key.1]).into(), requests: 1, ..write.clone() };
@@ -257,11 +257,6 @@ impl Flow {
     }
 }
 
-/// Whether it is the command that servers use for deletions of their own.
-pub(super) fn is_deletion(spec: &Spec) -> bool {
-    matches!(spec.name, "DEL" | "UNLINK")
-}
-
 /// A request as it is, but for two names that are told by their letters: a deletion in small ones, for a server that deletes
 /// a key by itself, even in the midst of our transaction, writes it in capitals; and a client's MSET in capitals, for in small
 /// ones it is several `SET`s that were joined.
@@ -269,7 +264,7 @@ pub(super) fn in_letters(bytes: Bytes) -> Bytes {
     let mut reader = FrameReader::new();
     let Ok(Some(length)) = reader.next(&bytes) else { return bytes };
     let command = Command::new(&bytes, reader.arguments());
-    let deletes = || lookup(command.name()).is_some_and(is_deletion);
+    let deletes = || lookup(command.name()).is_some_and(Spec::is_deletion);
     let name = match command.name() {
         _ if length != bytes.len() => return bytes,
         name if is_joined(name) => name.to_ascii_uppercase(),

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::Event;
 use super::flow::{Flow, Reading, Scope};
-use super::local::{in_letters, is_deletion};
+use super::local::in_letters;
 use crate::command::{Class, Spec, lookup};
 use crate::engine::conflict::departed::{Departed, Removal, Removed, Verdict};
 use crate::engine::conflict::{self, spec_of};
@@ -69,7 +69,7 @@ impl Flow {
         let Some(spec) = spec_of(&bytes) else { return };
         let name = (self.database, command.arg(1).to_vec());
         let until_ms = written_ms.saturating_add(self.rules.linger_ms);
-        self.lingering.departed(name, bytes.clone(), is_deletion(spec), self.offset, until_ms);
+        self.lingering.departed(name, bytes.clone(), spec.is_deletion(), self.offset, until_ms);
         self.keep(spec, None, (&bytes, 1), written_ms, self.offset);
     }
 
@@ -102,7 +102,8 @@ impl Flow {
         let mut exchange = conflict::hold(&exchange);
         let stable = exchange.stable(self.rules.region);
         let names = self.lingering.stable(stable);
-        let names: Vec<_> = names.into_iter().filter(|(database, key)| !exchange.is_settling(*database, key)).collect();
+        let names: Vec<_> =
+            names.into_iter().filter(|(database, key)| !exchange.settles().has(*database, key)).collect();
         if !names.is_empty() {
             exchange.look(1 - self.rules.region, names);
             self.events.push(Event::ValueWanted);
@@ -119,7 +120,7 @@ fn removed(command: &Command<'_>) -> Option<Removed> {
     let (name, count) = (command.name(), command.len());
     match name {
         b"HDEL" if count > 2 => Some(Removed::Fields),
-        _ if count == 2 && name.iter().all(u8::is_ascii_uppercase) && lookup(name).is_some_and(is_deletion) => {
+        _ if count == 2 && name.iter().all(u8::is_ascii_uppercase) && lookup(name).is_some_and(Spec::is_deletion) => {
             Some(Removed::Key)
         }
         _ => None,

@@ -21,7 +21,7 @@ impl Window {
             let (database, name) = (*database, name.clone());
             let place = Place { region, database, key: &name };
             let holds = self.policies.holds(&name) && keeps(log, exchange, region);
-            let is_taking = exchange.is_taking(database, &name);
+            let is_taking = exchange.settles().is_taking(database, &name);
             // A key that both regions write all the time has many writes: it is judged once what it waits for has come.
             let put_off = !holds && (log.waits != Waits::Nothing || is_taking && !log.of_several);
             let (mut lost, mut named) = (false, Vec::new());
@@ -68,7 +68,7 @@ impl Window {
                     found(Found::Wanted);
                 }
                 log.pin.take().into_iter().for_each(|pin| exchange.unpin(pin));
-                if log.unstable == 0 && !exchange.is_settling(database, &name) {
+                if log.unstable == 0 && !exchange.settles().has(database, &name) {
                     self.logs.remove(&key);
                 }
             } else {
@@ -103,11 +103,11 @@ impl Window {
                 log.hold(exchange.latest(self.region));
                 keep(log, exchange, self.region, (database, name.to_vec()), found);
             }
-        } else if log.waits != Waits::Value || exchange.has_given(self.region, database, name) {
+        } else if log.waits != Waits::Value || exchange.settles().has_given(self.region, database, name) {
             let place = Place { region: self.region, database, key: name };
             let unrecorded = met.filter(|_| !log.has_met(place));
             log.doubted = Some(log.doubted.flatten().or(unrecorded));
-            if log.waits == Waits::Nothing && !exchange.is_taking(database, name) {
+            if log.waits == Waits::Nothing && !exchange.settles().is_taking(database, name) {
                 let remedy = log.before_a_value(place);
                 perform(log, place, remedy, exchange, found);
             }

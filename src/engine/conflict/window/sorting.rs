@@ -149,7 +149,7 @@ impl Window {
             let (_, sent) = exchange.sent_part(1 - self.region, part.since, part.high);
             let is_deletion = |write: &Write<'_>| {
                 let mut reader = FrameReader::new();
-                write.command(&mut reader).is_some_and(|(spec, _)| matches!(spec.name, "DEL" | "UNLINK"))
+                write.command(&mut reader).is_some_and(|(spec, _)| spec.is_deletion())
             };
             let known = sent.filter(is_deletion);
             let known: usize = known.map(|write| write.written().iter().filter(|of| is_it(of)).count()).sum();

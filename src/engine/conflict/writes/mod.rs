@@ -83,9 +83,8 @@ impl Writes {
     pub fn after(&self, place: u64) -> impl Iterator<Item = Write<'_>> {
         let first = self.segments.partition_point(|segment| segment.last() <= place);
         let gone = if first == 0 { self.gone } else { 0 };
-        let until = self.segments.get(first).map_or(0, |segment| segment.until(place)).max(gone);
-        let mut begin = Some(until);
-        self.segments.range(first..).flat_map(move |segment| segment.after(begin.take().unwrap_or(0)))
+        let mut begin = self.segments.get(first).map_or(0, |segment| segment.until(place)).max(gone);
+        self.segments.range(first..).flat_map(move |segment| segment.after(std::mem::take(&mut begin)))
     }
 
     /// Up to where nothing was written behind `place`, as far as that is known; `place` where it is not.
