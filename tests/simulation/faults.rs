@@ -17,8 +17,11 @@ const LAGS_ONCE_IN: u32 = 60;
 /// In one of so many runs both links are held now and then.
 const HELD_ONE_OF: u64 = 5;
 
+/// In one of so many runs streams arrive late now and then.
+const LATE_ONE_OF: u64 = 4;
+
 /// The faults by name, in the order of [`Plan::switches`].
-pub const FAULTS: [&str; 12] = [
+pub const FAULTS: [&str; 14] = [
     "lose_position",
     "marker_lost",
     "silence",
@@ -31,6 +34,8 @@ pub const FAULTS: [&str; 12] = [
     "clock_step",
     "hold",
     "failover",
+    "lag",
+    "overtaken",
 ];
 
 /// How likely each thing is in a run: once in so many steps on average, 0 for never.
@@ -52,10 +57,16 @@ pub struct Plan {
     hold: u32,
     /// A replica takes over from a server; it may lack the last writes.
     failover: u32,
+    /// What a server streams arrives late for a while, and nothing else does.
+    lag: u32,
+    /// The same, and in the end the backlog does not reach back that far.
+    overtaken: u32,
     /// A restart may give a server's history another name.
     renames: bool,
     /// What happens as soon as everything written is applied; no client writes until then.
     waiting: Option<Silent>,
+    /// The backlog of this server is overrun once its stream is no longer late.
+    overtakes: [bool; 2],
     /// When the target stops refusing.
     refuses_until_ms: [i64; 2],
     /// When a killed daemon is started again.
@@ -91,8 +102,11 @@ impl Plan {
             clock_step: 0,
             hold: 0,
             failover: 0,
+            lag: 0,
+            overtaken: 0,
             renames: true,
             waiting: None,
+            overtakes: [false; 2],
             refuses_until_ms: [0; 2],
             start_at_ms: 0,
         }
@@ -121,7 +135,7 @@ impl Plan {
         }
     }
 
-    fn switches(&mut self) -> [&mut u32; 12] {
+    fn switches(&mut self) -> [&mut u32; 14] {
         [
             &mut self.lose_position,
             &mut self.marker_lost,
@@ -135,6 +149,8 @@ impl Plan {
             &mut self.clock_step,
             &mut self.hold,
             &mut self.failover,
+            &mut self.lag,
+            &mut self.overtaken,
         ]
     }
 
@@ -150,6 +166,8 @@ impl Plan {
             marker_lost: 0,
             hold: 0,
             failover: 0,
+            lag: 0,
+            overtaken: 0,
             ..self.clone()
         }
     }
@@ -162,10 +180,19 @@ impl Plan {
         self
     }
 
+    /// The same where streams arrive late now and then, in one of so many runs.
+    pub fn with_lags(mut self, seed: u64) -> Self {
+        if seed % LATE_ONE_OF == 2 {
+            (self.lag, self.overtaken) = (900, 1500);
+        }
+        self
+    }
+
     /// The same where clients empty whole servers: they take the epoch with them, so there is one daemon at a time; and the
     /// marker, which only the server's backlog still tells then, so that is kept.
     pub fn with_whole(self) -> Self {
-        Self { second_daemon: 0, lose_position: 0, marker_lost: 0, silence: 0, restart: 0, ..self }
+        let lost = Self { lose_position: 0, overtaken: 0, marker_lost: 0, restart: 0, ..self };
+        Self { second_daemon: 0, silence: 0, ..lost }
     }
 
     /// Whether copies with the model's dumps can happen after the start.
@@ -252,8 +279,15 @@ impl Run {
         if self.happens(plan.failover) {
             self.fail_over();
         }
+        if self.happens(plan.lag) {
+            self.lag(false);
+        }
+        if self.happens(plan.overtaken) {
+            self.lag(true);
+        }
         self.silently(plan.silence);
         self.end_refusals();
+        self.end_lags();
     }
 
     /// A server restarts and keeps its data.
@@ -300,6 +334,28 @@ impl Run {
         world.servers[index].history.overrun();
         let ids: Vec<u64> = world.wires.iter().filter(|(_, wire)| wire.server == index).map(|(id, _)| *id).collect();
         ids.into_iter().for_each(|id| world.cut(id));
+    }
+
+    /// What a server streams arrives late for a while; `overtaken` tells whether its backlog is lost meanwhile.
+    fn lag(&mut self, overtaken: bool) {
+        let index = self.side();
+        self.disturbed = true;
+        self.plan.overtakes[index] |= overtaken;
+        let mut world = self.world.borrow_mut();
+        world.late_until_ms[index] = world.now_ms + world.rng.i64(5..200);
+        crate::trace(|| format!("stream of {index} is late until {}", world.late_until_ms[index]));
+    }
+
+    fn end_lags(&mut self) {
+        for index in 0..2 {
+            let is_over = self.world.borrow().now_ms >= self.world.borrow().late_until_ms[index];
+            if is_over && std::mem::take(&mut self.plan.overtakes[index]) && self.may_lose_position(index) {
+                let mut world = self.world.borrow_mut();
+                crate::trace(|| format!("stream of {index} is overtaken"));
+                world.servers[index].history.overrun();
+                world.streams(index).into_iter().for_each(|id| world.cut(id));
+            }
+        }
     }
 
     fn side_of_failover(&self) -> usize {
@@ -401,6 +457,8 @@ impl Run {
     pub fn calm(&mut self) {
         self.plan.refuses_until_ms = [0; 2];
         self.end_refusals();
+        self.plan.overtakes = [false; 2];
+        self.world.borrow_mut().late_until_ms = [0; 2];
         if self.daemons.is_empty() {
             self.start_daemon();
         }

@@ -25,6 +25,8 @@ pub struct World {
     pub clocks: [Clock; 2],
     /// Servers do not accept connections before.
     pub down_until_ms: [i64; 2],
+    /// What servers stream does not arrive before.
+    pub late_until_ms: [i64; 2],
     /// Both links hold before.
     pub held_until_ms: i64,
     pub wires: BTreeMap<u64, Wire>,
@@ -74,6 +76,7 @@ impl World {
             servers,
             clocks,
             down_until_ms: [0; 2],
+            late_until_ms: [0; 2],
             held_until_ms: 0,
             wires: BTreeMap::new(),
             next: 1,
@@ -162,13 +165,24 @@ impl World {
             if !wire.to_server.is_empty() {
                 if wire.gone { late.push(Way::ToServer(*id)) } else { ways.push(Way::ToServer(*id)) }
             }
-            if !wire.to_client.is_empty() {
+            if !wire.to_client.is_empty() && !(self.now_ms < self.late_until_ms[wire.server] && self.is_stream(*id)) {
                 ways.push(Way::ToClient(*id));
             }
         }
         let count = late.len();
         ways.extend(late);
         (ways, count)
+    }
+
+    /// Connections that get the stream of a server.
+    pub fn streams(&self, server: usize) -> Vec<u64> {
+        let of = self.wires.iter().filter(|(id, wire)| wire.server == server && self.is_stream(**id));
+        of.map(|(id, _)| *id).collect()
+    }
+
+    fn is_stream(&self, id: u64) -> bool {
+        let server = self.wires.get(&id).map(|wire| &self.servers[wire.server]);
+        server.and_then(|server| server.sessions.get(&id)).is_some_and(|session| session.replica.is_some())
     }
 
     /// Some of the bytes on their way arrive.

@@ -164,8 +164,11 @@ impl Run {
             Mix::Crossing | Mix::Events | Mix::Lossy | Mix::Region | Mix::Hold => Plan::crossing(&mut rng),
         };
         plan = plan.with_holds(variant.seed);
+        if variant.mix != Mix::Apart {
+            plan = plan.with_lags(variant.seed);
+        }
         let loses = matches!(variant.mix, Mix::Apart | Mix::Lossy);
-        plan.leave_out(|name| variant.is_without(name) || (!loses && ["lose_position", "failover"].contains(&name)));
+        plan.leave_out(|name| variant.is_without(name) || (!loses && ["lose_position", "failover", "overtaken"].contains(&name)));
         let workload = Workload::new(rng.u32(1..5), !plan.loses_positions());
         let writes = rng.u64(20..120);
         let moving = rng.u8(25..60);
