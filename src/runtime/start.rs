@@ -285,6 +285,7 @@ impl Starting<'_> {
         self.pair.links[self.index].changed.notify_waiters();
         self.forget_unfinished().await?;
         drained(self.pair, self.index, &mut self.target_control).await?;
+        made_good(self.pair, self.index).await;
         Ok(keep)
     }
 
@@ -525,6 +526,21 @@ pub async fn drained(pair: &Pair, index: usize, target_control: &mut Client) -> 
             fence = None;
         }
         waiting(pair, index, began, "the other link is not in step yet");
+        let _ = tokio::time::timeout(LOOK_EVERY / 20, other.changed.notified()).await;
+    }
+}
+
+/// Has executed at the source what values are known to lack that were put there: its stream can't tell any more that they
+/// arrived.
+async fn made_good(pair: &Pair, region: usize) {
+    if !conflict::hold(&pair.exchange).make_good(region) {
+        return;
+    }
+    tracing::info!(region = %pair.source(region).name, "writes that were put aside by a value are executed again before the copy");
+    let (began, other) = (Instant::now(), &pair.links[1 - region]);
+    other.mail.notify_one();
+    while !conflict::hold(&pair.exchange).is_executed(region) {
+        waiting(pair, region, began, "the other link has something to execute before the copy");
         let _ = tokio::time::timeout(LOOK_EVERY / 20, other.changed.notified()).await;
     }
 }

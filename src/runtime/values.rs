@@ -1,5 +1,5 @@
-//! Reading the values of keys that are to be made equal: each with its exact place in the region's stream. And looking how
-//! long keys live that have expired in the other region, or may live shorter in one of the two.
+//! Reading the values of keys that are to be made equal: each with its exact place in the region's stream; setting the fences
+//! that a region's stream has to be read up to before values are put there. And looking how long keys live that have expired in the other region, or may live shorter in one of the two.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::client::{Client, MAX_REPLY, Reply, clock_us, elements, integer};
 use super::shared::Pair;
-use crate::engine::conflict::{Life, Look, Wanted, hold};
+use crate::engine::conflict::{Errand, Life, Look, Wanted, hold};
 use crate::engine::source::Info;
 use crate::error::{Fault, Kind};
 use crate::runtime::client::text;
@@ -27,14 +27,27 @@ pub async fn run(pair: Arc<Pair>, region: usize) {
             reader = None;
         }
         let now_ms = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
-        let (wanted, later) = hold(&pair.exchange).wanted(region, now_ms);
+        let Errand { values, fence, later } = hold(&pair.exchange).errand(region, now_ms);
+        if !values.is_empty() {
+            // The other region is to set a fence for them.
+            pair.values.notify_waiters();
+        }
         // After a fault one by one: where one value is too long, the others are to be read all the same.
-        let at_once = if one_by_one { 1 } else { wanted.len().max(1) };
+        let (all, each) = if one_by_one { values.split_at(0) } else { values.split_at(values.len()) };
+        let trips = std::iter::once(Trip { fence, values: all });
+        let trips = trips.chain(each.chunks(1).map(|values| Trip { fence: None, values }));
         one_by_one = false;
-        for wanted in wanted.chunks(at_once) {
-            let faults = read(&pair, region, wanted, &mut reader).await;
-            one_by_one |= !faults.is_empty();
+        for trip in trips.filter(|trip| trip.fence.is_some() || !trip.values.is_empty()) {
+            let faults = go(&pair, region, &trip, &mut reader).await.unwrap_or_else(|fault| {
+                trip.fence.iter().chain(trip.values.iter().map(|one| &one.id)).map(|id| (*id, fault.clone())).collect()
+            });
             for (id, fault) in faults {
+                if trip.fence == Some(id) {
+                    tracing::warn!(region = %pair.source(region).name, %fault, "values can't be put: no message could be sent");
+                    hold(&pair.exchange).not_set(region, now_ms);
+                    continue;
+                }
+                one_by_one = true;
                 tracing::warn!(region = %pair.source(region).name, %fault, "a value could not be read");
                 hold(&pair.exchange).not_read(id, now_ms);
             }
@@ -42,7 +55,7 @@ pub async fn run(pair: Arc<Pair>, region: usize) {
         let more = look(&pair, region, now_ms, &mut reader).await;
         tokio::select! {
             () = notified => {}
-            () = tokio::time::sleep(LOOK_EVERY), if later || more || !wanted.is_empty() => {}
+            () = tokio::time::sleep(LOOK_EVERY), if later || more || !values.is_empty() => {}
             () = pair.shutdown.cancelled() => return,
             () = pair.superseded.cancelled() => return,
         }
@@ -158,25 +171,34 @@ impl Reader {
     }
 }
 
-/// Reads values in one round trip. Gives those that could not be read.
-async fn read(pair: &Pair, region: usize, wanted: &[Wanted], reader: &mut Option<Reader>) -> Vec<(u64, Fault)> {
+/// What is done in one round trip.
+struct Trip<'a> {
+    /// A fence that is set.
+    fence: Option<u64>,
+    /// Values that are read.
+    values: &'a [Wanted],
+}
+
+/// Makes one round trip. Gives what could not be done in it, by number.
+async fn go(
+    pair: &Pair,
+    region: usize,
+    trip: &Trip<'_>,
+    reader: &mut Option<Reader>,
+) -> Result<Vec<(u64, Fault)>, Fault> {
     // With a fault of the connection it goes: answers may still come on it.
-    let answered = match Reader::open(pair, region, reader).await {
-        Ok(mut open) => {
-            open.client.allow(if wanted.len() == 1 { LONGEST_VALUE } else { MAX_REPLY });
-            ask(pair, region, wanted, &mut open).await.map(|replies| (open, replies))
-        }
-        Err(fault) => Err(fault),
-    };
-    let (open, replies) = match answered {
-        Ok(answered) => answered,
-        Err(fault) => return wanted.iter().map(|one| (one.id, fault.clone())).collect(),
-    };
+    let mut open = Reader::open(pair, region, reader).await?;
+    open.client.allow(if trip.values.len() == 1 { LONGEST_VALUE } else { MAX_REPLY });
+    let replies = ask(pair, region, trip, &mut open).await?;
+    let (fence, replies) = replies.split_at(usize::from(trip.fence.is_some()));
     let mut faults = Vec::new();
-    for (one, replies) in wanted.iter().zip(replies.chunks(REQUESTS)) {
+    if let (Some(id), [Reply::Error(error)]) = (trip.fence, fence) {
+        faults.push((id, Fault::of_reply(error, "sending a message")));
+    }
+    for (one, replies) in trip.values.iter().zip(replies.chunks(REQUESTS)) {
         match value(replies, &open) {
             Ok((payload, expires_at_ms)) => {
-                if hold(&pair.exchange).read(one.id, payload, expires_at_ms).is_some() {
+                if hold(&pair.exchange).read(one.id, payload, expires_at_ms) {
                     pair.links.iter().for_each(|link| link.mail.notify_one());
                 }
             }
@@ -184,19 +206,20 @@ async fn read(pair: &Pair, region: usize, wanted: &[Wanted], reader: &mut Option
         }
     }
     *reader = Some(open);
-    faults
+    Ok(faults)
 }
 
-async fn ask(pair: &Pair, region: usize, wanted: &[Wanted], reader: &mut Reader) -> Result<Vec<Reply>, Fault> {
+async fn ask(pair: &Pair, region: usize, trip: &Trip<'_>, reader: &mut Reader) -> Result<Vec<Reply>, Fault> {
     let nonce = pair.reserved.nonce(pair.source(region).name.as_str());
-    let numbers: Vec<_> = wanted.iter().map(|one| (one.id.to_string(), one.name.0.to_string())).collect();
+    let fence = trip.fence.map(|id| id.to_string());
+    let numbers: Vec<_> = trip.values.iter().map(|one| (one.id.to_string(), one.name.0.to_string())).collect();
     let expiry = reader.expiry();
-    let mut requests: Vec<Vec<&[u8]>> = Vec::with_capacity(wanted.len() * REQUESTS);
-    for (one, (id, database)) in wanted.iter().zip(&numbers) {
+    let mut requests: Vec<Vec<&[u8]>> = Vec::with_capacity(1 + trip.values.len() * REQUESTS);
+    requests.extend(fence.as_deref().map(|id| message(&nonce, id)));
+    for (one, (id, database)) in trip.values.iter().zip(&numbers) {
         let key = one.name.1.as_slice();
-        // A message, for it leaves nothing behind, and a server at its limits takes it too.
         requests.push(vec![b"MULTI"]);
-        requests.push(vec![b"PUBLISH", &nonce, id.as_bytes()]);
+        requests.push(message(&nonce, id));
         requests.push(vec![b"SELECT", database.as_bytes()]);
         requests.push(vec![b"DUMP", key]);
         requests.push(vec![expiry, key]);
@@ -204,6 +227,11 @@ async fn ask(pair: &Pair, region: usize, wanted: &[Wanted], reader: &mut Reader)
         requests.push(vec![b"EXEC"]);
     }
     reader.client.calls(&requests).await
+}
+
+/// The request that sets a nonce: a message, for it leaves nothing behind, and a server at its limits takes it too.
+fn message<'a>(nonce: &'a [u8], id: &'a str) -> Vec<&'a [u8]> {
+    vec![b"PUBLISH", nonce, id.as_bytes()]
 }
 
 /// What the replies for one value say: as DUMP gives it, and when it expires.

@@ -65,8 +65,8 @@ pub struct Plan {
     renames: bool,
     /// What happens as soon as everything written is applied; no client writes until then.
     waiting: Option<Silent>,
-    /// The backlog of this server is overrun once its stream is no longer late.
-    overtakes: [bool; 2],
+    /// When the backlog of a server is overrun whose stream is late until then.
+    overtaken_at_ms: [Option<i64>; 2],
     /// When the target stops refusing.
     refuses_until_ms: [i64; 2],
     /// When a killed daemon is started again.
@@ -106,7 +106,7 @@ impl Plan {
             overtaken: 0,
             renames: true,
             waiting: None,
-            overtakes: [false; 2],
+            overtaken_at_ms: [None; 2],
             refuses_until_ms: [0; 2],
             start_at_ms: 0,
         }
@@ -283,11 +283,13 @@ impl Run {
             self.lag(false);
         }
         if self.happens(plan.overtaken) {
+            // Of two that follow each other closely the second one finds undone what follows from the first.
+            self.plan.overtaken = 0;
             self.lag(true);
         }
         self.silently(plan.silence);
         self.end_refusals();
-        self.end_lags();
+        self.overtake();
     }
 
     /// A server restarts and keeps its data.
@@ -336,21 +338,30 @@ impl Run {
         ids.into_iter().for_each(|id| world.cut(id));
     }
 
-    /// What a server streams arrives late for a while; `overtaken` tells whether its backlog is lost meanwhile.
+    /// What a server streams arrives late for a while; `overtaken` tells whether its backlog is overrun meanwhile.
     fn lag(&mut self, overtaken: bool) {
         let index = self.side();
         self.disturbed = true;
-        self.plan.overtakes[index] |= overtaken;
         let mut world = self.world.borrow_mut();
-        world.late_until_ms[index] = world.now_ms + world.rng.i64(5..200);
-        crate::trace(|| format!("stream of {index} is late until {}", world.late_until_ms[index]));
+        let until = world.now_ms + world.rng.i64(5..200);
+        crate::trace(|| format!("stream of {index} is late until {until}, overtaken {overtaken}"));
+        if overtaken {
+            self.plan.overtaken_at_ms[index] = Some(until);
+        }
+        let overtaken = self.plan.overtaken_at_ms[index].is_some();
+        world.late_until_ms[index] = if overtaken { i64::MAX } else { until };
     }
 
-    fn end_lags(&mut self) {
+    fn overtake(&mut self) {
         for index in 0..2 {
-            let is_over = self.world.borrow().now_ms >= self.world.borrow().late_until_ms[index];
-            if is_over && std::mem::take(&mut self.plan.overtakes[index]) && self.may_lose_position(index) {
-                let mut world = self.world.borrow_mut();
+            let now_ms = self.world.borrow().now_ms;
+            if self.plan.overtaken_at_ms[index].take_if(|at| now_ms >= *at).is_none() {
+                continue;
+            }
+            let loses = self.may_lose_position(index);
+            let mut world = self.world.borrow_mut();
+            world.late_until_ms[index] = 0;
+            if loses {
                 crate::trace(|| format!("stream of {index} is overtaken"));
                 world.servers[index].history.overrun();
                 world.streams(index).into_iter().for_each(|id| world.cut(id));
@@ -457,7 +468,7 @@ impl Run {
     pub fn calm(&mut self) {
         self.plan.refuses_until_ms = [0; 2];
         self.end_refusals();
-        self.plan.overtakes = [false; 2];
+        self.plan.overtaken_at_ms = [None; 2];
         self.world.borrow_mut().late_until_ms = [0; 2];
         if self.daemons.is_empty() {
             self.start_daemon();

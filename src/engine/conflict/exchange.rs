@@ -16,8 +16,9 @@ use super::order::Order;
 use super::pins::Pins;
 use super::policy::Policies;
 use super::record::Record;
-use super::settles::{Latest, Settles, Wanted};
+use super::settles::{Errand, Latest, Settles};
 use super::stamp::Stamp;
+use super::unseen::Unseen;
 use super::window::by_value;
 use super::writes::{Segment, Write, Writes};
 use crate::engine::position::{Position, ReplicationId};
@@ -152,8 +153,9 @@ struct Side {
     given: Vec<(Name, u64)>,
     /// Whether the region holds these keys is to be looked at.
     looks: Vec<Name>,
-    /// Mail that was sent, by its transaction, until that is seen in this region's stream.
-    on_its_way: BTreeMap<u64, Vec<Mail>>,
+    /// Mail that was sent, by its transaction, until that is seen in this region's stream; each with the place before which
+    /// everything that the other region's clients wrote had been sent.
+    on_its_way: BTreeMap<u64, (u64, Vec<Mail>)>,
 }
 
 impl Side {
@@ -398,6 +400,11 @@ impl Exchange {
         self.sides[region].unanswered == 0
     }
 
+    /// Whether all mail for `region` was executed.
+    pub fn is_executed(&self, region: usize) -> bool {
+        self.sides[region].mail.is_empty() && self.is_answered(region)
+    }
+
     /// The stream of `region` was read up to where it stood when the session began, and beyond.
     pub fn set_ready(&mut self, region: usize) {
         self.sides[region].ready = true;
@@ -593,17 +600,41 @@ impl Exchange {
         if fits { mail.pop_front() } else { None }
     }
 
-    /// The transaction `id` with this mail for `region` was sent.
-    pub fn mailed(&mut self, region: usize, id: u64, mail: Vec<Mail>) {
+    /// A session begins that writes to `region`, with the transaction `first`: what an earlier one had sent behind that was
+    /// not executed.
+    pub fn writes_from(&mut self, region: usize, first: u64) {
+        let _gone = self.sides[region].on_its_way.split_off(&first);
+    }
+
+    /// The transaction `id` with this mail for `region` was sent, behind all that clients of the other one wrote before `sent`.
+    pub fn mailed(&mut self, region: usize, id: u64, sent: u64, mail: Vec<Mail>) {
         let side = &mut self.sides[region];
         side.unanswered += 1;
-        side.on_its_way.insert(id, mail);
+        side.on_its_way.insert(id, (sent, mail));
+    }
+
+    /// The stream of `region` has broken off, and the region is about to be copied, all mail for it having been answered. What
+    /// values that were put there and not seen are known to lack is posted. Tells whether there is something.
+    pub fn make_good(&mut self, region: usize) -> bool {
+        let side = &mut self.sides[region];
+        side.mail.retain(|mail| !matches!(mail, Mail::Value(_)));
+        let sent = std::mem::take(&mut side.on_its_way).into_values();
+        let unseen = sent.flat_map(|(sent, mail)| mail.into_iter().map(move |mail| (sent, mail)));
+        let unseen = unseen.filter_map(|(sent, mail)| match mail {
+            Mail::Value(value) => Some(Unseen::new(value, sent)),
+            Mail::Again(_) | Mail::Held(_) => None,
+        });
+        let lacking: Vec<_> = unseen.filter_map(|value| value.lacks(region, self)).collect();
+        let any = !lacking.is_empty();
+        lacking.into_iter().for_each(|redos| self.post(region, Mail::Again(redos)));
+        any
     }
 
     /// The transaction `id` was seen in the stream of `region`: what it carried, if this daemon sent it.
     pub fn came(&mut self, region: usize, id: u64) -> Option<Vec<Mail>> {
         let later = self.sides[region].on_its_way.split_off(&(id + 1));
-        std::mem::replace(&mut self.sides[region].on_its_way, later).remove(&id)
+        let (_, mail) = std::mem::replace(&mut self.sides[region].on_its_way, later).remove(&id)?;
+        Some(mail)
     }
 
     /// It was answered.
@@ -772,15 +803,14 @@ impl Exchange {
         }
     }
 
-    /// Values that are to be read at `region` now; `now_ms` counts from anywhere, and never back. And whether more are to be
-    /// read later.
-    pub fn wanted(&mut self, region: usize, now_ms: i64) -> (Vec<Wanted>, bool) {
+    /// What is to be done at `region` now about values; `now_ms` counts from anywhere, and never back.
+    pub fn errand(&mut self, region: usize, now_ms: i64) -> Errand {
         if self.sides[region].judged.is_none() {
             // What the region lacks is not known yet.
-            return (Vec::new(), !self.settles.is_empty());
+            return Errand { later: !self.settles.is_empty(), ..Errand::default() };
         }
         let Self { settles, sides: [first, second], repairs, next, .. } = self;
-        settles.wanted(region, now_ms, [&first.damaged, &second.damaged], repairs, next)
+        settles.errand(region, now_ms, [&first.damaged, &second.damaged], repairs, next)
     }
 
     /// The value `id` could not be read: it is to be tried again later.
@@ -788,24 +818,46 @@ impl Exchange {
         self.settles.not_taken(id, Some(now_ms));
     }
 
-    /// The value `id` was read: as DUMP gives it, and when it expires. Tells the region that it is posted for.
-    pub fn read(&mut self, id: u64, payload: Option<Bytes>, expires_at_ms: Option<i64>) -> Option<usize> {
-        let (region, value) = self.settles.read(id, payload, expires_at_ms)?;
-        self.post(region, Mail::Value(value));
-        Some(region)
+    /// A fence could not be set at `region`.
+    pub fn not_set(&mut self, region: usize, now_ms: i64) {
+        self.settles.not_set(region, now_ms);
     }
 
-    /// The nonce `id` was found. Tells the region that the value is posted for.
-    pub fn placed(&mut self, id: u64, placed: Placed) -> Option<usize> {
-        let (name, from) = (self.settles.name_of(id)?, self.settles.giver(id)?);
-        if self.sides[from].damaged.contains(name) {
-            // Only the stream up to there has told.
-            self.settles.not_taken(id, None);
-            return None;
+    /// The value `id` was read: as DUMP gives it, and when it expires. Tells whether it is posted.
+    pub fn read(&mut self, id: u64, payload: Option<Bytes>, expires_at_ms: Option<i64>) -> bool {
+        let whole = self.settles.read(id, payload, expires_at_ms);
+        self.post_values(whole)
+    }
+
+    /// The nonce `id`, of a value or a fence, was found in the stream of `region`; `placed` tells about a value's place. Tells
+    /// whether values are posted.
+    pub fn nonce(&mut self, region: usize, id: u64, placed: impl FnOnce(&Self, &Name) -> Placed) -> bool {
+        if self.sides[region].judged.is_none() {
+            // It was set by an earlier session, or daemon.
+            return false;
         }
-        let (region, value) = self.settles.placed(id, placed)?;
-        self.post(region, Mail::Value(value));
-        Some(region)
+        let mut whole = self.settles.passed(region, id);
+        if self.settles.giver(id) == Some(region)
+            && let Some(name) = self.settles.name_of(id)
+        {
+            if self.sides[region].damaged.contains(name) {
+                // Only the stream up to there has told.
+                self.settles.not_taken(id, None);
+            } else {
+                let placed = placed(self, name);
+                whole.extend(self.settles.placed(id, placed));
+            }
+        }
+        self.post_values(whole)
+    }
+
+    fn post_values(&mut self, whole: impl IntoIterator<Item = (usize, Value)>) -> bool {
+        let mut any = false;
+        for (region, value) in whole {
+            self.post(region, Mail::Value(value));
+            any = true;
+        }
+        any
     }
 
     /// The value of a key arrived at `region`. Gives the record of it, if there is to be one.

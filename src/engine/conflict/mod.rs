@@ -21,6 +21,7 @@ mod policy;
 mod record;
 mod settles;
 mod stamp;
+mod unseen;
 mod window;
 mod writes;
 
@@ -33,7 +34,7 @@ pub use note::Note;
 pub use order::Order;
 pub use policy::{Policies, Policy};
 pub use record::{Done, MOST_KEPT, Record, Side, Unit};
-pub use settles::Wanted;
+pub use settles::{Errand, Wanted};
 pub use stamp::{Stamp, StampClock};
 pub use window::{Found, Key, Ours, Part, What, Window, shown, shown_as, spec_of};
 pub use writes::{Facts, MOST_WRITES};

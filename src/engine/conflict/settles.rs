@@ -1,5 +1,10 @@
 //! Keys whose values are being made equal: the value of one region is read, its place in that region's stream found, and
 //! then it is put at the other one.
+//!
+//! What clients of that one wrote, and the value lacks, is executed again once it has been read in that region's stream.
+//! Should the stream break off before, it is lost in both. So a value is only put where the stream was read up to a fence
+//! that was set there after the value had been asked for: what can be lost then is what was written in that moment, not
+//! what a lagging link has not read for minutes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Included, Unbounded};
@@ -34,6 +39,17 @@ pub struct Wanted {
     pub id: u64,
     /// The key.
     pub name: Name,
+}
+
+/// What somebody has to do at a region.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Errand {
+    /// Values that are to be read.
+    pub values: Vec<Wanted>,
+    /// A fence that is to be set: a nonce by this name, in no transaction.
+    pub fence: Option<u64>,
+    /// More is to be done later.
+    pub later: bool,
 }
 
 /// A key whose value is to be made equal.
@@ -93,6 +109,18 @@ pub struct Settles {
     bytes: usize,
     /// Up to where each region was looked at.
     looked_at: [Option<Name>; 2],
+    fences: [Fence; 2],
+}
+
+/// How far it is known of a region that its stream was read, by numbers of values: those up to there had been asked for before.
+#[derive(Debug, Default)]
+struct Fence {
+    /// A fence of this number was set, or is being set.
+    set: u64,
+    /// It was read.
+    read: u64,
+    /// It could not be set: not again before this time, milliseconds.
+    not_before_ms: i64,
 }
 
 impl Settles {
@@ -151,10 +179,24 @@ impl Settles {
         all.into_iter().map(|(name, settle)| (name, settle.doubted.map(|doubted| doubted.is_some())))
     }
 
-    /// Values that are to be read at `region` now, each by a number that `next` makes; `now_ms` counts from anywhere, and
+    /// What is to be done at `region` now. Values are read each by a number that `next` makes; `now_ms` counts from anywhere, and
     /// never back. Keys that are `damaged` in a region are not taken from there, and those that are to be repaired in it are
-    /// not yet. And whether more are to be read later.
-    pub fn wanted(
+    /// not yet.
+    pub fn errand(
+        &mut self,
+        region: usize,
+        now_ms: i64,
+        damaged: [&BTreeSet<Name>; 2],
+        repairs: &BTreeSet<(usize, Name)>,
+        next: &mut u64,
+    ) -> Errand {
+        let (values, more) = self.wanted(region, now_ms, damaged, repairs, next);
+        let (fence, again) = self.fence(region, now_ms);
+        Errand { values, fence, later: more || again }
+    }
+
+    /// The values, and whether more are to be read later.
+    fn wanted(
         &mut self,
         region: usize,
         now_ms: i64,
@@ -205,6 +247,45 @@ impl Settles {
         (wanted, later)
     }
 
+    /// The fence that is to be set at `region` now, if values are on their way there that were asked for since the last one.
+    /// Otherwise, whether one is to be set later.
+    fn fence(&mut self, region: usize, now_ms: i64) -> (Option<u64>, bool) {
+        let Self { all, taking, fences, .. } = self;
+        let fence = &mut fences[region];
+        let comes_here = |name: &Name| {
+            let taking = all.get(name).and_then(|settle| settle.taking.as_ref());
+            taking.is_some_and(|taking| taking.from != region)
+        };
+        let asked = taking.range((Excluded(fence.set), Unbounded)).rev().find(|(_, name)| comes_here(name));
+        match asked {
+            Some(_) if now_ms < fence.not_before_ms => (None, true),
+            Some((number, _)) => {
+                fence.set = *number;
+                (Some(*number), false)
+            }
+            None => (None, false),
+        }
+    }
+
+    /// A fence could not be set at `region`: another one will be, after a while.
+    pub fn not_set(&mut self, region: usize, now_ms: i64) {
+        let fence = &mut self.fences[region];
+        (fence.set, fence.not_before_ms) = (fence.read, now_ms + LONGEST_PAUSE_MS);
+    }
+
+    /// The nonce `number` was read in the stream of `region`. Gives the values that may be put there now, with the region.
+    pub fn passed(&mut self, region: usize, number: u64) -> Vec<(usize, Value)> {
+        let fence = &mut self.fences[region];
+        if fence.read >= number {
+            return Vec::new();
+        }
+        let passed = (Excluded(fence.read), Included(number));
+        (fence.read, fence.set) = (number, fence.set.max(number));
+        let numbers = self.taking.range(passed).map(|(number, _)| *number);
+        let coming: Vec<u64> = numbers.filter(|number| self.giver(*number) == Some(1 - region)).collect();
+        coming.into_iter().filter_map(|number| self.whole(number)).collect()
+    }
+
     /// The key whose value is taken under this number.
     pub fn name_of(&self, id: u64) -> Option<&Name> {
         self.taking.get(&id)
@@ -227,7 +308,7 @@ impl Settles {
     }
 
     /// The value `id` was read: as DUMP gives it, and when it expires. Gives it, with the region that it is for, once its
-    /// place is known too.
+    /// place is known too, and the stream there was read.
     pub fn read(&mut self, id: u64, payload: Option<Bytes>, expires_at_ms: Option<i64>) -> Option<(usize, Value)> {
         let bytes = payload.as_ref().map_or(0, Bytes::len);
         let taking = self.taking_mut(id)?;
@@ -236,7 +317,7 @@ impl Settles {
         self.whole(id)
     }
 
-    /// The nonce `id` was found. Gives the value, with the region that it is for, once it was read too.
+    /// The nonce `id` was found. Gives the value, with the region that it is for, once it was read too, and the stream there.
     pub fn placed(&mut self, id: u64, placed: Placed) -> Option<(usize, Value)> {
         self.taking_mut(id)?.placed = Some(placed);
         self.whole(id)
@@ -248,8 +329,9 @@ impl Settles {
 
     fn whole(&mut self, id: u64) -> Option<(usize, Value)> {
         let name = self.taking.get(&id)?.clone();
+        let read = self.fences[1 - self.giver(id)?].read;
         let taking = self.taking_mut(id)?;
-        let Placed { at, covered, floor } = taking.placed?;
+        let Placed { at, covered, floor } = taking.placed.filter(|_| id <= read)?;
         let (payload, expires_at_ms) = taking.read.take()?;
         taking.posted = true;
         Some((1 - taking.from, Value { name, payload, expires_at_ms, at, covered, floor }))
@@ -294,7 +376,7 @@ mod tests {
                 assert!(later || settles.names().count() <= MOST_AT_ONCE);
                 for Wanted { id, name } in wanted {
                     assert!(settles.is_taking(0, &name.1) && settles.giver(id) == Some(region));
-                    assert!(settles.read(id, None, None).is_none());
+                    assert!(settles.passed(1 - region, id).is_empty() && settles.read(id, None, None).is_none());
                     let (to, value) = settles.placed(id, Placed { at: id, covered: 0, floor: None }).expect("whole");
                     assert_eq!((to, &value.name), (1 - region, &name));
                     assert!(settles.arrived(&name, id + 1).is_none() && settles.arrived(&name, id).is_some());
@@ -325,11 +407,43 @@ mod tests {
         let (large, others) = all.split_at(1);
         let large = large.first().expect("there are some");
         others.iter().for_each(|one| settles.not_taken(one.id, None));
+        assert!(settles.passed(1, large.id).is_empty());
         assert!(settles.read(large.id, Some(Bytes::from(vec![0; MOST_BYTES])), None).is_none());
         assert!(wanted(&mut settles).is_empty());
         settles.placed(large.id, Placed { at: 7, covered: 0, floor: None }).expect("it is whole");
         settles.arrived(&large.name, 7).expect("it was asked for");
         assert_eq!((wanted(&mut settles).len(), settles.bytes), (MOST_AT_ONCE, 0));
+    }
+
+    #[test]
+    fn a_value_is_put_once_the_stream_was_read_up_to_a_fence_that_was_set_behind_its_asking() {
+        let (mut settles, mut next) = (Settles::default(), 10);
+        let (none, repairs) = (BTreeSet::new(), BTreeSet::new());
+        let mut ask = |settles: &mut Settles, key: &[u8]| {
+            settles.ask(1, 1, (0, key.to_vec()), (Order::WEAKEST, Stamp::WEAKEST), (1, None));
+            settles.errand(0, 0, [&none, &none], &repairs, &mut next)
+        };
+        let first = ask(&mut settles, b"a");
+        let [Wanted { id: first_id, .. }] = first.values[..] else { panic!("{first:?}") };
+        assert_eq!((first.fence, settles.fence(1, 0)), (None, (Some(first_id), false)));
+        assert_eq!(settles.fence(1, 0), (None, false), "it is set once");
+        let second = ask(&mut settles, b"b");
+        let [Wanted { id: second_id, .. }] = second.values[..] else { panic!("{second:?}") };
+        for id in [first_id, second_id] {
+            assert!(settles.read(id, None, None).is_none());
+            assert!(settles.placed(id, Placed { at: id, covered: 0, floor: None }).is_none());
+        }
+        assert!(settles.passed(0, second_id).is_empty(), "the value is for the other region");
+        let put = |whole: Vec<(usize, Value)>| -> Vec<(usize, Vec<u8>)> {
+            whole.into_iter().map(|(region, value)| (region, value.name.1)).collect()
+        };
+        assert_eq!(put(settles.passed(1, first_id)), [(1, b"a".to_vec())]);
+        assert_eq!(settles.fence(1, 0), (Some(second_id), false));
+        settles.not_set(1, 5);
+        assert_eq!(settles.fence(1, 6), (None, true), "not at once again");
+        assert_eq!(settles.fence(1, 5 + LONGEST_PAUSE_MS), (Some(second_id), false));
+        assert_eq!(put(settles.passed(1, second_id)), [(1, b"b".to_vec())]);
+        assert!(settles.passed(1, second_id).is_empty(), "once");
     }
 
     #[test]

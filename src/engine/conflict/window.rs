@@ -30,6 +30,7 @@ use crate::wire::resp::{Command, FrameReader};
 
 pub use mending::by_value;
 use recent::Recent;
+pub use sorting::{By, entry};
 use whole::Span;
 
 /// A key by its hash, 128 bits wide, the same in the windows of both regions.

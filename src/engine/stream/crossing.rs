@@ -12,7 +12,7 @@ use super::{Beginning, Now, Rules};
 use crate::command::{Class, Spec};
 use crate::engine::apply::is_joined;
 use crate::engine::conflict::{
-    Facts, Found, Key, Made, Mail, Name, Note, Ours, Part, Placed, ReadAgain, Redo, SharedExchange, Stamp, StampClock,
+    Exchange, Facts, Found, Key, Made, Mail, Name, Note, Ours, Part, Placed, ReadAgain, Redo, SharedExchange, Stamp, StampClock,
     Value, What, Window, hold, replaces, shown, shown_as, spec_of,
 };
 use crate::engine::origin::{Marker, Phase};
@@ -446,10 +446,12 @@ impl Crossing {
             }
         }
         for (id, at, covered) in self.unplaced.drain(..) {
-            let Some((database, name)) = exchange.settles().name_of(id).cloned() else { continue };
-            let floor = self.window.floor(&exchange, (database, &name), at);
-            let posted = exchange.placed(id, Placed { at, covered, floor });
-            self.found.extend(posted.map(|_| Found::Posted));
+            let placed = |exchange: &Exchange, (database, name): &Name| {
+                let floor = self.window.floor(exchange, (*database, name), at);
+                Placed { at, covered, floor }
+            };
+            let posted = exchange.nonce(self.region, id, placed);
+            self.found.extend(posted.then_some(Found::Posted));
         }
         let found = &mut self.found;
         self.window.settle(self.at, &mut exchange, &mut |what| found.push(what));
@@ -509,7 +511,7 @@ impl Crossing {
     /// The transaction `id` carries this mail.
     pub(super) fn mailed(&mut self, id: u64, mail: Vec<Mail>) {
         self.mailed.push_back(id);
-        hold(&self.exchange).mailed(self.target(), id, mail);
+        hold(&self.exchange).mailed(self.target(), id, self.since, mail);
     }
 
     /// The target has executed the transaction `id`, and all before.

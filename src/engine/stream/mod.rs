@@ -186,6 +186,7 @@ impl Stream {
         beginning: Beginning,
         seeking: Option<Vec<u8>>,
     ) -> Self {
+        conflict::hold(&rules.exchange).writes_from(1 - rules.region, applier.open_id());
         for name in hold(&rules.target_onto).take_late() {
             conflict::hold(&rules.exchange).damaged(1 - rules.region, name);
         }

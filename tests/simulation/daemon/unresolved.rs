@@ -13,6 +13,10 @@ pub struct Unresolved {
     pub recovery: bool,
     /// A value is not copied where the order of writes can't be mended.
     pub settling: bool,
+    /// A value is put where the stream was not read up to a fence.
+    pub fencing: bool,
+    /// What values lack that were put where a stream then broke off is not executed again.
+    pub making_good: bool,
     /// Stamps are not pushed past what the region had seen.
     pub pushing: bool,
     /// After a restart keys that were held are not.
@@ -31,6 +35,8 @@ impl Unresolved {
             (self.pins, "pins"),
             (self.recovery, "recovery"),
             (self.settling, "settling"),
+            (self.fencing, "fencing"),
+            (self.making_good, "making good"),
             (self.pushing, "pushing"),
             (self.holding, "holding"),
             (self.judging, "judging"),

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use duet::engine::conflict::{Life, Look, Wanted, hold};
+use duet::engine::conflict::{Errand, Exchange, Life, Look, Name, Wanted, hold};
 use duet::error::{Fault, Kind};
 use redis_protocol::resp2::types::BytesFrame;
 
@@ -19,7 +19,14 @@ pub async fn run(pair: Rc<Pair>, index: usize) {
     let mut client = None;
     loop {
         let now_ms = pair.world.borrow().now_ms;
-        let (wanted, _) = hold(&pair.exchange).wanted(index, now_ms);
+        let Errand { values: wanted, fence, .. } = hold(&pair.exchange).errand(index, now_ms);
+        if let Some(id) = fence
+            && let Err(fault) = set_fence(&pair, index, id, &mut client).await
+        {
+            crate::trace(|| format!("fence {id} could not be set at {index}: {fault}"));
+            client = None;
+            hold(&pair.exchange).not_set(index, now_ms);
+        }
         pair.world.borrow_mut().oracle.taken.extend(wanted.iter().map(|one| one.name.clone()));
         for (id, fault) in read(&pair, index, &wanted, &mut client).await {
             crate::trace(|| format!("value {id} could not be read at {index}: {fault}"));
@@ -50,6 +57,21 @@ async fn look(pair: &Pair, index: usize, look: &Look, client: &mut Option<Client
     let differs = hold(&pair.exchange).looked(index, look.clone(), life, (server_ms, LINGER_MS));
     crate::trace(|| format!("look {look:?} at {index}: {life:?} {differs}"));
     Ok(())
+}
+
+async fn set_fence(pair: &Pair, index: usize, id: u64, client: &mut Option<Client>) -> Result<(), Fault> {
+    if pair.settings.flaws.unresolved.fencing {
+        // As if it were read at once.
+        let of_a_value = |_: &Exchange, _: &Name| unreachable!("the other region gives it");
+        hold(&pair.exchange).nonce(index, id, of_a_value);
+        return Ok(());
+    }
+    if client.is_none() {
+        *client = Some(Client::connect(&pair.world, index).await?);
+    }
+    let Some(client) = client else { return Ok(()) };
+    let nonce = pair.settings.reserved.nonce(REGIONS[index]);
+    client.call(&[b"PUBLISH".as_slice(), &nonce, id.to_string().as_bytes()]).await.map(drop)
 }
 
 /// Reads values in one round trip. Gives those that could not be read.

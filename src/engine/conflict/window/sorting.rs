@@ -351,21 +351,23 @@ fn lacking<'a>(shown: &[u64], sent: impl Iterator<Item = Write<'a>>) -> HashMap<
 }
 
 /// How a write was executed.
-struct By {
+pub struct By {
     /// Where that stands in the region's stream.
-    at: u64,
+    pub at: u64,
     /// Whether a client of this region wrote it.
-    local: bool,
+    pub local: bool,
     /// Up to where its region had seen this one's writes.
-    saw: u64,
+    pub saw: u64,
     /// What the region of its client had seen of the other one, whichever that is.
-    seen: u64,
+    pub seen: u64,
     /// Its name, where it was executed once more.
-    again: Option<u64>,
-    stamp: Option<Stamp>,
+    pub again: Option<u64>,
+    /// When it was made.
+    pub stamp: Option<Stamp>,
 }
 
-fn entry(write: &Write<'_>, spec: &'static Spec, by: &By) -> Entry {
+/// The entry of a log.
+pub fn entry(write: &Write<'_>, spec: &'static Spec, by: &By) -> Entry {
     let Facts { database, requests, silent, weak, sees, ref behind, .. } = *write.facts;
     let By { at, local, saw, seen, again, stamp } = *by;
     // The rest of its transaction may have been written before.
