@@ -39,6 +39,14 @@ impl Link {
         }
     }
 
+    /// Nothing more comes from the source.
+    pub fn breaks_off(&self) {
+        match self {
+            Self::Copying(_) => {}
+            Self::Streaming(stream) => stream.breaks_off(),
+        }
+    }
+
     /// Whether there is room for more from the source.
     pub fn wants_source(&self) -> bool {
         match self {

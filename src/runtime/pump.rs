@@ -113,7 +113,10 @@ pub async fn run(lines: &mut Lines, link: &mut Link, session: &mut Session<'_>) 
                 if ready.map_err(|error| lost(&error, "source"))?.is_readable() && read_source {
                     match read(&mut lines.source, &mut lines.source_in, "source") {
                         Ok(bytes) => session.link().board.bytes_read.add(bytes as u64),
-                        Err(fault) => ending = Some(Ending::Lost(fault, Instant::now() + LAST_WORDS)),
+                        Err(fault) => {
+                            link.breaks_off();
+                            ending = Some(Ending::Lost(fault, Instant::now() + LAST_WORDS));
+                        }
                     }
                     lines.source_heard = Instant::now();
                     take_in(lines, link, session)?;

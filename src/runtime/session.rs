@@ -104,6 +104,7 @@ pub async fn run(pair: &Arc<Pair>, index: usize, memory: &mut Memory) -> Result<
     if ended.is_err() {
         state.refused(memory.epoch.zip(link.applier().refused()));
     }
+    link.breaks_off();
     let settled = match &link {
         Link::Streaming(stream) => stream.settled(),
         Link::Copying(_) => None,

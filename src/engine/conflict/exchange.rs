@@ -613,12 +613,20 @@ impl Exchange {
         side.on_its_way.insert(id, (sent, mail));
     }
 
+    /// The stream of `region` has broken off: values that were to be put there are not sent any more.
+    pub fn breaks_off(&mut self, region: usize) {
+        let mail = &mut self.sides[region].mail;
+        let (values, rest) = std::mem::take(mail).into_iter().partition(|mail| matches!(mail, Mail::Value(_)));
+        *mail = rest;
+        let values: VecDeque<Mail> = values;
+        let names = values.iter().filter_map(|mail| if let Mail::Value(value) = mail { Some(&value.name) } else { None });
+        self.settles.breaks_off(region, names);
+    }
+
     /// The stream of `region` has broken off, and the region is about to be copied, all mail for it having been answered. What
     /// values that were put there and not seen are known to lack is posted. Tells whether there is something.
     pub fn make_good(&mut self, region: usize) -> bool {
-        let side = &mut self.sides[region];
-        side.mail.retain(|mail| !matches!(mail, Mail::Value(_)));
-        let sent = std::mem::take(&mut side.on_its_way).into_values();
+        let sent = std::mem::take(&mut self.sides[region].on_its_way).into_values();
         let unseen = sent.flat_map(|(sent, mail)| mail.into_iter().map(move |mail| (sent, mail)));
         let unseen = unseen.filter_map(|(sent, mail)| match mail {
             Mail::Value(value) => Some(Unseen::new(value, sent)),

@@ -121,6 +121,8 @@ struct Fence {
     read: u64,
     /// It could not be set: not again before this time, milliseconds.
     not_before_ms: i64,
+    /// The stream has broken off: what of it may still come says nothing of now.
+    broken: bool,
 }
 
 impl Settles {
@@ -276,7 +278,7 @@ impl Settles {
     /// The nonce `number` was read in the stream of `region`. Gives the values that may be put there now, with the region.
     pub fn passed(&mut self, region: usize, number: u64) -> Vec<(usize, Value)> {
         let fence = &mut self.fences[region];
-        if fence.read >= number {
+        if fence.broken || fence.read >= number {
             return Vec::new();
         }
         let passed = (Excluded(fence.read), Included(number));
@@ -304,6 +306,16 @@ impl Settles {
             if let Some(now_ms) = could_not_be_read_ms {
                 settle.not_before_ms = Some(now_ms + LONGEST_PAUSE_MS);
             }
+        }
+    }
+
+    /// The stream of `region` has broken off: nothing is put there until a session begins, and neither are these, which were
+    /// about to be.
+    pub fn breaks_off<'a>(&mut self, region: usize, unsent: impl Iterator<Item = &'a Name>) {
+        self.fences[region] = Fence { broken: true, ..Fence::default() };
+        for name in unsent {
+            let taking = self.all.get(name).and_then(|settle| settle.taking.as_ref());
+            taking.map(|taking| taking.id).into_iter().for_each(|id| self.not_taken(id, None));
         }
     }
 

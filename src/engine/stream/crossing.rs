@@ -522,6 +522,14 @@ impl Crossing {
         }
     }
 
+    /// Nothing more comes from the source.
+    pub(super) fn breaks_off(&self) {
+        let mut exchange = hold(&self.exchange);
+        if exchange.generation() == self.generation {
+            exchange.breaks_off(self.region);
+        }
+    }
+
     /// How many executions are kept.
     pub(super) fn kept(&self) -> usize {
         self.window.kept()

@@ -444,6 +444,11 @@ impl Flow {
         Checkpoint { low, stamp_us: stamp.time_us, since, saw, ..Checkpoint::streaming(high, time_ms) }
     }
 
+    /// Nothing more comes from the source.
+    pub(super) fn breaks_off(&self) {
+        self.crossing.breaks_off();
+    }
+
     /// Whether nothing more can be brought to an end without more of the stream.
     pub(super) fn is_drained(&self) -> bool {
         self.applier.is_idle() || (self.scope == Scope::Local && self.applier.is_waiting())

@@ -337,6 +337,11 @@ impl Stream {
         idle.then(|| (self.flow.applier.last_id(), self.flow.sent()))
     }
 
+    /// Nothing more comes from the source.
+    pub fn breaks_off(&self) {
+        self.flow.breaks_off();
+    }
+
     /// Whether nothing more can be brought to an end without more of the stream.
     pub fn is_drained(&self) -> bool {
         self.flow.is_drained()

@@ -86,6 +86,7 @@ async fn session(pair: &Rc<Pair>, index: usize, memory: &mut Memory) -> Result<s
         hold(&pair.onto[1 - index]).abandon();
     }
     pair.links[index].refused.set(memory.epoch.zip(link.applier().refused()));
+    link.breaks_off();
     let settled = match &link {
         Link::Streaming(stream) => stream.settled(),
         Link::Copying(_) => None,
@@ -215,6 +216,7 @@ impl Session {
         let found = self.pair.world.borrow_mut().read(self.source.id, most, &mut self.source_in);
         if found == Found::End {
             self.source_lost = Some((ended(), self.time_ms() + LAST_WORDS_MS));
+            link.breaks_off();
         }
         self.take_in(link)
     }
