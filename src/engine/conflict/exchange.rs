@@ -15,10 +15,10 @@ use super::log::{Met, Redo};
 use super::order::Order;
 use super::pins::Pins;
 use super::policy::Policies;
+use super::puts::Puts;
 use super::record::Record;
 use super::settles::{Errand, Latest, Settles};
 use super::stamp::Stamp;
-use super::unseen::Unseen;
 use super::window::by_value;
 use super::writes::{Segment, Write, Writes};
 use crate::engine::position::{Position, ReplicationId};
@@ -153,9 +153,10 @@ struct Side {
     given: Vec<(Name, u64)>,
     /// Whether the region holds these keys is to be looked at.
     looks: Vec<Name>,
-    /// Mail that was sent, by its transaction, until that is seen in this region's stream; each with the place before which
-    /// everything that the other region's clients wrote had been sent.
-    on_its_way: BTreeMap<u64, (u64, Vec<Mail>)>,
+    /// Mail that was sent, by its transaction, until that is seen in this region's stream.
+    on_its_way: BTreeMap<u64, Vec<Mail>>,
+    /// Values that were sent, until nothing is missing on their account.
+    puts: Puts,
 }
 
 impl Side {
@@ -320,6 +321,7 @@ impl Exchange {
             let (stable, seen) = if of == region { (at, covered) } else { (covered, at) };
             side.mail.clear();
             side.on_its_way.clear();
+            side.puts = Puts::default();
             side.refused.clear();
             side.damaged.clear();
             side.taken.clear();
@@ -468,7 +470,9 @@ impl Exchange {
     /// What was read of `region` is judged up to `judged`, and what follows from it pinned: what had been executed at the other
     /// region before what was seen is stable.
     pub fn advance(&mut self, region: usize, judged: u64) {
-        self.sides[region].judged = Some(judged);
+        let Self { sides, repairs, .. } = self;
+        sides[region].judged = Some(judged);
+        sides[region].puts.judged(judged, |name| repairs.contains(&(region, name.clone())));
         for pin in std::mem::take(&mut self.sides[region].left) {
             self.unpin(pin);
         }
@@ -603,14 +607,19 @@ impl Exchange {
     /// A session begins that writes to `region`, with the transaction `first`: what an earlier one had sent behind that was
     /// not executed.
     pub fn writes_from(&mut self, region: usize, first: u64) {
-        let _gone = self.sides[region].on_its_way.split_off(&first);
+        let side = &mut self.sides[region];
+        let _gone = side.on_its_way.split_off(&first);
+        side.puts.were_not(first);
     }
 
     /// The transaction `id` with this mail for `region` was sent, behind all that clients of the other one wrote before `sent`.
     pub fn mailed(&mut self, region: usize, id: u64, sent: u64, mail: Vec<Mail>) {
         let side = &mut self.sides[region];
         side.unanswered += 1;
-        side.on_its_way.insert(id, (sent, mail));
+        if let Some(Mail::Value(value)) = mail.first() {
+            side.puts.put(id, value, sent);
+        }
+        side.on_its_way.insert(id, mail);
     }
 
     /// The stream of `region` has broken off: values that were to be put there are not sent any more.
@@ -623,25 +632,33 @@ impl Exchange {
         self.settles.breaks_off(region, names);
     }
 
-    /// The stream of `region` has broken off, and the region is about to be copied, all mail for it having been answered. What
-    /// values that were put there and not seen are known to lack is posted. Tells whether there is something.
+    /// The stream of `region` has broken off, and the region is about to be copied, all that was sent to it having been
+    /// answered. What values that were put there are known to lack is posted. Tells whether there is something.
     pub fn make_good(&mut self, region: usize) -> bool {
-        let sent = std::mem::take(&mut self.sides[region].on_its_way).into_values();
-        let unseen = sent.flat_map(|(sent, mail)| mail.into_iter().map(move |mail| (sent, mail)));
-        let unseen = unseen.filter_map(|(sent, mail)| match mail {
-            Mail::Value(value) => Some(Unseen::new(value, sent)),
-            Mail::Again(_) | Mail::Held(_) => None,
-        });
-        let lacking: Vec<_> = unseen.filter_map(|value| value.lacks(region, self)).collect();
+        let side = &mut self.sides[region];
+        let mut puts = std::mem::take(&mut side.puts);
+        for mail in side.on_its_way.values().flatten().chain(&side.mail) {
+            if let Mail::Again(redos) = mail {
+                puts.redone(redos);
+            }
+        }
+        let lacking = puts.lack(region, self);
         let any = !lacking.is_empty();
-        lacking.into_iter().for_each(|redos| self.post(region, Mail::Again(redos)));
+        self.sides[region].mail.extend(lacking);
         any
     }
 
-    /// The transaction `id` was seen in the stream of `region`: what it carried, if this daemon sent it.
-    pub fn came(&mut self, region: usize, id: u64) -> Option<Vec<Mail>> {
-        let later = self.sides[region].on_its_way.split_off(&(id + 1));
-        let (_, mail) = std::mem::replace(&mut self.sides[region].on_its_way, later).remove(&id)?;
+    /// The transaction `id` was seen before `at` in the stream of `region`: what it carried, if this daemon sent it.
+    pub fn came(&mut self, region: usize, id: u64, at: u64) -> Option<Vec<Mail>> {
+        let side = &mut self.sides[region];
+        let later = side.on_its_way.split_off(&(id + 1));
+        let mail = std::mem::replace(&mut side.on_its_way, later).remove(&id)?;
+        side.puts.seen(id, at);
+        for mail in &mail {
+            if let Mail::Again(redos) = mail {
+                side.puts.redone(redos);
+            }
+        }
         Some(mail)
     }
 

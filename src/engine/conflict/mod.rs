@@ -18,10 +18,10 @@ mod note;
 mod order;
 mod pins;
 mod policy;
+mod puts;
 mod record;
 mod settles;
 mod stamp;
-mod unseen;
 mod window;
 mod writes;
 
@@ -36,5 +36,5 @@ pub use policy::{Policies, Policy};
 pub use record::{Done, MOST_KEPT, Record, Side, Unit};
 pub use settles::{Errand, Wanted};
 pub use stamp::{Stamp, StampClock};
-pub use window::{Found, Key, Ours, Part, What, Window, shown, shown_as, spec_of};
+pub use window::{Found, Key, Ours, Part, What, Window, key_of, shown, shown_as, spec_of};
 pub use writes::{Facts, MOST_WRITES};

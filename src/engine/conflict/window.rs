@@ -435,6 +435,15 @@ fn fresh<'a>(policies: &'a Policies, region: usize, (database, name): (u32, &'a 
     }
 }
 
+/// The first argument of a request.
+pub fn key_of(bytes: &[u8]) -> Vec<u8> {
+    let mut reader = FrameReader::new();
+    match reader.next(bytes) {
+        Ok(Some(_)) => Command::new(bytes, reader.arguments()).arg(1).to_vec(),
+        Ok(None) | Err(_) => Vec::new(),
+    }
+}
+
 /// By what a request is known again in the stream of the region that executed it: its first argument.
 pub fn shown(database: u32, first: &[u8]) -> u64 {
     xxh3_64_with_seed(first, database.into())

@@ -13,11 +13,11 @@ use crate::command::{Class, Spec};
 use crate::engine::apply::is_joined;
 use crate::engine::conflict::{
     Exchange, Facts, Found, Key, Made, Mail, Name, Note, Ours, Part, Placed, ReadAgain, Redo, SharedExchange, Stamp, StampClock,
-    Value, What, Window, hold, replaces, shown, shown_as, spec_of,
+    Value, What, Window, hold, key_of, replaces, shown, shown_as, spec_of,
 };
 use crate::engine::origin::{Marker, Phase};
 use crate::engine::position::Position;
-use crate::wire::resp::{Command, FrameReader};
+use crate::wire::resp::Command;
 
 /// How far it is known that everything on its way when the session began was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -345,7 +345,7 @@ impl Crossing {
     fn mail_came(&mut self, echo: &Echo, at: u64) {
         let exchange = Arc::clone(&self.exchange);
         let mut exchange = hold(&exchange);
-        let Some(mail) = exchange.came(self.region, echo.marker.id) else {
+        let Some(mail) = exchange.came(self.region, echo.marker.id, at) else {
             return self.mail_of_an_earlier_daemon(echo, at);
         };
         for mail in mail {
@@ -554,13 +554,4 @@ pub(super) struct Written<'a> {
 fn leaves_a_value(echo: &Echo) -> bool {
     let last = echo.requests.last().and_then(|(_, request)| spec_of(request));
     last.is_some_and(|spec| !spec.is_deletion())
-}
-
-/// The first argument of a request.
-fn key_of(bytes: &[u8]) -> Vec<u8> {
-    let mut reader = FrameReader::new();
-    match reader.next(bytes) {
-        Ok(Some(_)) => Command::new(bytes, reader.arguments()).arg(1).to_vec(),
-        Ok(None) | Err(_) => Vec::new(),
-    }
 }

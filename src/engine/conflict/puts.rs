@@ -1,0 +1,115 @@
+//! Values that were put at a region, until nothing is missing there on their account.
+//!
+//! What such a value lacks is executed again once it was seen in the region's stream where it stands. Where that stream breaks
+//! off before, nothing tells; then what is known of it is executed again all the same before the region is copied: else it
+//! would be missing in both.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::claim::{is_of_several, replaces};
+use super::exchange::{Exchange, Mail, Name, Value};
+use super::log::{Entry, KeyLog, Place, Redo, Remedy};
+use super::window::{By, entry, key_of};
+use super::writes::Write;
+use crate::command::KeyUse;
+use crate::wire::resp::FrameReader;
+
+/// A write: the rank of the region whose client wrote it, and where it stands in that region's stream.
+type Id = (u8, u64);
+
+/// A value that was put at a region.
+#[derive(Debug)]
+struct Put {
+    /// Its key.
+    name: Name,
+    /// It holds what the other region's clients wrote up to there.
+    at: u64,
+    /// It holds what this region's clients wrote up to there.
+    covered: u64,
+    /// What the other region's clients wrote up to there had been sent before it.
+    sent: u64,
+    /// Where it stands in this region's stream, once that is known.
+    seen: Option<u64>,
+    /// What was executed again since.
+    redone: BTreeSet<Id>,
+}
+
+/// The values that were put at one region, by the transactions that did it.
+#[derive(Debug, Default)]
+pub struct Puts(BTreeMap<u64, Put>);
+
+impl Puts {
+    /// The transaction `id` puts a value, behind all that the other region's clients wrote before `sent`.
+    pub fn put(&mut self, id: u64, value: &Value, sent: u64) {
+        let Value { ref name, at, covered, .. } = *value;
+        self.0.insert(id, Put { name: name.clone(), at, covered, sent, seen: None, redone: BTreeSet::new() });
+    }
+
+    /// Transactions from `first` on were not executed.
+    pub fn were_not(&mut self, first: u64) {
+        let _gone = self.0.split_off(&first);
+    }
+
+    /// The transaction `id` stands at `at` in the region's stream.
+    pub fn seen(&mut self, id: u64, at: u64) {
+        self.0.get_mut(&id).into_iter().for_each(|put| put.seen = Some(at));
+    }
+
+    /// These writes were executed again.
+    pub fn redone(&mut self, redos: &[Redo]) {
+        if self.0.is_empty() {
+            return;
+        }
+        for redo in redos {
+            let name = (redo.database, key_of(&redo.request));
+            let of_key = self.0.values_mut().filter(|put| put.name == name);
+            of_key.for_each(|put| {
+                put.redone.insert((redo.stamp.rank, redo.id));
+            });
+        }
+    }
+
+    /// The region's stream is judged up to `judged`; of keys that `waits` says something is to be executed again.
+    pub fn judged(&mut self, judged: u64, waits: impl Fn(&Name) -> bool) {
+        self.0.retain(|_, put| put.seen.is_none_or(|seen| seen > judged) || waits(&put.name));
+    }
+
+    /// What is known to have been executed at `region` before these values came, and is in none of them: to be executed again,
+    /// for each key in this order. Writes of several keys can't be.
+    pub fn lack(self, region: usize, exchange: &Exchange) -> Vec<Mail> {
+        // The last value of a key is what counts.
+        let last: BTreeMap<Name, Put> = self.0.into_values().map(|put| (put.name.clone(), put)).collect();
+        last.into_values().filter_map(|put| put.lacks(region, exchange).map(Mail::Again)).collect()
+    }
+}
+
+impl Put {
+    fn lacks(&self, region: usize, exchange: &Exchange) -> Option<Vec<Redo>> {
+        let (theirs, ours) = (exchange.writes(1 - region).after(self.at), exchange.writes(region).after(self.covered));
+        let theirs = theirs.take_while(|write| write.at <= self.sent).filter(|write| !write.facts.silent);
+        let ours = ours.take_while(|write| self.seen.is_none_or(|seen| write.at < seen));
+        let wiped = theirs.filter_map(|write| self.wiped(&write, false));
+        let wiped = wiped.chain(ours.filter_map(|write| self.wiped(&write, true)));
+        let ranking = exchange.policies().ranking(&self.name.1, region);
+        let log = KeyLog { ranking, entries: wiped.collect(), ..KeyLog::default() };
+        let (database, key) = (self.name.0, self.name.1.as_slice());
+        match log.before_a_value(Place { region, database, key }) {
+            Remedy::Again(redos) => Some(redos),
+            Remedy::Value | Remedy::None => None,
+        }
+    }
+
+    fn wiped(&self, write: &Write<'_>, local: bool) -> Option<Entry> {
+        let (database, key) = (self.name.0, self.name.1.as_slice());
+        let mut reader = FrameReader::new();
+        let (spec, command) = write.command(&mut reader)?;
+        let is_it = |used: &KeyUse<'_>| used.key == key && used.database.unwrap_or(write.facts.database) == database;
+        let used = spec.keys(&command).find(is_it)?;
+        let replaces = write.facts.requests == 1 && replaces(&command, spec, &used);
+        let of_several = is_of_several(spec, &command);
+        let (stamp, seen) = (write.facts.stamp?, write.facts.seen);
+        let by = By { at: write.at, local, saw: 0, seen, again: None, stamp: Some(stamp) };
+        let was_redone = self.redone.contains(&(stamp.rank, write.at));
+        (!was_redone).then(|| Entry { wiped: true, replaces, of_several, ..entry(write, spec, &by) })
+    }
+}
