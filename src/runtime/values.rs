@@ -28,10 +28,6 @@ pub async fn run(pair: Arc<Pair>, region: usize) {
         }
         let now_ms = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
         let Errand { values, fence, later } = hold(&pair.exchange).errand(region, now_ms);
-        if !values.is_empty() {
-            // The other region is to set a fence for them.
-            pair.values.notify_waiters();
-        }
         // After a fault one by one: where one value is too long, the others are to be read all the same.
         let (all, each) = if one_by_one { values.split_at(0) } else { values.split_at(values.len()) };
         let trips = std::iter::once(Trip { fence, values: all });
@@ -199,7 +195,7 @@ async fn go(
         match value(replies, &open) {
             Ok((payload, expires_at_ms)) => {
                 if hold(&pair.exchange).read(one.id, payload, expires_at_ms) {
-                    pair.links.iter().for_each(|link| link.mail.notify_one());
+                    pair.values.notify_waiters();
                 }
             }
             Err(fault) => faults.push((one.id, fault)),

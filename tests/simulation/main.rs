@@ -120,6 +120,15 @@ fn keys_that_differ_are_held_until_a_later_write_of_the_whole_key_whatever_happe
     hold(&broken_seeds(Mix::Hold, first..first + HOLD.1, broken, ENOUGH.0));
 }
 
+/// A backlog that is overrun while its stream lags is the only position that is lost.
+#[test]
+fn elements_of_lists_outlive_a_backlog_that_is_overrun_while_its_link_lags() {
+    let without = broken::all_but("queue").chain(broken::OTHER_LOSSES).map(str::to_owned).collect();
+    let of = Variant { without, ..Variant::new(Mix::Lossy, 0) };
+    let broken = Broken { only: Some("items,regions equal"), ..Broken::default() };
+    hold(&broken_variants(&of, 0..1500, broken, ENOUGH.0));
+}
+
 /// A seed that nobody has played yet; it is told.
 fn fresh_seed() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");

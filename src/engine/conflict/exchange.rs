@@ -19,7 +19,7 @@ use super::puts::Puts;
 use super::record::Record;
 use super::settles::{Errand, Latest, Settles};
 use super::stamp::Stamp;
-use super::window::by_value;
+use super::window::{Found, by_value};
 use super::writes::{Segment, Write, Writes};
 use crate::engine::position::{Position, ReplicationId};
 use crate::engine::source::Replication;
@@ -624,12 +624,11 @@ impl Exchange {
 
     /// The stream of `region` has broken off: values that were to be put there are not sent any more.
     pub fn breaks_off(&mut self, region: usize) {
-        let mail = &mut self.sides[region].mail;
-        let (values, rest) = std::mem::take(mail).into_iter().partition(|mail| matches!(mail, Mail::Value(_)));
-        *mail = rest;
-        let values: VecDeque<Mail> = values;
-        let names = values.iter().filter_map(|mail| if let Mail::Value(value) = mail { Some(&value.name) } else { None });
-        self.settles.breaks_off(region, names);
+        let mail = std::mem::take(&mut self.sides[region].mail);
+        let (values, rest): (Vec<Mail>, Vec<Mail>) = mail.into_iter().partition(|mail| matches!(mail, Mail::Value(_)));
+        self.sides[region].mail.extend(rest);
+        let value = |mail| if let Mail::Value(value) = mail { Some(value) } else { None };
+        self.settles.breaks_off(region, values.into_iter().filter_map(value));
     }
 
     /// The stream of `region` has broken off, and the region is about to be copied, all that was sent to it having been
@@ -848,41 +847,34 @@ impl Exchange {
         self.settles.not_set(region, now_ms);
     }
 
-    /// The value `id` was read: as DUMP gives it, and when it expires. Tells whether it is posted.
+    /// The value `id` was read: as DUMP gives it, and when it expires. Tells whether a fence is to be set for it.
     pub fn read(&mut self, id: u64, payload: Option<Bytes>, expires_at_ms: Option<i64>) -> bool {
-        let whole = self.settles.read(id, payload, expires_at_ms);
-        self.post_values(whole)
+        self.settles.read(id, payload, expires_at_ms);
+        (0..2).any(|region| self.settles.wants_fence(region))
     }
 
     /// The nonce `id`, of a value or a fence, was found in the stream of `region`; `placed` tells about a value's place. Tells
-    /// whether values are posted.
-    pub fn nonce(&mut self, region: usize, id: u64, placed: impl FnOnce(&Self, &Name) -> Placed) -> bool {
+    /// what follows.
+    pub fn nonce(&mut self, region: usize, id: u64, placed: impl FnOnce(&Self, &Name) -> Placed) -> Option<Found> {
         if self.sides[region].judged.is_none() {
             // It was set by an earlier session, or daemon.
-            return false;
+            return None;
         }
-        let mut whole = self.settles.passed(region, id);
-        if self.settles.giver(id) == Some(region)
-            && let Some(name) = self.settles.name_of(id)
-        {
-            if self.sides[region].damaged.contains(name) {
-                // Only the stream up to there has told.
-                self.settles.not_taken(id, None);
-            } else {
-                let placed = placed(self, name);
-                whole.extend(self.settles.placed(id, placed));
-            }
+        let Self { settles, sides, .. } = self;
+        let before = sides[region].mail.len();
+        sides[region].mail.extend(settles.passed(region, id).map(Mail::Value));
+        if sides[region].mail.len() > before {
+            return Some(Found::Posted);
         }
-        self.post_values(whole)
-    }
-
-    fn post_values(&mut self, whole: impl IntoIterator<Item = (usize, Value)>) -> bool {
-        let mut any = false;
-        for (region, value) in whole {
-            self.post(region, Mail::Value(value));
-            any = true;
+        let name = self.settles.name_of(id).filter(|_| self.settles.giver(id) == Some(region))?;
+        if self.sides[region].damaged.contains(name) {
+            // Only the stream up to there has told.
+            self.settles.not_taken(id, None);
+            return None;
         }
-        any
+        let placed = placed(self, name);
+        self.settles.placed(id, placed);
+        self.settles.wants_fence(1 - region).then_some(Found::Wanted)
     }
 
     /// The value of a key arrived at `region`. Gives the record of it, if there is to be one.

@@ -2,11 +2,11 @@
 //! then it is put at the other one.
 //!
 //! What clients of that one wrote, and the value lacks, is executed again once it has been read in that region's stream.
-//! Should the stream break off before, it is lost in both. So a value is only put where the stream was read up to a fence
-//! that was set there after the value had been asked for: what can be lost then is what was written in that moment, not
-//! what a lagging link has not read for minutes.
+//! Should the stream break off before, it is lost in both. So a value that is known waits until the stream was read up to a
+//! fence that is set there then: what can be lost is what was written in that moment, not what a lagging link has not read
+//! for minutes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound::{Excluded, Included, Unbounded};
 
 use bytes::Bytes;
@@ -112,13 +112,12 @@ pub struct Settles {
     fences: [Fence; 2],
 }
 
-/// How far it is known of a region that its stream was read, by numbers of values: those up to there had been asked for before.
+/// Values that are put at a region once its stream was read up to a fence.
 #[derive(Debug, Default)]
 struct Fence {
-    /// A fence of this number was set, or is being set.
-    set: u64,
-    /// It was read.
-    read: u64,
+    values: VecDeque<Value>,
+    /// The fence that was set, or is being set, and for how many of them that was. The others wait for the next one.
+    set: Option<(u64, usize)>,
     /// It could not be set: not again before this time, milliseconds.
     not_before_ms: i64,
     /// The stream has broken off: what of it may still come says nothing of now.
@@ -192,8 +191,12 @@ impl Settles {
         repairs: &BTreeSet<(usize, Name)>,
         next: &mut u64,
     ) -> Errand {
-        let (values, more) = self.wanted(region, now_ms, damaged, repairs, next);
-        let (fence, again) = self.fence(region, now_ms);
+        // What can't be put is not read.
+        let (values, more) = match self.fences[1 - region].broken {
+            true => (Vec::new(), false),
+            false => self.wanted(region, now_ms, damaged, repairs, next),
+        };
+        let (fence, again) = self.fence(region, now_ms, next);
         Errand { values, fence, later: more || again }
     }
 
@@ -249,43 +252,37 @@ impl Settles {
         (wanted, later)
     }
 
-    /// The fence that is to be set at `region` now, if values are on their way there that were asked for since the last one.
-    /// Otherwise, whether one is to be set later.
-    fn fence(&mut self, region: usize, now_ms: i64) -> (Option<u64>, bool) {
-        let Self { all, taking, fences, .. } = self;
-        let fence = &mut fences[region];
-        let comes_here = |name: &Name| {
-            let taking = all.get(name).and_then(|settle| settle.taking.as_ref());
-            taking.is_some_and(|taking| taking.from != region)
-        };
-        let asked = taking.range((Excluded(fence.set), Unbounded)).rev().find(|(_, name)| comes_here(name));
-        match asked {
-            Some(_) if now_ms < fence.not_before_ms => (None, true),
-            Some((number, _)) => {
-                fence.set = *number;
-                (Some(*number), false)
-            }
-            None => (None, false),
+    /// The fence that is to be set at `region` now, if values wait for one. Otherwise, whether one is to be set later.
+    fn fence(&mut self, region: usize, now_ms: i64, next: &mut u64) -> (Option<u64>, bool) {
+        let Fence { values, set, not_before_ms, broken } = &mut self.fences[region];
+        if values.is_empty() || set.is_some() || *broken {
+            return (None, false);
         }
+        if now_ms < *not_before_ms {
+            return (None, true);
+        }
+        *next += 1;
+        *set = Some((*next, values.len()));
+        (Some(*next), false)
     }
 
-    /// A fence could not be set at `region`: another one will be, after a while.
+    /// The fence could not be set at `region`: another one will be, after a while.
     pub fn not_set(&mut self, region: usize, now_ms: i64) {
         let fence = &mut self.fences[region];
-        (fence.set, fence.not_before_ms) = (fence.read, now_ms + LONGEST_PAUSE_MS);
+        (fence.set, fence.not_before_ms) = (None, now_ms + LONGEST_PAUSE_MS);
     }
 
-    /// The nonce `number` was read in the stream of `region`. Gives the values that may be put there now, with the region.
-    pub fn passed(&mut self, region: usize, number: u64) -> Vec<(usize, Value)> {
-        let fence = &mut self.fences[region];
-        if fence.broken || fence.read >= number {
-            return Vec::new();
-        }
-        let passed = (Excluded(fence.read), Included(number));
-        (fence.read, fence.set) = (number, fence.set.max(number));
-        let numbers = self.taking.range(passed).map(|(number, _)| *number);
-        let coming: Vec<u64> = numbers.filter(|number| self.giver(*number) == Some(1 - region)).collect();
-        coming.into_iter().filter_map(|number| self.whole(number)).collect()
+    /// The nonce `number` was read in the stream of `region`. Gives the values that may be put there now.
+    pub fn passed(&mut self, region: usize, number: u64) -> impl Iterator<Item = Value> {
+        let Fence { values, set, .. } = &mut self.fences[region];
+        let passed = set.take_if(|(fence, _)| *fence == number).map_or(0, |(_, count)| count);
+        values.drain(..passed)
+    }
+
+    /// Whether values wait for a fence at `region` that was not set yet.
+    pub fn wants_fence(&self, region: usize) -> bool {
+        let Fence { values, set, broken, .. } = &self.fences[region];
+        !values.is_empty() && set.is_none() && !broken
     }
 
     /// The key whose value is taken under this number.
@@ -311,42 +308,51 @@ impl Settles {
 
     /// The stream of `region` has broken off: nothing is put there until a session begins, and neither are these, which were
     /// about to be.
-    pub fn breaks_off<'a>(&mut self, region: usize, unsent: impl Iterator<Item = &'a Name>) {
-        self.fences[region] = Fence { broken: true, ..Fence::default() };
-        for name in unsent {
-            let taking = self.all.get(name).and_then(|settle| settle.taking.as_ref());
+    pub fn breaks_off(&mut self, region: usize, unsent: impl Iterator<Item = Value>) {
+        let fence = &mut self.fences[region];
+        fence.broken = true;
+        fence.set = None;
+        let values: Vec<Value> = fence.values.drain(..).chain(unsent).collect();
+        for Value { name, .. } in values {
+            let taking = self.all.get(&name).and_then(|settle| settle.taking.as_ref());
             taking.map(|taking| taking.id).into_iter().for_each(|id| self.not_taken(id, None));
         }
     }
 
-    /// The value `id` was read: as DUMP gives it, and when it expires. Gives it, with the region that it is for, once its
-    /// place is known too, and the stream there was read.
-    pub fn read(&mut self, id: u64, payload: Option<Bytes>, expires_at_ms: Option<i64>) -> Option<(usize, Value)> {
+    /// The value `id` was read: as DUMP gives it, and when it expires. Once its place is known, too, it waits for a fence.
+    pub fn read(&mut self, id: u64, payload: Option<Bytes>, expires_at_ms: Option<i64>) {
         let bytes = payload.as_ref().map_or(0, Bytes::len);
-        let taking = self.taking_mut(id)?;
+        let Some(taking) = self.taking_mut(id) else { return };
         (taking.read, taking.bytes) = (Some((payload, expires_at_ms)), bytes);
         self.bytes += bytes;
-        self.whole(id)
+        self.whole(id);
     }
 
-    /// The nonce `id` was found. Gives the value, with the region that it is for, once it was read too, and the stream there.
-    pub fn placed(&mut self, id: u64, placed: Placed) -> Option<(usize, Value)> {
-        self.taking_mut(id)?.placed = Some(placed);
-        self.whole(id)
+    /// The nonce `id` was found. Once the value was read, too, it waits for a fence.
+    pub fn placed(&mut self, id: u64, placed: Placed) {
+        let Some(taking) = self.taking_mut(id) else { return };
+        taking.placed = Some(placed);
+        self.whole(id);
     }
 
     fn taking_mut(&mut self, id: u64) -> Option<&mut Taking> {
         self.all.get_mut(self.taking.get(&id)?)?.taking.as_mut()
     }
 
-    fn whole(&mut self, id: u64) -> Option<(usize, Value)> {
+    fn whole(&mut self, id: u64) -> Option<()> {
         let name = self.taking.get(&id)?.clone();
-        let read = self.fences[1 - self.giver(id)?].read;
         let taking = self.taking_mut(id)?;
-        let Placed { at, covered, floor } = taking.placed.filter(|_| id <= read)?;
+        let Placed { at, covered, floor } = taking.placed?;
         let (payload, expires_at_ms) = taking.read.take()?;
         taking.posted = true;
-        Some((1 - taking.from, Value { name, payload, expires_at_ms, at, covered, floor }))
+        let to = 1 - taking.from;
+        let value = Value { name, payload, expires_at_ms, at, covered, floor };
+        if self.fences[to].broken {
+            self.not_taken(id, None);
+        } else {
+            self.fences[to].values.push_back(value);
+        }
+        Some(())
     }
 
     /// The value of a key that was taken at `at` has arrived. Tells whether it was asked for, and what met, where that is to
@@ -388,9 +394,10 @@ mod tests {
                 assert!(later || settles.names().count() <= MOST_AT_ONCE);
                 for Wanted { id, name } in wanted {
                     assert!(settles.is_taking(0, &name.1) && settles.giver(id) == Some(region));
-                    assert!(settles.passed(1 - region, id).is_empty() && settles.read(id, None, None).is_none());
-                    let (to, value) = settles.placed(id, Placed { at: id, covered: 0, floor: None }).expect("whole");
-                    assert_eq!((to, &value.name), (1 - region, &name));
+                    settles.read(id, None, None);
+                    settles.placed(id, Placed { at: id, covered: 0, floor: None });
+                    let fence = settles.fence(1 - region, 0, &mut next).0.expect("a value waits for it");
+                    assert_eq!(settles.passed(1 - region, fence).map(|value| value.name).collect::<Vec<_>>(), [name.clone()]);
                     assert!(settles.arrived(&name, id + 1).is_none() && settles.arrived(&name, id).is_some());
                 }
             }
@@ -419,43 +426,47 @@ mod tests {
         let (large, others) = all.split_at(1);
         let large = large.first().expect("there are some");
         others.iter().for_each(|one| settles.not_taken(one.id, None));
-        assert!(settles.passed(1, large.id).is_empty());
-        assert!(settles.read(large.id, Some(Bytes::from(vec![0; MOST_BYTES])), None).is_none());
+        settles.read(large.id, Some(Bytes::from(vec![0; MOST_BYTES])), None);
         assert!(wanted(&mut settles).is_empty());
-        settles.placed(large.id, Placed { at: 7, covered: 0, floor: None }).expect("it is whole");
+        settles.placed(large.id, Placed { at: 7, covered: 0, floor: None });
         settles.arrived(&large.name, 7).expect("it was asked for");
         assert_eq!((wanted(&mut settles).len(), settles.bytes), (MOST_AT_ONCE, 0));
     }
 
     #[test]
-    fn a_value_is_put_once_the_stream_was_read_up_to_a_fence_that_was_set_behind_its_asking() {
+    fn a_value_is_put_once_the_stream_was_read_up_to_a_fence_that_was_set_when_it_was_known() {
         let (mut settles, mut next) = (Settles::default(), 10);
         let (none, repairs) = (BTreeSet::new(), BTreeSet::new());
-        let mut ask = |settles: &mut Settles, key: &[u8]| {
+        let known = |settles: &mut Settles, key: &[u8], next: &mut u64| {
             settles.ask(1, 1, (0, key.to_vec()), (Order::WEAKEST, Stamp::WEAKEST), (1, None));
-            settles.errand(0, 0, [&none, &none], &repairs, &mut next)
+            let Errand { values, fence, .. } = settles.errand(0, 0, [&none, &none], &repairs, next);
+            let [Wanted { id, .. }] = values[..] else { panic!("{values:?}") };
+            assert_eq!((fence, settles.wants_fence(0)), (None, false), "the value is for the other region");
+            settles.read(id, None, None);
+            settles.placed(id, Placed { at: id, covered: 0, floor: None });
         };
-        let first = ask(&mut settles, b"a");
-        let [Wanted { id: first_id, .. }] = first.values[..] else { panic!("{first:?}") };
-        assert_eq!((first.fence, settles.fence(1, 0)), (None, (Some(first_id), false)));
-        assert_eq!(settles.fence(1, 0), (None, false), "it is set once");
-        let second = ask(&mut settles, b"b");
-        let [Wanted { id: second_id, .. }] = second.values[..] else { panic!("{second:?}") };
-        for id in [first_id, second_id] {
-            assert!(settles.read(id, None, None).is_none());
-            assert!(settles.placed(id, Placed { at: id, covered: 0, floor: None }).is_none());
-        }
-        assert!(settles.passed(0, second_id).is_empty(), "the value is for the other region");
-        let put = |whole: Vec<(usize, Value)>| -> Vec<(usize, Vec<u8>)> {
-            whole.into_iter().map(|(region, value)| (region, value.name.1)).collect()
+        let passed = |settles: &mut Settles, fence: u64| -> Vec<Vec<u8>> {
+            settles.passed(1, fence).map(|value| value.name.1).collect()
         };
-        assert_eq!(put(settles.passed(1, first_id)), [(1, b"a".to_vec())]);
-        assert_eq!(settles.fence(1, 0), (Some(second_id), false));
+        known(&mut settles, b"a", &mut next);
+        let first = settles.fence(1, 0, &mut next).0.expect("one waits");
+        known(&mut settles, b"b", &mut next);
+        assert_eq!(settles.fence(1, 0, &mut next), (None, false), "one at a time");
+        assert!(passed(&mut settles, first - 1).is_empty(), "it was set for something else");
+        assert_eq!(passed(&mut settles, first), [b"a"]);
+        let second = settles.fence(1, 0, &mut next).0.expect("the other one waits");
         settles.not_set(1, 5);
-        assert_eq!(settles.fence(1, 6), (None, true), "not at once again");
-        assert_eq!(settles.fence(1, 5 + LONGEST_PAUSE_MS), (Some(second_id), false));
-        assert_eq!(put(settles.passed(1, second_id)), [(1, b"b".to_vec())]);
-        assert!(settles.passed(1, second_id).is_empty(), "once");
+        assert_eq!(settles.fence(1, 6, &mut next), (None, true), "not at once again");
+        assert!(passed(&mut settles, second).is_empty());
+        let third = settles.fence(1, 5 + LONGEST_PAUSE_MS, &mut next).0.expect("after a while");
+        assert_eq!(passed(&mut settles, third), [b"b"]);
+        known(&mut settles, b"c", &mut next);
+        let fourth = settles.fence(1, 5 + LONGEST_PAUSE_MS, &mut next).0.expect("one waits");
+        settles.breaks_off(1, std::iter::empty());
+        assert!(passed(&mut settles, fourth).is_empty() && !settles.wants_fence(1) && settles.bytes == 0);
+        assert_eq!(settles.errand(0, 0, [&none, &none], &repairs, &mut next), Errand::default());
+        assert_eq!(settles.give_up().count(), 3);
+        assert!(!settles.fences[1].broken, "a session has begun");
     }
 
     #[test]

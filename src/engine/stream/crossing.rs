@@ -450,8 +450,8 @@ impl Crossing {
                 let floor = self.window.floor(exchange, (*database, name), at);
                 Placed { at, covered, floor }
             };
-            let posted = exchange.nonce(self.region, id, placed);
-            self.found.extend(posted.then_some(Found::Posted));
+            let found = exchange.nonce(self.region, id, placed);
+            self.found.extend(found);
         }
         let found = &mut self.found;
         self.window.settle(self.at, &mut exchange, &mut |what| found.push(what));
