@@ -853,28 +853,37 @@ impl Exchange {
         (0..2).any(|region| self.settles.wants_fence(region))
     }
 
-    /// The nonce `id`, of a value or a fence, was found in the stream of `region`; `placed` tells about a value's place. Tells
-    /// what follows.
-    pub fn nonce(&mut self, region: usize, id: u64, placed: impl FnOnce(&Self, &Name) -> Placed) -> Option<Found> {
+    /// The nonce `id`, of a value or a fence, was found in the stream of `region`; `placed` tells about a value's place. What
+    /// follows is `found`.
+    pub fn nonce(
+        &mut self,
+        region: usize,
+        id: u64,
+        placed: impl FnOnce(&Self, &Name) -> Placed,
+        mut found: impl FnMut(Found),
+    ) {
         if self.sides[region].judged.is_none() {
             // It was set by an earlier session, or daemon.
-            return None;
+            return;
         }
         let Self { settles, sides, .. } = self;
-        let before = sides[region].mail.len();
-        sides[region].mail.extend(settles.passed(region, id).map(Mail::Value));
-        if sides[region].mail.len() > before {
-            return Some(Found::Posted);
+        let values: Vec<Value> = settles.passed(region, id).collect();
+        if !values.is_empty() {
+            sides[region].mail.extend(values.into_iter().map(Mail::Value));
+            found(Found::Posted);
         }
-        let name = self.settles.name_of(id).filter(|_| self.settles.giver(id) == Some(region))?;
-        if self.sides[region].damaged.contains(name) {
-            // Only the stream up to there has told.
-            self.settles.not_taken(id, None);
-            return None;
+        if let Some(name) = self.settles.name_of(id).filter(|_| self.settles.giver(id) == Some(region)) {
+            if self.sides[region].damaged.contains(name) {
+                // Only the stream up to there has told.
+                self.settles.not_taken(id, None);
+            } else {
+                let placed = placed(self, name);
+                self.settles.placed(id, placed);
+            }
         }
-        let placed = placed(self, name);
-        self.settles.placed(id, placed);
-        self.settles.wants_fence(1 - region).then_some(Found::Wanted)
+        if (0..2).any(|region| self.settles.wants_fence(region)) {
+            found(Found::Wanted);
+        }
     }
 
     /// The value of a key arrived at `region`. Gives the record of it, if there is to be one.

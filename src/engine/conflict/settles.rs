@@ -454,6 +454,7 @@ mod tests {
         assert_eq!(settles.fence(1, 0, &mut next), (None, false), "one at a time");
         assert!(passed(&mut settles, first - 1).is_empty(), "it was set for something else");
         assert_eq!(passed(&mut settles, first), [b"a"]);
+        assert!(settles.wants_fence(1), "the other one waits still");
         let second = settles.fence(1, 0, &mut next).0.expect("the other one waits");
         settles.not_set(1, 5);
         assert_eq!(settles.fence(1, 6, &mut next), (None, true), "not at once again");

@@ -450,8 +450,7 @@ impl Crossing {
                 let floor = self.window.floor(exchange, (*database, name), at);
                 Placed { at, covered, floor }
             };
-            let found = exchange.nonce(self.region, id, placed);
-            self.found.extend(found);
+            exchange.nonce(self.region, id, placed, |what| self.found.push(what));
         }
         let found = &mut self.found;
         self.window.settle(self.at, &mut exchange, &mut |what| found.push(what));

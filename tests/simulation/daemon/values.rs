@@ -63,7 +63,7 @@ async fn set_fence(pair: &Pair, index: usize, id: u64, client: &mut Option<Clien
     if pair.settings.flaws.unresolved.fencing {
         // As if it were read at once.
         let of_a_value = |_: &Exchange, _: &Name| unreachable!("the other region gives it");
-        hold(&pair.exchange).nonce(index, id, of_a_value);
+        hold(&pair.exchange).nonce(index, id, of_a_value, drop);
         return Ok(());
     }
     if client.is_none() {
