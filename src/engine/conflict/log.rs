@@ -161,8 +161,10 @@ impl KeyLog {
     pub fn append(&mut self, mut entry: Entry) -> Order {
         let before: Vec<&Entry> = if entry.weak { self.entries.iter().collect() } else { Vec::new() };
         entry.behind = entry.behind.max(self.removed_by(&entry, &before));
+        // Behind a write of which it is not known yet when it was made it is not known whether the key is held still.
         if let Some(latest) = self.held
             && entry.stamp.is_some()
+            && self.entries.is_empty()
         {
             let order = order(self.ranking, &entry);
             if !entry.replaces || order <= latest {
@@ -739,5 +741,17 @@ mod tests {
         }
         log.append(entry(16, true));
         assert!(log.held.is_none() && log.entries.len() == 1);
+    }
+
+    #[test]
+    fn what_follows_a_write_that_may_let_a_key_go_waits_until_it_is_known_whether_it_does() {
+        for (held_at_us, is_let_go) in [(20, false), (10, true)] {
+            let mut log = KeyLog { held: Some(Order(held_at_us, 0, 0)), ..KeyLog::default() };
+            log.append(Entry { stamp: None, ..entry(0, true) });
+            log.append(Entry { local: false, ..entry(9, false) });
+            log.date(|_| Some(Made { stamp: Stamp { time_us: 15, rank: 0 }, seen: 0 }));
+            log.sort_held();
+            assert_eq!((log.held.is_none(), log.entries.len()), (is_let_go, if is_let_go { 2 } else { 0 }));
+        }
     }
 }
