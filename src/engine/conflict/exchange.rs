@@ -507,6 +507,11 @@ impl Exchange {
         &self.sides[region].writes
     }
 
+    /// Under which id the history of `region` is read.
+    pub fn history(&self, region: usize) -> Option<ReplicationId> {
+        self.sides[region].histories.first().copied()
+    }
+
     /// Whether `place` may be one of the history of `region` that is read.
     pub fn is_of(&self, region: usize, place: Position) -> bool {
         self.sides[region].histories.is_empty() || self.sides[region].knows(place)

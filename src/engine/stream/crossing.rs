@@ -144,6 +144,11 @@ impl Crossing {
         if let Some(dumped) = exchange.take_dumped(self.region, beginning.high) {
             (self.sees, latest_us) = (dumped.covered, dumped.latest_us);
         }
+        if self.follows && self.sees.offset < beginning.saw {
+            // What had been seen before the place where this session begins to read is not read again.
+            let replication_id = exchange.history(1 - self.region).unwrap_or(self.sees.replication_id);
+            self.sees = Position { replication_id, offset: beginning.saw, ..Position::NONE };
+        }
         self.clock.has_seen(Stamp { time_us: latest_us, rank: 0 });
     }
 
@@ -163,7 +168,7 @@ impl Crossing {
     /// A dump that was fixed at `at` of the other region, and holds this one's writes up to `covered`, is copied here.
     fn cut(&mut self, covered: u64, at: Position) {
         if self.window.cut(covered) {
-            self.sees = at;
+            self.sees = if self.sees.offset > at.offset && self.follows { self.sees } else { at };
             // What is held by now was not decided by the copy.
             self.window.hold(&hold(&self.exchange));
         }

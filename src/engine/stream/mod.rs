@@ -84,12 +84,14 @@ pub struct Beginning {
     /// Under which id the earlier session knew the history, if there was one that it goes on from: a primary that takes
     /// over goes on counting under an id of its own.
     pub known_as: Option<ReplicationId>,
+    /// Up to where the source had executed the target's writes when the earlier session sent last, in that one's stream.
+    pub saw: u64,
 }
 
 impl Beginning {
     /// A link that goes on from no earlier session.
     pub fn fresh(from: Position) -> Self {
-        Self { from, high: from, low: from.offset, known_as: None }
+        Self { from, high: from, low: from.offset, known_as: None, saw: 0 }
     }
 
     /// A link that reads from `from` and goes on from what `marker` says, if there is one.
@@ -98,7 +100,8 @@ impl Beginning {
             None => Self::fresh(from),
             Some(marker) => {
                 let high = Position { replication_id: from.replication_id, ..marker.high };
-                Self { from, high, low: marker.low.offset, known_as: Some(marker.high.replication_id) }
+                let known_as = Some(marker.high.replication_id);
+                Self { from, high, low: marker.low.offset, known_as, saw: marker.saw }
             }
         }
     }
