@@ -120,6 +120,16 @@ fn keys_that_differ_are_held_until_a_later_write_of_the_whole_key_whatever_happe
     hold(&broken_seeds(Mix::Hold, first..first + HOLD.1, broken, ENOUGH.0));
 }
 
+/// What a server deletes by itself is left out: of that the oracle of these promises knows too little.
+#[test]
+fn every_promise_is_kept_where_servers_delete_nothing_by_themselves() {
+    let without = ["evict", "session", "ttl", "fading"].map(str::to_owned).to_vec();
+    for mix in [Mix::Crossing, Mix::Region] {
+        let of = Variant { without: without.clone(), ..Variant::new(mix, 0) };
+        hold(&broken_variants(&of, 0..1000, Broken::default(), ENOUGH.0));
+    }
+}
+
 /// A backlog that is overrun while its stream lags is the only position that is lost.
 #[test]
 fn elements_of_lists_outlive_a_backlog_that_is_overrun_while_its_link_lags() {
