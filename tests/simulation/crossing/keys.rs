@@ -6,7 +6,7 @@ use fastrand::Rng;
 use crate::server::{Flavour, Keyspace, Text, Value};
 
 /// A kind of keys, and how often it is written.
-pub const CLASSES: [(&str, u8); 15] = [
+pub const CLASSES: [(&str, u8); 16] = [
     ("register", 6),
     ("session", 4),
     ("hash", 6),
@@ -21,6 +21,7 @@ pub const CLASSES: [(&str, u8); 15] = [
     ("several", 4),
     ("fading", 3),
     ("queue", 4),
+    ("bits", 3),
     ("fresh", 2),
 ];
 
@@ -64,6 +65,7 @@ impl Pen<'_> {
             "several" => self.several(),
             "fading" => self.fading(),
             "queue" => self.queue(),
+            "bits" => self.bits(),
             _ => words(&["SET", &format!("{}:new:{}", self.region, self.value), self.value]),
         }
     }
@@ -248,6 +250,20 @@ impl Pen<'_> {
             return [words(&["LREM", &key, "1"]), vec![item]].concat();
         }
         words(&[if self.rng.bool() { "LPUSH" } else { "RPUSH" }, &key, self.value])
+    }
+
+    /// Bits, those of one key made of others' as well.
+    fn bits(&mut self) -> Vec<Text> {
+        let (key, other) = (self.key("bits"), self.key("bits"));
+        let (at, value) = (self.rng.u8(0..24).to_string(), self.rng.u8(0..2).to_string());
+        match self.rng.u8(0..8) {
+            0 => words(&["BITOP", "OR", &key, &key, &other]),
+            1 => words(&["BITOP", "XOR", &key, &other, &key]),
+            2 => words(&["BITOP", "NOT", &key, &other]),
+            3 => words(&["BITFIELD", &key, "SET", "u8", "0", &self.small()]),
+            4 if self.rng.bool() => self.remove("bits", 2),
+            _ => words(&["SETBIT", &key, &at, &value]),
+        }
     }
 
     /// Several keys at once, of all types, some of which expire.

@@ -1,5 +1,6 @@
 //! What commands do to the data, what they answer, and as what they are propagated (Redis `t_*.c`, `db.c`).
 
+mod bits;
 mod collections;
 mod keyspace;
 mod moves;
@@ -8,8 +9,10 @@ mod strings;
 use super::data::{Entry, Keyspace, Text, Value};
 
 /// The commands on data that a server knows.
-const COMMANDS: [&str; 54] = [
+const COMMANDS: [&str; 57] = [
     "APPEND",
+    "BITFIELD",
+    "BITOP",
     "COPY",
     "DECR",
     "DECRBY",
@@ -46,6 +49,7 @@ const COMMANDS: [&str; 54] = [
     "RPUSH",
     "SADD",
     "SET",
+    "SETBIT",
     "SMOVE",
     "SREM",
     "STRLEN",
@@ -170,6 +174,9 @@ pub fn needs_memory(name: &[u8]) -> bool {
             | b"GETSET"
             | b"MSET"
             | b"APPEND"
+            | b"SETBIT"
+            | b"BITFIELD"
+            | b"BITOP"
             | b"INCR"
             | b"INCRBY"
             | b"DECR"
@@ -195,6 +202,7 @@ pub fn execute(keys: &mut Keyspace, args: &[Text], context: &Context) -> Done {
     match args[0].as_slice() {
         b"GET" | b"STRLEN" | b"SET" | b"GETSET" | b"GETDEL" | b"MSET" | b"APPEND" | b"INCR" | b"INCRBY" | b"DECR"
         | b"DECRBY" => strings::execute(keys, args, context),
+        b"SETBIT" | b"BITFIELD" | b"BITOP" => bits::execute(keys, args, context),
         b"LPUSH" | b"RPUSH" | b"LPOP" | b"RPOP" | b"LLEN" | b"LREM" | b"LTRIM" | b"HSET" | b"HDEL" | b"HGET"
         | b"HGETALL" | b"HINCRBY" | b"SADD" | b"SREM" | b"ZADD" | b"ZINCRBY" | b"ZREM" | b"ZREMRANGEBYSCORE"
         | b"XADD" => collections::execute(keys, args, context),
