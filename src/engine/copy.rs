@@ -101,6 +101,8 @@ pub struct Copy {
     checkpoint: Checkpoint,
     /// The source's clock at the start: what expired before it is not copied.
     now_ms: i64,
+    /// That clock now.
+    reads_at_ms: i64,
     /// The big value that is arriving; `None` also when it is passed over. It is built up under another name and renamed
     /// in the end, so that nobody sees half of it.
     big: Option<(Key, bool)>,
@@ -125,6 +127,7 @@ impl Copy {
             length: None,
             checkpoint: Checkpoint::copying(phase, position, rules.covered, now_ms),
             now_ms,
+            reads_at_ms: now_ms,
             big: None,
             unknown: None,
             dumped: rules.sweep_seed.map(Dumped::new),
@@ -134,11 +137,13 @@ impl Copy {
         }
     }
 
-    /// Reads what it can of the dump from `input`, as long as there is room; what was read is gone from it.
+    /// Reads what it can of the dump from `input`, as long as there is room; what was read is gone from it. The source's clock
+    /// says `now_ms`, Unix milliseconds.
     ///
     /// # Errors
     /// A [`Fault`] when the dump can't be read.
-    pub fn on_source(&mut self, input: &mut BytesMut) -> Result<(), Fault> {
+    pub fn on_source(&mut self, input: &mut BytesMut, now_ms: i64) -> Result<(), Fault> {
+        self.reads_at_ms = now_ms;
         self.take_mail();
         if matches!(self.stage, Stage::Announced) {
             let Some(length) = DumpLength::take(input)? else { return Ok(()) };
@@ -338,10 +343,15 @@ impl Copy {
     /// A key of the dump, whatever becomes of its value: also one that is set aside leaves the target what it has.
     fn count(&mut self, key: &Key) {
         self.keys += 1;
+        let mut onto = hold(&self.rules.onto);
+        if let Some(at) = key.expires_at_ms {
+            onto.fleeting.put(key.database, &key.name, at, self.reads_at_ms);
+        }
         if self.has_expired(key) {
             return; // what the target holds under this name is as good as deleted
         }
-        hold(&self.rules.onto).holds(key.database, &key.name);
+        onto.holds(key.database, &key.name);
+        drop(onto);
         if let Some(dumped) = &mut self.dumped {
             dumped.add(key.database, &key.name);
         }

@@ -23,7 +23,7 @@ impl Link {
     /// A [`Fault`] when it can't be read.
     pub fn on_source(&mut self, input: &mut BytesMut, now: Now) -> Result<(), Fault> {
         match self {
-            Self::Copying(copy) => copy.on_source(input),
+            Self::Copying(copy) => copy.on_source(input, now.source_ms),
             Self::Streaming(stream) => stream.on_source(input, now),
         }
     }

@@ -152,7 +152,7 @@ fn dump() {
         input.extend_from_slice(&dump);
         for turn in 0.. {
             assert!(turn < WRITES, "{} bytes are not read", input.len());
-            under_count(|| copy.on_source(&mut input)).expect("a dump");
+            under_count(|| copy.on_source(&mut input, 0)).expect("a dump");
             let sent: Vec<Bytes> = under_count(|| copy.applier().out().drain(..).collect());
             let executed = execute(&sent.concat());
             let (mut replies, mut applied) = (BytesMut::from(&executed.replies[..]), Vec::new());

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
+use super::fleeting::Fleeting;
 use super::kept::{Change, Kept};
 use super::lives::{Decided, Life, Lives};
 use super::log::{Met, Redo};
@@ -157,6 +158,8 @@ struct Side {
     on_its_way: BTreeMap<u64, Vec<Mail>>,
     /// Values that were sent, until nothing is missing on their account.
     puts: Puts,
+    /// What a copy has put here when its time was over.
+    fleeting: Fleeting,
 }
 
 impl Side {
@@ -321,7 +324,7 @@ impl Exchange {
             let (stable, seen) = if of == region { (at, covered) } else { (covered, at) };
             side.mail.clear();
             side.on_its_way.clear();
-            side.puts = Puts::default();
+            (side.puts, side.fleeting) = (Puts::default(), Fleeting::default());
             side.refused.clear();
             side.damaged.clear();
             side.taken.clear();
@@ -680,6 +683,11 @@ impl Exchange {
     pub fn damaged(&mut self, region: usize, name: Name) {
         self.sides[region].damaged.insert(name.clone());
         self.refused(region, name);
+    }
+
+    /// What the last copy onto `region` has put there when its time was over, or nearly.
+    pub fn fleeting(&mut self, region: usize) -> &mut Fleeting {
+        &mut self.sides[region].fleeting
     }
 
     /// A key is held at `region`, its latest write being this; or it no longer is. Where that is news, `pin`, or another one,

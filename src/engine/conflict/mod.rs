@@ -10,6 +10,7 @@
 mod claim;
 pub mod departed;
 mod exchange;
+mod fleeting;
 mod judge;
 mod kept;
 mod lives;
@@ -27,6 +28,7 @@ mod writes;
 
 pub use claim::{replaces, sets_lifetime};
 pub use exchange::{Exchange, Look, MOST_HELD, Made, Mail, Name, Placed, ReadAgain, SharedExchange, Value, hold};
+pub use fleeting::{Fleeting, Touch};
 pub use kept::{Change, field, parse as parse_held, value as held_value};
 pub use lives::Life;
 pub use log::Redo;

@@ -20,6 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
+use crate::engine::conflict::Fleeting;
 use crate::wire::resp::command;
 
 /// Values, and their bytes, that may be ahead of what the other link has seen of them.
@@ -98,6 +99,8 @@ pub struct Onto {
     covered: u64,
     /// A copy is intended or under way: keys that clients wrote before its dump was fixed, and that it has not held so far.
     before: Option<BTreeSet<Key>>,
+    /// Keys of the dump of which nothing may be here, for their time was over.
+    pub fleeting: Fleeting,
 }
 
 /// A value on its way.

@@ -8,6 +8,9 @@ use crate::engine::position::ReplicationId;
 use crate::wire::rdb::Dialect;
 use crate::wire::resp::{Command, FrameReader};
 
+/// The source's clock, Unix milliseconds.
+const NOW_MS: i64 = 1_000;
+
 /// What the source answers to DUMP of the key `u`: type 99, `body`, version 12, a checksum that nobody looks at.
 const PAYLOAD: &[u8] = b"\x63body\x0c\x0012345678";
 
@@ -42,7 +45,7 @@ fn copy_to(dialect: Dialect) -> Copy {
     let position = Position { replication_id: ReplicationId::NONE, offset: 5, database: 0 };
     let mut applier = Applier::new(identity, bounds);
     applier.gate_is_held();
-    Copy::new(rules, applier, position, 1_000, Phase::Copying)
+    Copy::new(rules, applier, position, NOW_MS, Phase::Copying)
 }
 
 /// The copy's requests since the last call but for marker, gate, and the frame of the transaction.
@@ -63,7 +66,7 @@ fn put_out(copy: &mut Copy) -> Vec<String> {
 /// Gives the copy the dump up to the question, and checks that it is asked.
 fn up_to_the_question(copy: &mut Copy, dump: &[u8]) -> BytesMut {
     let mut input = BytesMut::from(dump);
-    copy.on_source(&mut input).expect("a dump");
+    copy.on_source(&mut input, NOW_MS).expect("a dump");
     let events: Vec<CopyEvent> = copy.events().collect();
     assert!(matches!(&events[..], [CopyEvent::Ask { database: 2, .. }]), "{events:?}");
     assert!(!copy.wants_source() && !copy.is_applied());
@@ -79,10 +82,10 @@ fn a_target_of_the_same_family_is_given_the_value_as_it_is() {
     let rest = input.split_off(2);
     copy.answer(Some(Bytes::from_static(PAYLOAD)));
     assert!(copy.wants_source());
-    copy.on_source(&mut input).expect("a part of the value");
+    copy.on_source(&mut input, NOW_MS).expect("a part of the value");
     assert!(input.is_empty() && put_out(&mut copy).is_empty());
     input.extend_from_slice(&rest);
-    copy.on_source(&mut input).expect("the rest");
+    copy.on_source(&mut input, NOW_MS).expect("the rest");
     let restore = format!("RESTORE u 4000000000123 {} REPLACE ABSTTL", PAYLOAD.escape_ascii());
     let lines = put_out(&mut copy);
     assert!(lines.contains(&restore) && lines.contains(&"SET b 2".to_owned()), "{lines:?}");
@@ -94,7 +97,7 @@ fn a_target_of_another_family_goes_without_it() {
     let mut copy = copy_to(Dialect::Valkey);
     let mut input = up_to_the_question(&mut copy, &dump("u"));
     copy.answer(Some(Bytes::from_static(PAYLOAD)));
-    copy.on_source(&mut input).expect("the rest");
+    copy.on_source(&mut input, NOW_MS).expect("the rest");
     let lines = put_out(&mut copy);
     assert!(
         lines.contains(&"SET b 2".to_owned()) && !lines.iter().any(|line| line.starts_with("RESTORE")),
@@ -111,7 +114,7 @@ fn what_was_in_the_dump_counts_as_held_whatever_became_of_it() {
     let mut input = up_to_the_question(&mut copy, &dump("u"));
     assert!(copy.take_dumped().is_none(), "there is more to come");
     copy.answer(Some(Bytes::from_static(PAYLOAD)));
-    copy.on_source(&mut input).expect("the rest");
+    copy.on_source(&mut input, NOW_MS).expect("the rest");
     let dumped = copy.take_dumped().expect("the names of the dump");
     assert!([b"a", b"u", b"b"].iter().all(|name| dumped.holds(2, *name) && !dumped.holds(0, *name)));
     assert!(!dumped.holds(2, b"c") && copy.take_dumped().is_none());
@@ -122,7 +125,7 @@ fn our_own_keys_are_not_copied_whatever_they_hold() {
     let mut copy = copy_to(Dialect::Redis);
     let mut input = up_to_the_question(&mut copy, &dump("duet:u"));
     copy.answer(Some(Bytes::from_static(PAYLOAD)));
-    copy.on_source(&mut input).expect("the rest");
+    copy.on_source(&mut input, NOW_MS).expect("the rest");
     assert!(!put_out(&mut copy).iter().any(|line| line.starts_with("RESTORE")));
     assert_eq!(copy.events().count(), 0);
 }
@@ -135,7 +138,7 @@ fn a_value_that_was_changed_or_deleted_ends_the_copy() {
         let mut copy = copy_to(Dialect::Redis);
         let mut input = up_to_the_question(&mut copy, &dump("u"));
         copy.answer(answer.map(Bytes::from_static));
-        let fault = copy.on_source(&mut input).expect_err("no way on");
+        let fault = copy.on_source(&mut input, NOW_MS).expect_err("no way on");
         assert_eq!(fault.kind, Kind::Dump);
         assert!(fault.text.contains("key 'u'") && fault.text.contains("type 99"), "{}", fault.text);
     }
@@ -151,10 +154,10 @@ fn the_mark_behind_a_dump_may_be_cut_at_every_byte() {
         let mut copy = copy_to(Dialect::Redis);
         let (first, second) = all.split_at(all.len() - behind.len() - mark.len() + cut);
         let mut input = BytesMut::from(first);
-        copy.on_source(&mut input).expect("a dump");
+        copy.on_source(&mut input, NOW_MS).expect("a dump");
         assert_eq!(matches!(copy.stage, Stage::Done), cut == mark.len(), "{cut}");
         input.extend_from_slice(second);
-        copy.on_source(&mut input).expect("a dump");
+        copy.on_source(&mut input, NOW_MS).expect("a dump");
         assert!(matches!(copy.stage, Stage::Done), "{cut}");
         assert_eq!(&input[..], behind, "what stands behind the mark is the stream's");
         assert_eq!(put_out(&mut copy), ["SELECT 2", "SET a 1"]);
@@ -162,7 +165,7 @@ fn the_mark_behind_a_dump_may_be_cut_at_every_byte() {
     let mut wrong = all.clone();
     let at = wrong.len() - behind.len() - 1;
     wrong[at] = b'x';
-    let fault = copy_to(Dialect::Redis).on_source(&mut BytesMut::from(&wrong[..])).expect_err("another mark");
+    let fault = copy_to(Dialect::Redis).on_source(&mut BytesMut::from(&wrong[..]), NOW_MS).expect_err("another mark");
     assert_eq!(fault.kind, Kind::Dump);
 }
 
@@ -171,7 +174,7 @@ fn a_dump_has_the_length_that_was_announced() {
     let bytes = [b"REDIS0012\x00\x01a\x011\xff".as_slice(), &[0; 8]].concat();
     for (announced, valid) in [(bytes.len(), true), (bytes.len() - 1, false), (bytes.len() + 1, false), (0, false)] {
         let mut input = BytesMut::from(&[format!("${announced}\r\n").as_bytes(), &bytes].concat()[..]);
-        let read = copy_to(Dialect::Redis).on_source(&mut input);
+        let read = copy_to(Dialect::Redis).on_source(&mut input, NOW_MS);
         assert_eq!(read.is_ok(), valid, "{announced}");
     }
 }

@@ -8,6 +8,7 @@ use super::{Beginning, Event, Now, Rules};
 use crate::command::{Class, Spec, Unit, Unreserved, guess_key, lookup, without_reserved};
 use crate::engine::apply::Applier;
 use crate::engine::checkpoint::Checkpoint;
+use crate::engine::conflict;
 use crate::engine::conflict::departed::Removal;
 use crate::engine::copy::onto::Onto;
 use crate::engine::guard::Guard;
@@ -69,6 +70,8 @@ pub(super) struct Flow {
     /// What the removal that is being read is.
     pub(super) removal: Removal,
     pub(super) lingering: Lingering,
+    /// A copy has put keys at the target whose time was over.
+    pub(super) fleets: bool,
     /// Asks before a disaster is spread.
     pub(super) guard: Guard,
 }
@@ -112,6 +115,7 @@ impl Flow {
             all: reserved.all([&rules.origin, &rules.peer]),
         };
         applier.batch().wanted = seeking.is_none();
+        let fleets = !conflict::hold(&rules.exchange).fleeting(1 - rules.region).is_empty();
         Self {
             rules,
             keys,
@@ -133,6 +137,7 @@ impl Flow {
             pending: None,
             removal: Removal::Full,
             lingering: Lingering::default(),
+            fleets,
             guard: Guard::default(),
         }
     }

@@ -8,10 +8,10 @@ use super::crossing::Written;
 use super::flow::{Flow, Reading};
 use super::payload::{Instead, instead};
 use super::{Event, Now};
-use crate::command::{Class, Context, Replay, Rule, Spec, Unit, lookup, replay};
+use crate::command::{Access, Class, Context, Replay, Rule, Spec, Unit, lookup, replay};
 use crate::engine::apply::{Applied, is_joined};
 use crate::engine::conflict::departed::Removal;
-use crate::engine::conflict::{self, Change, Key, Mail, Note, Value, field, held_value, spec_of};
+use crate::engine::conflict::{self, Change, Key, Mail, Note, Touch, Value, field, held_value, replaces, spec_of};
 use crate::engine::copy::onto::{Effect, Write};
 use crate::wire::resp::{Command, FrameReader, command as request, push_command};
 
@@ -31,6 +31,7 @@ impl Flow {
         let written_ms = self.clock.at(self.offset, reading.now.source_ms, reading.now.beating);
         let replay = replay(command, spec, &Context { now_ms: written_ms, target: &self.rules.target });
         self.remove_first(command, spec, written_ms);
+        self.fleeting(command, spec, written_ms, reading.now.source_ms);
         let database = self.database_there();
         let (bytes, requests): (Bytes, u32) = match self.restored(command, spec, &replay) {
             Some(Ok(Instead { bytes, requests, lost })) => {
@@ -72,6 +73,24 @@ impl Flow {
         if !self.is_past() {
             self.push_own(database, &bytes, requests);
         }
+    }
+
+    /// A key that a copy has put at the target when its time was over takes the source's value where it was prolonged, and is
+    /// changed in part.
+    fn fleeting(&mut self, command: &Command<'_>, spec: &Spec, at_ms: i64, now_ms: i64) {
+        if !self.fleets || self.is_past() {
+            return;
+        }
+        let (linger_ms, target) = (self.rules.linger_ms, self.crossing.target());
+        let mut exchange = conflict::hold(&self.rules.exchange);
+        for used in spec.keys(command).filter(|used| used.access != Access::Read) {
+            let database = used.database.unwrap_or(self.database);
+            let touch = Touch { replaces: replaces(command, spec, &used), at_ms, now_ms, linger_ms };
+            if exchange.fleeting(target).lacks(database, used.key, touch) {
+                exchange.damaged(target, (database, used.key.to_vec()));
+            }
+        }
+        self.fleets = !exchange.fleeting(target).is_empty();
     }
 
     /// Keeps a write, which has the place `at`, for what may come that is concurrent with it.

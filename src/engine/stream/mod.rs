@@ -189,10 +189,18 @@ impl Stream {
         beginning: Beginning,
         seeking: Option<Vec<u8>>,
     ) -> Self {
-        conflict::hold(&rules.exchange).writes_from(1 - rules.region, applier.open_id());
-        for name in hold(&rules.target_onto).take_late() {
-            conflict::hold(&rules.exchange).damaged(1 - rules.region, name);
+        let target = 1 - rules.region;
+        let (late, fleeting) = {
+            let mut onto = hold(&rules.target_onto);
+            (onto.take_late(), std::mem::take(&mut onto.fleeting))
+        };
+        let mut exchange = conflict::hold(&rules.exchange);
+        exchange.writes_from(target, applier.open_id());
+        late.into_iter().for_each(|name| exchange.damaged(target, name));
+        if !fleeting.is_empty() {
+            *exchange.fleeting(target) = fleeting;
         }
+        drop(exchange);
         rules.departed.lock().unwrap_or_else(PoisonError::into_inner).read_again();
         let flow = Flow::new(rules, applier, clock, beginning, seeking);
         Self { reader: FrameReader::new(), flow }

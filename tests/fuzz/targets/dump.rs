@@ -88,7 +88,7 @@ fn copy(data: &[u8], step: usize, (dialect, version): (Dialect, (u32, u32, u32))
         input.extend_from_slice(part);
         for _ in 0..100 {
             let before = input.len();
-            if copy.on_source(&mut input).is_err() {
+            if copy.on_source(&mut input, 0).is_err() {
                 return;
             }
             let out = copy.applier().out().drain(..).collect::<Vec<_>>().concat();
