@@ -6,7 +6,7 @@ use duet_chaos::client::Client;
 use duet_chaos::daemon::Daemon;
 use duet_chaos::flavor::Flavor::{self, Redis62, Redis70, Valkey91};
 use duet_chaos::load::{Counted, Mixed};
-use duet_chaos::pair::{DEADLINE, Regions};
+use duet_chaos::pair::{DEADLINE, More, Regions};
 use duet_chaos::wait::eventually;
 use serde_json::Value;
 use std::sync::Arc;
@@ -187,6 +187,29 @@ async fn a_key_that_is_deleted_before_a_full_sync_and_written_again_during_it_ke
             ensure!(west.int(question).await? == length, "{flavor:?}: {question}");
         }
         ensure!(west.int("STRLEN text").await? == 3 && west.int("LLEN kept").await? == 2, "{flavor:?}");
+    }
+    Ok(())
+}
+
+/// As session stores do: a part of the value is changed, and the time to live prolonged, while the copy is on its way to a region
+/// in which the key's time is over by then.
+#[tokio::test]
+async fn a_key_that_expires_while_it_is_copied_and_is_prolonged_meanwhile_is_whole() -> Result<()> {
+    for flavor in [Redis62, Redis70, Valkey91] {
+        let regions = Regions::start(flavor, flavor).await?.behind_proxies().await?;
+        let (west, east) = regions.clients().await?;
+        let proxy = regions.east_proxy.as_ref().expect("there is one");
+        west.script("HSET session user 1 seen 1\nPEXPIRE session 1500\nHSET other user 1\nPEXPIRE other 1500").await?;
+        proxy.hold("other");
+        let daemon = Daemon::start(duet(), &regions.config(&More::default()))?;
+        eventually("a part of the copy to be on its way", DEADLINE, async || Ok((proxy.holding() > 0).then_some(()))).await?;
+        west.script("HSET session seen 2\nPEXPIRE session 1000000").await?;
+        let is_over = async || Ok((west.int("EXISTS other").await? == 0).then_some(()));
+        eventually("the time of both keys to be over", DEADLINE, is_over).await?;
+        proxy.release();
+        daemon.wait_streaming(DEADLINE).await?;
+        regions.wait_equal().await?;
+        ensure!(east.text("HGET session user").await? == "1", "{flavor:?}: a part of it is there");
     }
     Ok(())
 }
