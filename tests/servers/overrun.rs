@@ -202,7 +202,8 @@ async fn a_key_that_expires_while_it_is_copied_and_is_prolonged_meanwhile_is_who
         west.script("HSET session user 1 seen 1\nPEXPIRE session 1500\nHSET other user 1\nPEXPIRE other 1500").await?;
         proxy.hold("other");
         let daemon = Daemon::start(duet(), &regions.config(&More::default()))?;
-        eventually("a part of the copy to be on its way", DEADLINE, async || Ok((proxy.holding() > 0).then_some(()))).await?;
+        eventually("a part of the copy to be on its way", DEADLINE, async || Ok((proxy.holding() > 0).then_some(())))
+            .await?;
         west.script("HSET session seen 2\nPEXPIRE session 1000000").await?;
         let is_over = async || Ok((west.int("EXISTS other").await? == 0).then_some(()));
         eventually("the time of both keys to be over", DEADLINE, is_over).await?;

@@ -168,7 +168,9 @@ impl Run {
             plan = plan.with_lags(variant.seed);
         }
         let loses = matches!(variant.mix, Mix::Apart | Mix::Lossy);
-        plan.leave_out(|name| variant.is_without(name) || (!loses && ["lose_position", "failover", "overtaken"].contains(&name)));
+        plan.leave_out(|name| {
+            variant.is_without(name) || (!loses && ["lose_position", "failover", "overtaken"].contains(&name))
+        });
         let workload = Workload::new(rng.u32(1..5), !plan.loses_positions());
         let writes = rng.u64(20..120);
         let moving = rng.u8(25..60);

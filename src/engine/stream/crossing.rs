@@ -12,8 +12,8 @@ use super::{Beginning, Now, Rules};
 use crate::command::{Class, Spec};
 use crate::engine::apply::is_joined;
 use crate::engine::conflict::{
-    Exchange, Facts, Found, Key, Made, Mail, Name, Note, Ours, Part, Placed, ReadAgain, Redo, SharedExchange, Stamp, StampClock,
-    Value, What, Window, hold, key_of, replaces, shown, shown_as, spec_of,
+    Exchange, Facts, Found, Key, Made, Mail, Name, Note, Ours, Part, Placed, ReadAgain, Redo, SharedExchange, Stamp,
+    StampClock, Value, What, Window, hold, key_of, replaces, shown, shown_as, spec_of,
 };
 use crate::engine::origin::{Marker, Phase};
 use crate::engine::position::Position;

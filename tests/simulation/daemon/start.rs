@@ -216,7 +216,8 @@ impl Starting<'_> {
         self.target.call(&[b"SET".as_slice(), &key, marker.to_string().as_bytes()]).await?;
         self.forget_unfinished().await?;
         drained(self.pair, self.index, &mut self.target_control).await?;
-        if !self.pair.settings.flaws.unresolved.making_good && conflict::hold(&self.pair.exchange).make_good(self.index) {
+        if !self.pair.settings.flaws.unresolved.making_good && conflict::hold(&self.pair.exchange).make_good(self.index)
+        {
             while !conflict::hold(&self.pair.exchange).is_executed(self.index) {
                 sleep(&self.pair.world, 3).await;
             }
