@@ -165,7 +165,8 @@ impl World {
             if !wire.to_server.is_empty() {
                 if wire.gone { late.push(Way::ToServer(*id)) } else { ways.push(Way::ToServer(*id)) }
             }
-            if !wire.to_client.is_empty() && !(self.now_ms < self.late_until_ms[wire.server] && self.is_stream(*id)) {
+            let is_late = self.now_ms < self.late_until_ms[wire.server] && self.is_stream(*id);
+            if !wire.to_client.is_empty() && !is_late {
                 ways.push(Way::ToClient(*id));
             }
         }

@@ -397,10 +397,8 @@ mod tests {
                     settles.read(id, None, None);
                     settles.placed(id, Placed { at: id, covered: 0, floor: None });
                     let fence = settles.fence(1 - region, 0, &mut next).0.expect("a value waits for it");
-                    assert_eq!(
-                        settles.passed(1 - region, fence).map(|value| value.name).collect::<Vec<_>>(),
-                        [name.clone()]
-                    );
+                    let passed: Vec<Name> = settles.passed(1 - region, fence).map(|value| value.name).collect();
+                    assert_eq!(passed, std::slice::from_ref(&name));
                     assert!(settles.arrived(&name, id + 1).is_none() && settles.arrived(&name, id).is_some());
                 }
             }
