@@ -55,6 +55,14 @@ impl Link {
         }
     }
 
+    /// Whether it has to judge what met before it reads on: [`Self::on_source`] is to be called again.
+    pub fn is_behind(&self) -> bool {
+        match self {
+            Self::Copying(_) => false,
+            Self::Streaming(stream) => stream.is_behind(),
+        }
+    }
+
     /// Whether it stopped before a removal of which nobody knows who made it.
     pub fn is_waiting(&self) -> bool {
         match self {

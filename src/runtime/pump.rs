@@ -100,7 +100,8 @@ pub async fn run(lines: &mut Lines, link: &mut Link, session: &mut Session<'_>) 
         let unwritten: usize = link.applier().out().iter().map(Bytes::len).sum();
         session.count_queues(link, unwritten);
         let has_room = link.applier().has_room() && unwritten < UNWRITTEN;
-        let read_source = ending.is_none() && link.wants_source() && unwritten < UNWRITTEN;
+        let behind = link.is_behind();
+        let read_source = ending.is_none() && link.wants_source() && unwritten < UNWRITTEN && !behind;
         let source = interest(read_source, !lines.source_out.is_empty());
         let target = interest(true, unwritten > 0).unwrap_or(Interest::READABLE);
         tokio::select! {
@@ -128,6 +129,7 @@ pub async fn run(lines: &mut Lines, link: &mut Link, session: &mut Session<'_>) 
                 session.tick();
             }
             () = session.marker_lost() => session.rewrite_marker(link),
+            () = tokio::task::yield_now(), if behind => take_in(lines, link, session)?,
             () = session.mail() => take_in(lines, link, session)?,
             () = fenced, if link.is_waiting() => {}
             () = session.hold_changed() => {}
@@ -158,7 +160,7 @@ fn hear_target(lines: &mut Lines, link: &mut Link, session: &mut Session<'_>) ->
 
 /// Gives the engine what was read and not taken yet.
 fn take_in(lines: &mut Lines, link: &mut Link, session: &mut Session<'_>) -> Result<(), Fault> {
-    if link.wants_source() {
+    if link.wants_source() || link.is_behind() {
         link.on_source(&mut lines.source_in, session.now())?;
     }
     Ok(())

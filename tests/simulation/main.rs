@@ -29,6 +29,7 @@ mod workload;
 use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use daemon::Flaws;
 use hunt::{broken_seeds, broken_variants, shrunk};
 use run::{Broken, run};
 use variant::{Mix, Variant};
@@ -127,6 +128,16 @@ fn every_promise_is_kept_where_servers_delete_nothing_by_themselves() {
     for mix in [Mix::Crossing, Mix::Region] {
         let of = Variant { without: without.clone(), ..Variant::new(mix, 0) };
         hold(&broken_variants(&of, 0..1000, Broken::default(), ENOUGH.0));
+    }
+}
+
+/// Beyond the bound of what is kept of keys that met, they are made equal by their values.
+#[test]
+fn regions_end_equal_where_next_to_nothing_is_remembered_of_what_met() {
+    let flaws = Flaws { forgetful: true, ..Flaws::default() };
+    let broken = Broken { only: Some("rest,regions equal,reserved,gate"), flaws, ..Broken::default() };
+    for mix in [Mix::Apart, Mix::Crossing, Mix::Events] {
+        hold(&broken_seeds(mix, 0..400, broken, ENOUGH.0));
     }
 }
 

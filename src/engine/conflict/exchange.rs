@@ -27,6 +27,9 @@ use crate::engine::source::Replication;
 
 /// Transactions whose stamps are remembered until they are stable.
 const MOST_STAMPS: usize = 1 << 16;
+/// Executions that a region's window keeps of keys that have met something; beyond it they are forgotten, and the keys made
+/// equal by their values.
+const MOST_LOGGED: usize = 1 << 20;
 /// Keys that are held at a region at the same time; beyond that the later write wins.
 pub const MOST_HELD: usize = 1_000;
 
@@ -42,7 +45,7 @@ pub enum Mail {
     /// Writes of one key, to be executed again in this order.
     Again(Vec<Redo>),
     /// The value of a key.
-    Value(Value),
+    Value(Box<Value>),
     /// Which keys are held there, for the region to keep.
     Held(Vec<Change>),
 }
@@ -134,6 +137,8 @@ struct Side {
     /// Under which it was known before, and up to where (exclusive, counted from 1).
     second: Option<(ReplicationId, u64)>,
     refused: Vec<Name>,
+    /// Up to where writes of the region were forgotten of keys that are to take the other one's values: these have to hold them.
+    forgotten: u64,
     /// A copy onto the region took something from these keys: it can't give their values before it has taken the other one's.
     damaged: BTreeSet<Name>,
     /// Up to where the region's writes were executed at the other one when the link that reads it held last.
@@ -194,6 +199,7 @@ pub struct Made {
 #[derive(Debug, Default)]
 pub struct Exchange {
     policies: Arc<Policies>,
+    most_logged: Option<usize>,
     sides: [Side; 2],
     epoch: u64,
     /// Changes when a server is found to lack what was read of it.
@@ -212,6 +218,17 @@ impl Exchange {
     /// Nothing is known yet, but what holds for which keys.
     pub fn new(policies: Policies) -> Self {
         Self::unknowing(Arc::new(policies))
+    }
+
+    /// The same with fewer executions of keys that have met something, at each region.
+    #[must_use]
+    pub fn with_most_logged(self, most_logged: usize) -> Self {
+        Self { most_logged: Some(most_logged), ..self }
+    }
+
+    /// How many executions of keys that have met something a region's window keeps.
+    pub fn most_logged(&self) -> usize {
+        self.most_logged.unwrap_or(MOST_LOGGED)
     }
 
     /// Nor is it known what the regions keep of held keys: that is as old as their data.
@@ -264,6 +281,7 @@ impl Exchange {
             }
         }
         if fresh {
+            side.forgotten = 0;
             side.stable = Some(position);
             side.seen = None;
             side.executed.clear();
@@ -327,6 +345,7 @@ impl Exchange {
             (side.puts, side.fleeting) = (Puts::default(), Fleeting::default());
             side.refused.clear();
             side.damaged.clear();
+            side.forgotten = 0;
             side.taken.clear();
             side.given.clear();
             side.looks.clear();
@@ -394,6 +413,7 @@ impl Exchange {
             generation: self.generation + 1,
             next: self.next,
             latest_us: self.latest_us,
+            most_logged: self.most_logged,
             ..Self::unknowing(Arc::clone(&self.policies))
         };
         self.sides[region].second = history.second;
@@ -635,7 +655,7 @@ impl Exchange {
         let mail = std::mem::take(&mut self.sides[region].mail);
         let (values, rest): (Vec<Mail>, Vec<Mail>) = mail.into_iter().partition(|mail| matches!(mail, Mail::Value(_)));
         self.sides[region].mail.extend(rest);
-        let value = |mail| if let Mail::Value(value) = mail { Some(value) } else { None };
+        let value = |mail| if let Mail::Value(value) = mail { Some(*value) } else { None };
         self.settles.breaks_off(region, values.into_iter().filter_map(value));
     }
 
@@ -815,6 +835,11 @@ impl Exchange {
         }
     }
 
+    /// Writes of `region` up to this place were forgotten, of keys that are to take the other one's values.
+    pub fn forgot(&mut self, region: usize, at: u64) {
+        self.sides[region].forgotten = self.sides[region].forgotten.max(at);
+    }
+
     /// What [`Self::refused`] was told.
     pub fn take_refused(&mut self, region: usize) -> Vec<Name> {
         std::mem::take(&mut self.sides[region].refused)
@@ -842,8 +867,9 @@ impl Exchange {
 
     /// What is to be done at `region` now about values; `now_ms` counts from anywhere, and never back.
     pub fn errand(&mut self, region: usize, now_ms: i64) -> Errand {
-        if self.sides[region].judged.is_none() {
-            // What the region lacks is not known yet.
+        let has_executed = self.sides[region].sees >= self.sides[1 - region].forgotten;
+        if self.sides[region].judged.is_none() || !has_executed {
+            // What the region lacks is not known yet, or it lacks what the other one has forgotten.
             return Errand { later: !self.settles.is_empty(), ..Errand::default() };
         }
         let Self { settles, sides: [first, second], repairs, next, .. } = self;
@@ -882,7 +908,7 @@ impl Exchange {
         let Self { settles, sides, .. } = self;
         let values: Vec<Value> = settles.passed(region, id).collect();
         if !values.is_empty() {
-            sides[region].mail.extend(values.into_iter().map(Mail::Value));
+            sides[region].mail.extend(values.into_iter().map(|value| Mail::Value(Box::new(value))));
             found(Found::Posted);
         }
         if let Some(name) = self.settles.name_of(id).filter(|_| self.settles.giver(id) == Some(region)) {
@@ -891,7 +917,12 @@ impl Exchange {
                 self.settles.not_taken(id, None);
             } else {
                 let placed = placed(self, name);
-                self.settles.placed(id, placed);
+                if placed.covered < self.sides[1 - region].forgotten {
+                    self.settles.not_taken(id, None);
+                    found(Found::Wanted);
+                } else {
+                    self.settles.placed(id, placed);
+                }
             }
         }
         if (0..2).any(|region| self.settles.wants_fence(region)) {

@@ -13,6 +13,9 @@ use super::stamp::Stamp;
 use crate::command::{Access, KeyUse, Spec, Unit as CommandUnit};
 use crate::wire::resp::{Command, FrameReader};
 
+/// So many executions most keys that have met something have: then memory for more is given back.
+const FEW: usize = 4;
+
 /// One execution of one write, as it concerns one key.
 #[derive(Debug, Clone)]
 pub struct Entry {
@@ -120,8 +123,10 @@ pub struct KeyLog {
     pub lost: Vec<Record>,
     /// Some of what was executed is not known any more, so that nothing can be executed again in order.
     pub lacks: bool,
+    /// Up to where this region's writes were forgotten, and the value is to be one that holds them; 0 where it is.
+    pub forgotten: u64,
     /// It takes the other region's value once what it lacks was executed again; what met, where that is to be on record.
-    pub doubted: Option<Option<Met>>,
+    pub doubted: Option<Box<Option<Met>>>,
     /// Its time to live may have got lost with its last element: it is to be compared once the elements are right.
     pub vanished: bool,
 }
@@ -157,8 +162,9 @@ pub struct Place<'a> {
 
 impl KeyLog {
     /// Appends an execution. One that replaces the value makes those before it forgotten that are not later, and of which
-    /// nothing is left to record. Gives behind what it counts, for a deletion by the server itself.
-    pub fn append(&mut self, mut entry: Entry) -> Order {
+    /// nothing is left to record: what lost is put on record for that, if `place` is given. Gives behind what it counts, for a
+    /// deletion by the server itself.
+    pub fn append(&mut self, place: Option<Place<'_>>, mut entry: Entry) -> Order {
         let before: Vec<&Entry> = if entry.weak { self.entries.iter().collect() } else { Vec::new() };
         entry.behind = entry.behind.max(self.removed_by(&entry, &before));
         // Behind a write of which it is not known yet when it was made it is not known whether the key is held still.
@@ -174,7 +180,7 @@ impl KeyLog {
             self.held = None;
         }
         if entry.replaces && entry.stamp.is_some() && !entry.weak {
-            self.drop_covered(&entry);
+            self.drop_covered(place, &entry);
         }
         let behind = entry.behind;
         self.push(entry);
@@ -188,13 +194,24 @@ impl KeyLog {
     }
 
     /// Drops what is earlier than a write of the whole value that is executed behind it, if nothing has to be told of it.
-    fn drop_covered(&mut self, entry: &Entry) {
-        // What of the other region is not judged yet may have lost against one before it.
-        let judged = self.entries.iter().rposition(|before| !before.recorded).map_or(0, |last| last + 1);
+    fn drop_covered(&mut self, place: Option<Place<'_>>, entry: &Entry) {
         // What a write of several keys took from this one may have been something that only those before it tell; and
         // behind what a server's deletion counts.
-        let tells = |before: &Entry| before.of_several || before.weak;
-        if judged < self.entries.len() && !self.entries.iter().any(tells) {
+        if self.entries.iter().any(|before| before.of_several || before.weak) {
+            return;
+        }
+        // Against what a write has lost is all there when it comes: where every stamp is known, nothing is waited for.
+        // One that names the key twice is on record once.
+        let is_same = |last: &Entry| !last.local && !entry.local && last.id == entry.id;
+        if let Some(place) = place
+            && self.entries.iter().all(|before| before.stamp.is_some())
+            && !self.entries.last().is_some_and(is_same)
+        {
+            self.lose(place, Done::Replayed);
+        }
+        // What of the other region is not judged yet may have lost against one before it.
+        let judged = self.entries.iter().rposition(|before| !before.recorded).map_or(0, |last| last + 1);
+        if judged < self.entries.len() {
             let (ranking, mut at) = (self.ranking, 0..);
             self.entries.retain(|before| at.next() < Some(judged) || !covers(ranking, entry, before));
         }
@@ -301,6 +318,9 @@ impl KeyLog {
         }
         let mut gone = gone.into_iter();
         self.entries.retain(|_| gone.next() == Some(false));
+        if self.entries.len() <= FEW {
+            self.entries.shrink_to_fit();
+        }
     }
 
     /// The key was replaced by the other region's value, which holds that region's writes before `at` and ours before
@@ -414,7 +434,7 @@ impl KeyLog {
     /// Judges what was executed; tells what to do, which other keys are in doubt, and which writes lost.
     pub fn judge(&mut self, place: Place<'_>, mut found: impl FnMut(Finding)) -> Remedy {
         // A value may have replaced since what these met.
-        self.lost.drain(..).for_each(|record| found(Finding::Lost(record)));
+        self.take_lost().for_each(|record| found(Finding::Lost(record)));
         // A region's own writes alone are in order, unless some were executed again.
         if !self.entries.iter().any(|entry| !entry.local || entry.silent || entry.wiped || entry.again) {
             return Remedy::None;
@@ -442,7 +462,7 @@ impl KeyLog {
         doubts.into_iter().for_each(|name| found(Finding::Doubt(name)));
         entangled.into_iter().for_each(|index| self.entries[index].told = true);
         self.lose(place, if matches!(remedy, Remedy::Value) { Done::Reconciled } else { Done::Replayed });
-        self.lost.drain(..).for_each(|record| found(Finding::Lost(record)));
+        self.take_lost().for_each(|record| found(Finding::Lost(record)));
         remedy
     }
 
@@ -458,12 +478,22 @@ impl KeyLog {
         })
     }
 
+    /// The records that were not told yet. Most keys have no more: the memory for them goes, too.
+    pub fn take_lost(&mut self) -> impl Iterator<Item = Record> + use<> {
+        std::mem::take(&mut self.lost).into_iter()
+    }
+
     /// Makes the records of what lost and has none yet.
     fn lose(&mut self, place: Place<'_>, done: Done) {
         if self.entries.iter().all(|entry| entry.recorded) {
             return;
         }
-        let records = self.with_steps(place, |entries, _, steps| losers(entries, steps, place));
+        let whole = |entry: &Entry| entry.replaces && !entry.of_several;
+        let records = if self.entries.iter().all(whole) {
+            losers_of_whole(&self.entries, self.ranking, place)
+        } else {
+            self.with_steps(place, |entries, _, steps| losers(entries, steps, place))
+        };
         for (index, record) in records {
             self.entries[index].recorded = true;
             self.lost.extend(record.map(|record| Record { done, ..record }));
@@ -508,6 +538,36 @@ impl KeyLog {
         look(&self.entries, &commands, &steps)
     }
 
+    /// It is to take the other region's value, since these met. Tells whether that is known.
+    pub fn doubt(&mut self, met: Option<Met>) -> bool {
+        let before = self.doubted.take();
+        let is_known = before.is_some();
+        self.doubted = Some(Box::new(before.and_then(|met| *met).or(met)));
+        is_known
+    }
+
+    /// Forgets what was executed, for want of memory, but for what the value here lacks: the key is to take the other region's
+    /// value, which is to be on record by what met. Gives up to where that value has to hold this region's writes, and
+    /// whether this is news.
+    pub fn forget_all(&mut self, region: usize) -> (u64, bool) {
+        let forgotten = self.entries.iter().filter(|entry| entry.local).map(|entry| entry.id).max();
+        self.forgotten = forgotten.max(Some(self.forgotten)).unwrap_or(0);
+        let met = self.met(region);
+        self.entries = std::mem::take(&mut self.entries).into_iter().filter(|entry| entry.wiped).collect();
+        (self.based, self.lacks) = (false, true);
+        (self.forgotten, !self.doubt(met))
+    }
+
+    /// The other region's value was put here, which holds this region's writes up to `covered`. Tells whether it lacks some of
+    /// which nobody knows any more.
+    pub fn lacks_forgotten(&mut self, covered: u64) -> bool {
+        let lacks = covered < self.forgotten;
+        if !lacks {
+            self.forgotten = 0;
+        }
+        lacks
+    }
+
     /// Neither region's writes are given up: what was executed is forgotten, but for the place of the latest, or that of
     /// `least`, if that is later.
     pub fn hold(&mut self, least: Order) {
@@ -526,7 +586,7 @@ impl KeyLog {
     pub fn sort_held(&mut self) {
         if self.held.is_some() {
             for entry in std::mem::take(&mut self.entries) {
-                self.append(entry);
+                self.append(None, entry);
             }
         }
     }
@@ -611,18 +671,18 @@ fn redos(entries: &[Entry], commands: &[Command<'_>], parts: &[(usize, Part)], p
     let lives = |(index, _): &(usize, Part)| lifetime_of(entries[*index].spec, &commands[*index]);
     let first = parts.iter().position(|part| lives(part) == Some(true));
     let prolonged = first.is_some_and(|first| parts.iter().skip(first + 1).any(|part| lives(part).is_some()));
-    match parts.iter().map(redo).collect::<Option<Vec<Redo>>>() {
-        Some(redos) if !prolonged => Remedy::Again(redos),
-        Some(_) | None => Remedy::Value,
+    // There may be as many as there are keys.
+    let mut redos = Vec::with_capacity(parts.len());
+    for redo in parts.iter().map(redo) {
+        let Some(redo) = redo else { return Remedy::Value };
+        redos.push(redo);
     }
+    if prolonged { Remedy::Value } else { Remedy::Again(redos) }
 }
 
 /// The writes of the other region that lost against a local one, with the record of each; each of them once.
 fn losers(entries: &[Entry], steps: &[Step<'_>], place: Place<'_>) -> Vec<(usize, Option<Record>)> {
     let is_new = |index: &usize| !entries[*index].local && !entries[*index].recorded;
-    // A write that names a key twice is there twice.
-    let neighbour = |index: usize| index.checked_sub(1).and_then(|before| entries.get(before));
-    let is_other = |index| neighbour(index).is_none_or(|before| before.local || before.id != entries[index].id);
     // The latest first: against it most have lost.
     let mut rivals: Vec<usize> = (0..steps.len()).filter(|index| steps[*index].local).collect();
     rivals.sort_by_key(|index| std::cmp::Reverse(steps[*index].order));
@@ -632,7 +692,8 @@ fn losers(entries: &[Entry], steps: &[Step<'_>], place: Place<'_>) -> Vec<(usize
         true => &rivals[rivals.partition_point(|rival| steps[*rival].at >= steps[index].at)..],
         false => &rivals,
     };
-    let record = |index| (index, is_other(index).then(|| loser(entries, steps, index, before(index), place)).flatten());
+    let record =
+        |index| (index, is_other(entries, index).then(|| loser(entries, steps, index, before(index), place)).flatten());
     (0..entries.len()).filter(is_new).map(record).collect()
 }
 
@@ -645,6 +706,31 @@ fn loser(entries: &[Entry], steps: &[Step<'_>], index: usize, rivals: &[usize], 
         .take_while(|rival| is_lifetime || steps[**rival].order > step.order)
         .filter(|rival| steps[**rival].at < step.at && loses(step, &steps[**rival]))
         .find_map(|rival| Some((crossing(&step.claimed.claim, &steps[*rival].claimed.claim)?, &entries[*rival])))?;
+    record(entry, rival, unit, place)
+}
+
+/// Whether it is not what stands before it: a write that names a key twice is there twice.
+fn is_other(entries: &[Entry], index: usize) -> bool {
+    let before = index.checked_sub(1).and_then(|before| entries.get(before));
+    before.is_none_or(|before| before.local || before.id != entries[index].id)
+}
+
+/// The same where all are writes of the whole key: none of them has to be read for that.
+fn losers_of_whole(entries: &[Entry], ranking: Ranking, place: Place<'_>) -> Vec<(usize, Option<Record>)> {
+    let rival = |loser: &Entry| {
+        let before = entries.iter().filter(|entry| entry.local && entry.first < loser.first);
+        let latest = before.max_by_key(|entry| order(ranking, entry));
+        latest.filter(|entry| order(ranking, entry) > order(ranking, loser))
+    };
+    let lost = |(index, loser): (usize, &Entry)| {
+        let rival = if is_other(entries, index) { rival(loser) } else { None };
+        (index, rival.and_then(|rival| record(loser, rival, Unit::Whole, place)))
+    };
+    let losers = entries.iter().enumerate().filter(|(_, entry)| !entry.local && !entry.recorded);
+    losers.map(lost).collect()
+}
+
+fn record(entry: &Entry, rival: &Entry, unit: Unit, place: Place<'_>) -> Option<Record> {
     let (loser, winner) = (entry.stamp?, rival.stamp?);
     Some(Record {
         id: name(1 - place.region, entry.id, place),
@@ -730,16 +816,83 @@ mod tests {
         }
     }
 
+    /// A `SET` of the other region at this place of its stream, and of this one's.
+    fn theirs(time_us: i64, place: u64) -> Entry {
+        let bytes = Bytes::from(crate::wire::resp::command(&["set", "k", &time_us.to_string()]));
+        let spec = lookup(b"SET").expect("it is known");
+        let stamp = Some(Stamp { time_us, rank: 1 });
+        Entry {
+            stamp,
+            id: place,
+            at: place,
+            first: place,
+            local: false,
+            recorded: false,
+            spec,
+            bytes,
+            ..entry(0, true)
+        }
+    }
+
+    #[test]
+    fn what_is_covered_is_forgotten_once_what_lost_of_it_is_on_record() {
+        let place = Place { region: 0, database: 0, key: b"k" };
+        let mut log = KeyLog::default();
+        log.append(Some(place), entry(50, true));
+        (10..=15).for_each(|time_us| _ = log.append(Some(place), theirs(time_us, time_us as u64)));
+        assert_eq!(log.entries.len(), 2, "{:?}", log.entries);
+        let lost: Vec<_> =
+            log.take_lost().map(|record| (record.loser.stamp.time_us, record.winner.stamp.time_us)).collect();
+        assert_eq!(lost, (10..15).map(|time_us| (time_us, 50)).collect::<Vec<_>>());
+        // The last one is later than all: nothing else is of interest, and it did not lose.
+        log.append(Some(place), theirs(60, 60));
+        assert_eq!((log.entries.len(), log.take_lost().count()), (1, 1));
+        assert!(matches!(log.judge(place, |finding| panic!("{finding:?}")), Remedy::None));
+    }
+
+    #[test]
+    fn what_is_told_of_writes_of_the_whole_key_is_the_same_however_it_is_found() {
+        let place = Place { region: 0, database: 0, key: b"k" };
+        let set = |time_us, place| Entry { local: true, recorded: true, ..theirs(time_us, place) };
+        let log = KeyLog {
+            entries: vec![
+                set(50, 1),
+                theirs(10, 2),
+                set(20, 3),
+                theirs(30, 4),
+                theirs(30, 4),
+                set(70, 5),
+                theirs(60, 6),
+            ],
+            ..KeyLog::default()
+        };
+        let read = log.with_steps(place, |entries, _, steps| losers(entries, steps, place));
+        assert_eq!(losers_of_whole(&log.entries, log.ranking, place), read);
+        assert_eq!(read.iter().filter(|(_, record)| record.is_some()).count(), 3);
+    }
+
+    #[test]
+    fn what_is_forgotten_for_want_of_memory_is_to_be_in_the_value_that_comes() {
+        let mut log = KeyLog::default();
+        let executed = [entry(10, false), Entry { id: 7, ..entry(11, false) }, theirs(9, 9)];
+        executed.into_iter().for_each(|entry| _ = log.append(None, entry));
+        log.entries.push(Entry { id: 5, wiped: true, ..entry(13, false) });
+        assert_eq!(log.forget_all(0), (7, true));
+        assert_eq!(log.entries.iter().map(|entry| entry.id).collect::<Vec<_>>(), [5], "what the value lacks is kept");
+        assert_eq!(log.forget_all(0), (7, false));
+        assert!(log.lacks_forgotten(6) && log.lacks_forgotten(6) && !log.lacks_forgotten(7) && !log.lacks_forgotten(0));
+    }
+
     #[test]
     fn a_held_key_keeps_no_writes_and_is_let_go_by_a_later_one_of_the_whole_key() {
         let mut log = KeyLog::default();
-        log.append(entry(10, false));
+        log.append(None, entry(10, false));
         log.hold(Order::WEAKEST);
         for (time_us, replaces) in [(11, false), (9, true), (15, false), (12, true)] {
-            log.append(entry(time_us, replaces));
+            log.append(None, entry(time_us, replaces));
             assert!(log.held.is_some() && log.entries.is_empty(), "{time_us}");
         }
-        log.append(entry(16, true));
+        log.append(None, entry(16, true));
         assert!(log.held.is_none() && log.entries.len() == 1);
     }
 
@@ -747,8 +900,8 @@ mod tests {
     fn what_follows_a_write_that_may_let_a_key_go_waits_until_it_is_known_whether_it_does() {
         for (held_at_us, is_let_go) in [(20, false), (10, true)] {
             let mut log = KeyLog { held: Some(Order(held_at_us, 0, 0)), ..KeyLog::default() };
-            log.append(Entry { stamp: None, ..entry(0, true) });
-            log.append(Entry { local: false, ..entry(9, false) });
+            log.append(None, Entry { stamp: None, ..entry(0, true) });
+            log.append(None, Entry { local: false, ..entry(9, false) });
             log.date(|_| Some(Made { stamp: Stamp { time_us: 15, rank: 0 }, seen: 0 }));
             log.sort_held();
             assert_eq!((log.held.is_none(), log.entries.len()), (is_let_go, if is_let_go { 2 } else { 0 }));

@@ -36,6 +36,9 @@ use whole::Span;
 /// A key by its hash, 128 bits wide, the same in the windows of both regions.
 pub type Key = NonZeroU128;
 
+/// Records of what lost that one go may make before it ends.
+const MOST_RECORDS: usize = 4_096;
+
 /// The log of a key, with its database and name.
 type Logged = (KeyLog, u32, Bytes);
 
@@ -140,8 +143,16 @@ pub struct Window {
     logs: HashMap<Key, Logged>,
     /// Local executions in the logs, oldest first.
     own: BinaryHeap<Reverse<(u64, Key)>>,
+    /// Not all that could be was sorted in.
+    is_cut_short: bool,
+    /// How many executions went into the logs since those in them were counted last, with those that were there then.
+    logged: usize,
+    /// Records of writes that lost, and that nothing more is to be known of.
+    lost: Vec<Record>,
     /// Keys whose logs have changed since they were judged.
     touched: Vec<Key>,
+    /// Those of them that are being judged, each once: more is not read before.
+    due: std::vec::IntoIter<Key>,
     /// Up to which number keys whose values are being taken have logs.
     asked: u64,
     /// Keys whose values have arrived, and where these were taken.
@@ -150,6 +161,8 @@ pub struct Window {
     repaired: Vec<Name>,
     /// What was executed again of late, by its key, and is not in the logs yet.
     redone: HashMap<Key, Vec<Entry>>,
+    /// Keys whose values, as they were put here, lack writes that were forgotten: these can't be given.
+    damaged: Vec<Name>,
     /// Keys that must be made equal by their values, whatever their logs say.
     doubted: Vec<Name>,
     /// Executions of writes to several keys, oldest first.
@@ -177,8 +190,13 @@ impl Window {
             recent: Recent::default(),
             logs: HashMap::new(),
             own: BinaryHeap::new(),
+            is_cut_short: false,
+            logged: 0,
+            lost: Vec::new(),
             touched: Vec::new(),
+            due: Vec::new().into_iter(),
             asked: 0,
+            damaged: Vec::new(),
             doubted: Vec::new(),
             repaired: Vec::new(),
             redone: HashMap::new(),
@@ -213,6 +231,7 @@ impl Window {
         self.arrived.clear();
         self.repaired.clear();
         self.doubted.clear();
+        self.damaged.clear();
         for (log, ..) in self.logs.values_mut() {
             let entries = std::mem::take(&mut log.entries);
             let entries = entries.into_iter().filter(|entry| entry.at > at).collect();
@@ -265,15 +284,32 @@ impl Window {
         self.ours.push_back(Ours { at, what: What::Writes(part) });
     }
 
-    /// Judges what was read, up to `read`, unless that has to wait; everything that follows from it goes into `exchange` or to
-    /// `found`.
-    pub fn settle(&mut self, read: u64, exchange: &mut Exchange, found: &mut impl FnMut(Found)) {
+    /// Whether something is left to be sorted in, or judged: before more is read, [`Self::settle`] is to be called again.
+    pub fn is_behind(&self) -> bool {
+        self.is_cut_short || self.due.len() > 0
+    }
+
+    /// Sorts in what was read, or a part of it; judged is nothing yet.
+    pub fn take_in(&mut self, exchange: &mut Exchange, found: &mut impl FnMut(Found)) {
         // What waits for something has to see all that is written: it may be stable, and forgotten, at once.
         if !self.ours.is_empty() || !self.logs.is_empty() || self.removed || !exchange.settles().is_empty() {
-            self.sort_in(exchange);
+            self.sort_in(exchange, MOST_RECORDS);
         }
+        if self.logged > exchange.most_logged() {
+            self.count(exchange);
+        }
+        std::mem::take(&mut self.lost).into_iter().for_each(|record| found(Found::Conflict(record)));
+    }
+
+    /// Judges what was read, up to `read`, unless that has to wait, or a part of it; everything that follows from it goes into
+    /// `exchange` or to `found`.
+    pub fn settle(&mut self, read: u64, exchange: &mut Exchange, found: &mut impl FnMut(Found)) {
+        self.take_in(exchange, found);
         for (name, at) in self.arrived.drain(..) {
             exchange.arrived(self.region, &name, at).into_iter().for_each(|record| found(Found::Conflict(record)));
+        }
+        for name in self.damaged.drain(..) {
+            exchange.damaged(self.region, name);
         }
         for name in self.repaired.drain(..) {
             exchange.repairs(self.region, name, false);
@@ -289,8 +325,10 @@ impl Window {
                 self.doubt(&name, None, exchange, found);
             }
             self.judge(exchange, found);
-            let judged = self.ours.front().map_or(read, |ours| read.min(ours.at - 1));
-            exchange.advance(self.region, judged);
+            if !self.is_behind() && self.touched.is_empty() {
+                let judged = self.ours.front().map_or(read, |ours| read.min(ours.at - 1));
+                exchange.advance(self.region, judged);
+            }
         }
         // Only now: what has become stable meanwhile may have met something in what was read with it.
         self.forget(exchange, found);
@@ -315,7 +353,7 @@ impl Window {
         if names.is_empty() {
             return;
         }
-        self.sort_in(exchange);
+        self.sort_in(exchange, usize::MAX);
         for (at, (database, name)) in names.drain(..) {
             let log = self.recall((database, &name), exchange);
             if log.is_some_and(|(log, ..)| log.entries.iter().any(|entry| entry.local && entry.at <= at)) {
@@ -332,7 +370,7 @@ impl Window {
 
     /// The place of the latest write of the whole key that was executed here.
     pub fn floor(&mut self, exchange: &Exchange, (database, name): (u32, &[u8]), at: u64) -> Option<Order> {
-        self.sort_in(exchange);
+        self.sort_in(exchange, usize::MAX);
         self.recall((database, name), exchange).and_then(|(log, ..)| log.floor(at))
     }
 
@@ -348,7 +386,7 @@ impl Window {
 
     /// Everything that was on its way when the session began has been read: what was waited for has come, or never will.
     pub fn resume(&mut self, exchange: &mut Exchange) {
-        self.sort_in(exchange);
+        self.sort_in(exchange, MOST_RECORDS);
         if !self.ours.is_empty() {
             return;
         }
@@ -419,6 +457,8 @@ impl Window {
         }
         let forgotten = exchange.forget(self.region);
         if forgotten > 0 {
+            // What is in the logs would hold the memory.
+            self.forget_logs(exchange);
             found(Found::Forgotten(forgotten as u64));
         }
         self.unstable = exchange.writes(self.region).len();

@@ -357,7 +357,7 @@ impl Crossing {
             match mail {
                 Mail::Again(redos) => redos.into_iter().for_each(|redo| self.redone(redo, at)),
                 Mail::Value(value) => {
-                    let Value { name, payload, expires_at_ms, at: taken_at, covered, floor } = value;
+                    let Value { name, payload, expires_at_ms, at: taken_at, covered, floor } = *value;
                     // Its time was over when it was put here. Where it came from it may have lived on a moment longer, and
                     // may have been prolonged in that.
                     if payload.is_some() && expires_at_ms.is_some() && !leaves_a_value(echo) {
@@ -424,11 +424,19 @@ impl Crossing {
         }
     }
 
-    /// What was read so far is judged. `whole` tells whether it ends outside of any transaction.
-    pub(super) fn settle(&mut self, whole: bool, now: Now) {
-        if !whole {
-            return;
+    /// What was read so far, the last of it in the midst of a transaction of the other link's, is taken in. It is judged where
+    /// nothing more follows at once, which may undo what it brings.
+    pub(super) fn take_in(&mut self) {
+        let mut exchange = hold(&self.exchange);
+        if exchange.generation() == self.generation && exchange.epoch() == self.epoch {
+            self.window.hand_over(self.at, &mut exchange);
+            let found = &mut self.found;
+            self.window.take_in(&mut exchange, &mut |what| found.push(what));
         }
+    }
+
+    /// What was read so far is judged; it ends outside of any transaction.
+    pub(super) fn settle(&mut self, now: Now) {
         let mut exchange = hold(&self.exchange);
         if exchange.generation() != self.generation {
             return;
@@ -459,6 +467,11 @@ impl Crossing {
         }
         let found = &mut self.found;
         self.window.settle(self.at, &mut exchange, &mut |what| found.push(what));
+    }
+
+    /// Whether something is left to be judged: before more is read, [`Self::settle`] is to be called again.
+    pub(super) fn has_to_judge(&self) -> bool {
+        self.window.is_behind()
     }
 
     /// From where a restart has to read, everything before `high` having been sent.

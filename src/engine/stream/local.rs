@@ -181,7 +181,7 @@ impl Flow {
                 }),
                 Mail::Value(value) => {
                     self.push_value(value);
-                    let Value { at, covered, floor, .. } = *value;
+                    let Value { at, covered, floor, .. } = **value;
                     note = Some(Note::Value { at, covered, floor });
                 }
                 Mail::Held(changes) => {

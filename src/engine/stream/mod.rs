@@ -218,7 +218,8 @@ impl Stream {
         let onto = Arc::clone(&self.flow.rules.source_onto);
         let mut onto = hold(&onto);
         let mut at = 0;
-        while self.wants_source() {
+        let behind = self.flow.crossing.has_to_judge();
+        while self.wants_source() && !(behind && self.flow.scope == Scope::Outside) {
             let rest = input.get(at..).unwrap_or_default();
             let Some(length) = self.reader.next(rest)? else { break };
             let frame = rest.get(..length).unwrap_or_default();
@@ -233,11 +234,14 @@ impl Stream {
         let chunk = input.split_to(at).freeze();
         self.flow.flush(now);
         self.flow.applier.seal(&chunk);
-        let whole = self.flow.scope == Scope::Outside;
-        self.flow.crossing.settle(whole, now);
+        match self.flow.scope {
+            Scope::Outside => self.flow.crossing.settle(now),
+            Scope::Opening | Scope::Echo => self.flow.crossing.take_in(),
+            Scope::Local => {}
+        }
         self.flow.forget_departed();
         self.flow.look_for_departed();
-        for found in self.flow.crossing.found.drain(..) {
+        for found in std::mem::take(&mut self.flow.crossing.found) {
             self.flow.events.push(match found {
                 Found::Posted => Event::Posted,
                 Found::Wanted => Event::ValueWanted,
@@ -255,6 +259,11 @@ impl Stream {
             && !self.flow.crossing.must_close
             && self.flow.is_decided()
             && !(self.flow.holding && self.flow.seeking.is_none() && self.flow.scope != Scope::Local)
+    }
+
+    /// Whether it has to judge what met before it reads on: [`Self::on_source`] is to be called again.
+    pub fn is_behind(&self) -> bool {
+        self.flow.scope == Scope::Outside && self.flow.crossing.has_to_judge()
     }
 
     /// Whether it stopped before a removal.

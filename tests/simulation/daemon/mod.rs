@@ -58,7 +58,12 @@ pub struct Flaws {
     pub unbounded: bool,
     /// What of the resolving of conflicts is switched off.
     pub unresolved: Unresolved,
+    /// No more than [`MOST_LOGGED`] executions are kept of keys that have met something.
+    pub forgetful: bool,
 }
+
+/// So many executions of keys that have met something a forgetful daemon keeps.
+const MOST_LOGGED: usize = 8;
 
 /// What a daemon is told.
 #[derive(Debug, Clone)]
@@ -166,7 +171,9 @@ impl Daemon {
     pub fn new(world: Shared, settings: Settings, notes: Notes) -> Self {
         let policy = settings.winner.map_or(Policy::LastUpdateWins, Policy::Region);
         let held = settings.held.iter().map(|prefix| (prefix.as_bytes().to_vec(), Policy::Hold));
-        let exchange = Arc::new(Mutex::new(Exchange::new(Policies::new(policy, held.collect()))));
+        let exchange = Exchange::new(Policies::new(policy, held.collect()));
+        let exchange = if settings.flaws.forgetful { exchange.with_most_logged(MOST_LOGGED) } else { exchange };
+        let exchange = Arc::new(Mutex::new(exchange));
         let pair = Pair {
             world,
             settings,

@@ -1,22 +1,32 @@
 //! What is done about keys that were not executed in order, or that are in doubt for another reason.
 
-use super::{Found, Key, Window, fresh};
+use super::{Found, Key, MOST_RECORDS, Window, fresh};
 use crate::engine::conflict::exchange::{Exchange, MOST_HELD, Mail, Name};
 use crate::engine::conflict::log::{Finding, KeyLog, Met, Place, Remedy, Waits, hash};
 use crate::engine::conflict::order::Order;
 use crate::engine::conflict::record::{Done, Record, Side, Unit as Decided};
 use crate::engine::conflict::stamp::Stamp;
 
+/// Keys that are judged in one go: after regions were apart there are as many as both wrote.
+const MOST_JUDGED: usize = 1_024;
+
 impl Window {
-    /// Judges the logs that have changed.
+    /// Judges logs that have changed: all, or so many that what is found can be told. Those that change meanwhile are judged
+    /// behind them.
     pub(super) fn judge(&mut self, exchange: &mut Exchange, found: &mut impl FnMut(Found)) {
         let (region, ties) = (self.region, !self.ties.is_empty());
         let mut doubts: Vec<(Name, Option<Met>)> = Vec::new();
         let mut tied: Vec<(Key, Option<Met>)> = Vec::new();
-        let mut touched = std::mem::take(&mut self.touched);
-        touched.sort_unstable();
-        touched.dedup();
-        for key in touched {
+        if self.due.len() == 0 {
+            let mut touched = std::mem::take(&mut self.touched);
+            touched.sort_unstable();
+            touched.dedup();
+            self.due = touched.into_iter();
+        }
+        let (mut keys, mut records) = (0, 0);
+        while keys < MOST_JUDGED && records < MOST_RECORDS {
+            let Some(key) = self.due.next() else { break };
+            keys += 1;
             let Some((log, database, name)) = self.logs.get_mut(&key) else { continue };
             let (database, name) = (*database, name.clone());
             let place = Place { region, database, key: &name };
@@ -27,7 +37,7 @@ impl Window {
             let (mut lost, mut named) = (false, Vec::new());
             let mut judged = |finding| match finding {
                 Finding::Lost(record) => {
-                    lost = true;
+                    (lost, records) = (true, records + 1);
                     found(Found::Conflict(if holds { record.undecided() } else { record }));
                 }
                 Finding::Doubt(name) => named.push(name),
@@ -83,6 +93,34 @@ impl Window {
         }
     }
 
+    /// Counts the executions in the logs; if they are too many, all are forgotten.
+    pub(super) fn count(&mut self, exchange: &mut Exchange) {
+        self.logged = self.logs.values().map(|(log, ..)| log.entries.len()).sum();
+        if self.logged > exchange.most_logged() / 2 {
+            self.forget_logs(exchange);
+        }
+    }
+
+    /// Forgets what was executed on all keys that have met something: they take the other region's values, once that has
+    /// executed what is forgotten here.
+    pub(super) fn forget_logs(&mut self, exchange: &mut Exchange) {
+        let mut all_before = 0;
+        for (log, database, name) in self.logs.values_mut().filter(|(log, ..)| log.held.is_none()) {
+            if log.entries.iter().all(|entry| entry.wiped) {
+                continue;
+            }
+            let (before, is_news) = log.forget_all(self.region);
+            all_before = before.max(all_before);
+            // Until it is asked for.
+            log.pin.get_or_insert_with(|| exchange.pin(self.region));
+            if is_news {
+                self.doubted.push((*database, name.to_vec()));
+            }
+        }
+        exchange.forgot(self.region, all_before);
+        self.logged = 0;
+    }
+
     /// A key must be made equal by its value, whatever its log says; where two writes of it and another one met, this is
     /// on record by them.
     pub(super) fn doubt(
@@ -106,7 +144,7 @@ impl Window {
         } else if log.waits != Waits::Value || exchange.settles().has_given(self.region, database, name) {
             let place = Place { region: self.region, database, key: name };
             let unrecorded = met.filter(|_| !log.has_met(place));
-            log.doubted = Some(log.doubted.flatten().or(unrecorded));
+            log.doubt(unrecorded);
             if log.waits == Waits::Nothing && !exchange.settles().is_taking(database, name) {
                 let remedy = log.before_a_value(place);
                 perform(log, place, remedy, exchange, found);
@@ -158,7 +196,7 @@ fn perform(log: &mut KeyLog, place: Place<'_>, remedy: Remedy, exchange: &mut Ex
         Remedy::Value => {
             log.waits = Waits::Value;
             log.rounds += 1;
-            let met = log.doubted.take().flatten();
+            let met = log.doubted.take().and_then(|met| *met);
             let stamp = log.entries.iter().filter_map(|entry| entry.stamp).max().unwrap_or(Stamp::WEAKEST);
             // An update beats what the server removed: the region that has not removed the key gives its value.
             let removed = log.entries.iter().any(|entry| entry.local && entry.weak);

@@ -15,14 +15,14 @@ use crate::engine::conflict::writes::{Facts, Write};
 use crate::wire::resp::{Command, FrameReader};
 
 impl Window {
-    /// Puts what was read into the logs of its keys, in the order of the stream. What our transactions hold must have been
-    /// read at the other region.
-    pub(super) fn sort_in(&mut self, exchange: &Exchange) {
+    /// Puts what was read into the logs of its keys, in the order of the stream, until about so many writes have lost. What our
+    /// transactions hold must have been read at the other region.
+    pub(super) fn sort_in(&mut self, exchange: &Exchange, most_lost: usize) {
         for (number, (database, name)) in exchange.settles().asked_behind(self.asked) {
             self.begun((*database, name), exchange);
             self.asked = number;
         }
-        self.removed = false;
+        (self.removed, self.is_cut_short) = (false, false);
         let mut local = exchange.writes(self.region).after(self.sorted).peekable();
         loop {
             let until = self.ours.front().map_or(u64::MAX, |ours| ours.at);
@@ -32,6 +32,10 @@ impl Window {
                 let Facts { stamp, seen, .. } = *write.facts;
                 self.execute(&write, By { at: write.at, local: true, saw: 0, seen, again: None, stamp }, exchange);
                 continue;
+            }
+            if self.lost.len() >= most_lost {
+                self.is_cut_short = true;
+                return;
             }
             let Some(ours) = self.ours.pop_front() else { return self.redo() };
             if !matches!(ours.what, What::Again { .. }) {
@@ -97,6 +101,9 @@ impl Window {
                 if let Some((log, ..)) = self.recall((database, &name), exchange) {
                     let doubts = log.replaced(place, at, (taken_at, covered, floor));
                     log.waits = Waits::Nothing;
+                    if log.lacks_forgotten(covered) {
+                        self.damaged.push((database, name.clone()));
+                    }
                     self.doubted.extend(doubts);
                     self.touched.push(self.key(database, &name));
                 }
@@ -244,7 +251,7 @@ impl Window {
         let entry = entry();
         let (log, ..) = self.logs.entry(key).or_insert_with(fresh(&self.policies, self.region, name));
         if again {
-            self.redone.entry(key).or_default().push(entry);
+            self.redone.entry(key).or_insert_with(|| Vec::with_capacity(1)).push(entry);
             log.waits = if log.waits == Waits::Again { Waits::Nothing } else { log.waits };
             self.repaired.push((name.0, name.1.to_vec()));
             self.touched.push(key);
@@ -257,7 +264,13 @@ impl Window {
             self.own.push(Reverse((entry.at, key)));
             log.unstable += 1;
         }
-        log.append(entry)
+        self.logged += 1;
+        // Of a key that is to be held the record says so, which is not known yet. And what is read while a session begins is
+        // read once more where it does not come that far.
+        let place = Place { region: self.region, database: name.0, key: name.1 };
+        let behind = log.append((!self.suspended && !self.policies.holds(name.1)).then_some(place), entry);
+        self.lost.extend(log.take_lost());
+        behind
     }
 
     /// The log of a key, which begins with what clients wrote to it of late; nothing where that is nothing.
@@ -281,14 +294,16 @@ impl Window {
                 |used: &KeyUse<'_>| used.key == name && used.database.unwrap_or(write.facts.database) == database;
             for used in spec.keys(&command).filter(is_it) {
                 let replaces = write.facts.requests == 1 && replaces(&command, spec, &used);
-                log.0.append(Entry { replaces, ..entry(&write, spec, &by) });
-                log.0.unstable += 1;
-                self.own.push(Reverse((write.at, key)));
+                log.0.append(None, Entry { replaces, ..entry(&write, spec, &by) });
             }
         }
-        if log.0.unstable == 0 {
+        if log.0.entries.is_empty() {
             return None;
         }
+        // What others cover is of no interest any more.
+        log.0.unstable = log.0.entries.len();
+        self.logged += log.0.entries.len();
+        self.own.extend(log.0.entries.iter().map(|entry| Reverse((entry.at, key))));
         Some(self.logs.entry(key).or_insert(log))
     }
 

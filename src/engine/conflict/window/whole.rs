@@ -39,7 +39,7 @@ impl Window {
                 continue;
             }
             let of_key = deletion(&flush, name);
-            log.append(of_key);
+            log.append(None, of_key);
             if flush.local {
                 log.unstable += 1;
                 self.own.push(Reverse((flush.at, *key)));
