@@ -30,6 +30,8 @@ const MOST_STAMPS: usize = 1 << 16;
 /// Executions that a region's window keeps of keys that have met something; beyond it they are forgotten, and the keys made
 /// equal by their values.
 const MOST_LOGGED: usize = 1 << 20;
+/// Conflicts that are not told again.
+const MOST_TOLD: usize = 256;
 /// Keys that are held at a region at the same time; beyond that the later write wins.
 pub const MOST_HELD: usize = 1_000;
 
@@ -212,6 +214,8 @@ pub struct Exchange {
     next: u64,
     /// No write that any region has executed has a later stamp, microseconds.
     latest_us: i64,
+    /// Of which conflicts it was told of late that a value has ended them.
+    told: VecDeque<u64>,
 }
 
 impl Exchange {
@@ -937,7 +941,14 @@ impl Exchange {
         giver.given.push((name.clone(), at));
         let met = self.settles.arrived(name, at)?;
         self.sides[region].damaged.remove(name);
-        Some(by_value(region, name.0, &name.1, met?))
+        let record = by_value(region, name.0, &name.1, met?);
+        // The same two writes may make the other region take the value, too.
+        let is_told = self.told.contains(&record.id);
+        if !is_told {
+            self.told.push_back(record.id);
+            self.told.drain(..self.told.len().saturating_sub(MOST_TOLD));
+        }
+        (!is_told).then_some(record)
     }
 
     /// Keys whose value as it was at some place of the stream of `region` has arrived at the other one.
