@@ -29,9 +29,10 @@ fn missed_in(mix: Mix, flaws: Flaws, defects: Defects, promises: &[&'static str]
     }
 }
 
-/// A run that breaks a promise because of what is switched off: with nothing switched off it keeps it.
+/// A run that breaks a promise because of what is switched off: with nothing switched off it keeps it. The search begins at
+/// the seed of the variant.
 fn broken_by(of: &Variant, broken: Broken) -> (Variant, String) {
-    let mut seeds = 0..SEEDS;
+    let mut seeds = of.seed..of.seed + SEEDS;
     loop {
         let found = broken_variants(of, seeds.clone(), broken, 1).into_iter().next();
         let (variant, what) = found.expect("without the mechanism the promise has to break");
@@ -104,7 +105,7 @@ fn what_both_regions_add_to_misses_the_marker_as_checkpoint_too() {
 #[test]
 fn elements_of_lists_miss_the_gate_too() {
     let defects = Defects { watch_ignored: true, ..Defects::default() };
-    broken_in_lists(Mix::Crossing, &[], Broken { defects, ..Broken::default() });
+    broken_in_lists(&Variant::new(Mix::Crossing, 0), &[], Broken { defects, ..Broken::default() });
 }
 
 /// The kinds of keys that are not this one.
@@ -113,9 +114,9 @@ pub fn all_but(class: &str) -> impl Iterator<Item = &'static str> {
 }
 
 /// What is rare among the rest: only lists are written to which elements are put once.
-fn broken_in_lists(mix: Mix, without: &[&'static str], broken: Broken) {
+fn broken_in_lists(of: &Variant, without: &[&'static str], broken: Broken) {
     let without = all_but("queue").chain(without.iter().copied()).map(str::to_owned).collect();
-    let of = Variant { without, ..Variant::new(mix, 0) };
+    let of = Variant { without, ..of.clone() };
     let (variant, what) = broken_by(&of, Broken { only: Some("items"), ..broken });
     println!("{what}: {}", variant.command());
 }
@@ -123,19 +124,20 @@ fn broken_in_lists(mix: Mix, without: &[&'static str], broken: Broken) {
 /// In what other ways positions are lost than by a stream that lags until its backlog is overrun.
 pub const OTHER_LOSSES: [&str; 5] = ["lose_position", "failover", "kill", "restart", "second_daemon"];
 
-fn missed_where_streams_are_overtaken(unresolved: Unresolved) {
+/// A run that breaks is rare: the search begins not far from one.
+fn missed_where_streams_are_overtaken(unresolved: Unresolved, first: u64) {
     let flaws = Flaws { unresolved, ..Flaws::default() };
-    broken_in_lists(Mix::Lossy, &OTHER_LOSSES, Broken { flaws, ..Broken::default() });
+    broken_in_lists(&Variant::new(Mix::Lossy, first), &OTHER_LOSSES, Broken { flaws, ..Broken::default() });
 }
 
 #[test]
 fn putting_values_only_where_the_stream_was_read_up_to_a_fence_is_missed() {
-    missed_where_streams_are_overtaken(Unresolved { fencing: true, ..Unresolved::default() });
+    missed_where_streams_are_overtaken(Unresolved { fencing: true, ..Unresolved::default() }, 0);
 }
 
 #[test]
 fn executing_again_before_a_copy_what_unseen_values_lack_is_missed() {
-    missed_where_streams_are_overtaken(Unresolved { making_good: true, ..Unresolved::default() });
+    missed_where_streams_are_overtaken(Unresolved { making_good: true, ..Unresolved::default() }, 10_100);
 }
 
 #[test]
@@ -184,7 +186,7 @@ fn telling_a_later_daemon_which_keys_are_held_is_missed() {
 #[test]
 fn looking_at_what_a_transaction_changed_is_missed() {
     let defects = Defects { unchanged_shown: true, ..Defects::default() };
-    broken_in_lists(Mix::Crossing, &[], Broken { defects, ..Broken::default() });
+    broken_in_lists(&Variant::new(Mix::Crossing, 0), &[], Broken { defects, ..Broken::default() });
 }
 
 #[test]
