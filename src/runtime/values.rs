@@ -1,5 +1,6 @@
 //! Reading the values of keys that are to be made equal: each with its exact place in the region's stream; setting the fences
-//! that a region's stream has to be read up to before values are put there. And looking how long keys live that have expired in the other region, or may live shorter in one of the two.
+//! that a region's stream has to be read up to before values are put there. And looking how long keys live that have expired in
+//! the other region, or may live shorter in one of the two.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,7 +30,7 @@ pub async fn run(pair: Arc<Pair>, region: usize) {
         let now_ms = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
         let Errand { values, fence, later } = hold(&pair.exchange).errand(region, now_ms);
         // After a fault one by one: where one value is too long, the others are to be read all the same.
-        let (all, each) = if one_by_one { values.split_at(0) } else { values.split_at(values.len()) };
+        let (all, each) = values.split_at(if one_by_one { 0 } else { values.len() });
         let trips = std::iter::once(Trip { fence, values: all });
         let trips = trips.chain(each.chunks(1).map(|values| Trip { fence: None, values }));
         one_by_one = false;

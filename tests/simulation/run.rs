@@ -477,14 +477,15 @@ impl Run {
         let held: BTreeSet<Place> = self.daemons.iter().flat_map(Daemon::held).collect();
         let holds = !self.settings.held.is_empty();
         let equal = if holds { "held" } else { "regions equal" };
-        // What both regions wrote before a copy is decided by its dump, whichever came later.
-        let decided = !self.early && !self.plan.loses_positions();
+        // Of what is held nothing more is promised; and what both regions wrote before a copy is decided by its dump, whichever
+        // came later.
+        let by_time = !holds && !self.early && !self.plan.loses_positions();
         let mut told = vec![(equal, promises::held::holds([a, b], prefix, &held))];
         for (index, region) in [a, b].into_iter().enumerate() {
             let names = [REGIONS[index], REGIONS[1 - index]];
             told.push(("reserved", promises::reserved::holds(region, reserved, names, CLIENTS_OWN, oracle.flushed)));
             if !oracle.flushed {
-                if !holds && decided {
+                if by_time {
                     told.push(("nothing lost", promises::nothing_lost::of_one_side(region, &oracle.ledger, now_ms)));
                 }
                 told.push(("sums", promises::sums::holds(region, &oracle.ledger)));
@@ -492,17 +493,17 @@ impl Run {
             }
         }
         if !oracle.flushed {
-            if let Some(winner) = self.settings.winner.filter(|_| decided) {
+            if let Some(winner) = self.settings.winner.filter(|_| by_time) {
                 told.push(("region wins", promises::region_wins::holds(a, &oracle.ledger, &oracle.taken, winner)));
             }
             let (share, last) = promises::last_update_wins::holds(a, &oracle.ledger, bound_ms, now_ms);
             self.outcome.shares[usize::from(self.disturbed)] = share;
             self.outcome.met = oracle.ledger.met();
-            if !self.disturbed && self.settings.winner.is_none() && !holds && decided {
+            if !self.disturbed && self.settings.winner.is_none() && by_time {
                 told.push(("last update wins", last));
             }
             let records = promises::one_conflict_one_record::holds(&oracle.records, &oracle.ledger, self.disturbed);
-            if !holds && decided {
+            if by_time {
                 told.push(("one conflict one record", records));
             }
         }

@@ -3,6 +3,9 @@
 //! Each region's window belongs to the link that reads the region. What it finds to be executed there goes to the link
 //! that writes there ([`Mail`]); what is stable at one region follows from what was read at the other.
 
+mod held;
+mod values;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,18 +15,18 @@ use bytes::Bytes;
 use super::fleeting::Fleeting;
 use super::kept::{Change, Kept};
 use super::lives::{Decided, Life, Lives};
-use super::log::{Met, Redo};
+use super::log::Redo;
 use super::order::Order;
 use super::pins::Pins;
 use super::policy::Policies;
 use super::puts::Puts;
-use super::record::Record;
-use super::settles::{Errand, Latest, Settles};
+use super::settles::Settles;
 use super::stamp::Stamp;
-use super::window::{Found, by_value};
 use super::writes::{Segment, Write, Writes};
 use crate::engine::position::{Position, ReplicationId};
 use crate::engine::source::Replication;
+
+pub use values::Errand;
 
 /// Transactions whose stamps are remembered until they are stable.
 const MOST_STAMPS: usize = 1 << 16;
@@ -654,25 +657,12 @@ impl Exchange {
         side.on_its_way.insert(id, mail);
     }
 
-    /// The stream of `region` has broken off: values that were to be put there are not sent any more.
-    pub fn breaks_off(&mut self, region: usize) {
-        let mail = std::mem::take(&mut self.sides[region].mail);
-        let (values, rest): (Vec<Mail>, Vec<Mail>) = mail.into_iter().partition(|mail| matches!(mail, Mail::Value(_)));
-        self.sides[region].mail.extend(rest);
-        let value = |mail| if let Mail::Value(value) = mail { Some(*value) } else { None };
-        self.settles.breaks_off(region, values.into_iter().filter_map(value));
-    }
-
     /// The stream of `region` has broken off, and the region is about to be copied, all that was sent to it having been
     /// answered. What values that were put there are known to lack is posted. Tells whether there is something.
     pub fn make_good(&mut self, region: usize) -> bool {
         let side = &mut self.sides[region];
         let mut puts = std::mem::take(&mut side.puts);
-        for mail in side.on_its_way.values().flatten().chain(&side.mail) {
-            if let Mail::Again(redos) = mail {
-                puts.redone(redos);
-            }
-        }
+        puts.redone(side.on_its_way.values().flatten().chain(&side.mail));
         let lacking = puts.lack(region, self);
         let any = !lacking.is_empty();
         self.sides[region].mail.extend(lacking);
@@ -685,11 +675,7 @@ impl Exchange {
         let later = side.on_its_way.split_off(&(id + 1));
         let mail = std::mem::replace(&mut side.on_its_way, later).remove(&id)?;
         side.puts.seen(id, at);
-        for mail in &mail {
-            if let Mail::Again(redos) = mail {
-                side.puts.redone(redos);
-            }
-        }
+        side.puts.redone(&mail);
         Some(mail)
     }
 
@@ -712,67 +698,6 @@ impl Exchange {
     /// What the last copy onto `region` has put there when its time was over, or nearly.
     pub fn fleeting(&mut self, region: usize) -> &mut Fleeting {
         &mut self.sides[region].fleeting
-    }
-
-    /// A key is held at `region`, its latest write being this; or it no longer is. Where that is news, `pin`, or another one,
-    /// holds the checkpoints back until the region keeps it: what is read again then is all that is later. Tells whether it is
-    /// news, and whether the key was not held before, or is not any more.
-    pub fn set_held(&mut self, region: usize, name: Name, latest: Option<Order>, pin: Option<u64>) -> (bool, bool) {
-        let held = &mut self.sides[region].held;
-        let before = match latest {
-            Some(latest) => held.insert(name.clone(), latest),
-            None => held.remove(&name),
-        };
-        let is_news = before != latest;
-        let over = if is_news { self.keep(region, name, pin) } else { pin };
-        over.into_iter().for_each(|pin| self.unpin(pin));
-        (is_news, before.is_some() != latest.is_some())
-    }
-
-    /// What `region` keeps of a key is to be changed.
-    fn keep(&mut self, region: usize, name: Name, pin: Option<u64>) -> Option<u64> {
-        let pin = pin.unwrap_or_else(|| self.pin(region));
-        self.next += 1;
-        self.sides[region].kept.change(name, self.next, Some(pin))
-    }
-
-    /// Whether it was not read yet what `region` keeps of held keys: a session of the link that reads it begins behind that.
-    pub fn wants_held(&self, region: usize) -> bool {
-        self.sides[region].kept.unread
-    }
-
-    /// `region` keeps these as held, as it has since an earlier daemon. Those that are not to be held any more it is to forget.
-    pub fn keeps_held(&mut self, region: usize, kept: impl Iterator<Item = (Name, Order)>) {
-        self.sides[region].kept.unread = false;
-        let over = std::mem::take(&mut self.sides[region].kept.over);
-        for (name, latest) in kept {
-            let held = &mut self.sides[region].held;
-            if !over && self.policies.holds(&name.1) && held.len() < MOST_HELD {
-                held.entry(name).or_insert(latest);
-            } else {
-                self.keep(region, name, None).into_iter().for_each(|pin| self.unpin(pin));
-            }
-        }
-    }
-
-    /// A client has taken away what `region` keeps of held keys: it is to be written again. Tells whether there is something.
-    pub fn lost_held(&mut self, region: usize) -> bool {
-        let names: Vec<Name> = self.sides[region].held.keys().cloned().collect();
-        let any = !names.is_empty();
-        for name in names {
-            self.keep(region, name, None).into_iter().for_each(|pin| self.unpin(pin));
-        }
-        any
-    }
-
-    /// `region` keeps these now.
-    pub fn kept_held(&mut self, region: usize, changes: &[Change]) {
-        self.sides[region].kept.written(changes).into_iter().for_each(|pin| self.unpin(pin));
-    }
-
-    /// The keys that are held at `region`, each with the latest write that was executed.
-    pub fn held(&self, region: usize) -> &BTreeMap<Name, Order> {
-        &self.sides[region].held
     }
 
     /// These keys have expired at the other region, and nobody in `region` had prolonged them: so it is to be looked at
@@ -847,113 +772,6 @@ impl Exchange {
     /// What [`Self::refused`] was told.
     pub fn take_refused(&mut self, region: usize) -> Vec<Name> {
         std::mem::take(&mut self.sides[region].refused)
-    }
-
-    /// `region` can't repair this key by itself.
-    pub fn ask(&mut self, region: usize, name: Name, latest: Latest, (rounds, met): (u32, Option<Met>)) {
-        self.next += 1;
-        self.settles.ask(self.next, region, name, latest, (rounds, met));
-    }
-
-    /// Keys whose values are being taken.
-    pub fn settles(&self) -> &Settles {
-        &self.settles
-    }
-
-    /// Writes to this key are executed again at `region`; or they have been.
-    pub fn repairs(&mut self, region: usize, name: Name, repairs: bool) {
-        if repairs {
-            self.repairs.insert((region, name));
-        } else if !self.repairs.is_empty() {
-            self.repairs.remove(&(region, name));
-        }
-    }
-
-    /// What is to be done at `region` now about values; `now_ms` counts from anywhere, and never back.
-    pub fn errand(&mut self, region: usize, now_ms: i64) -> Errand {
-        let has_executed = self.sides[region].sees >= self.sides[1 - region].forgotten;
-        if self.sides[region].judged.is_none() || !has_executed {
-            // What the region lacks is not known yet, or it lacks what the other one has forgotten.
-            return Errand { later: !self.settles.is_empty(), ..Errand::default() };
-        }
-        let Self { settles, sides: [first, second], repairs, next, .. } = self;
-        settles.errand(region, now_ms, [&first.damaged, &second.damaged], repairs, next)
-    }
-
-    /// The value `id` could not be read: it is to be tried again later.
-    pub fn not_read(&mut self, id: u64, now_ms: i64) {
-        self.settles.not_taken(id, Some(now_ms));
-    }
-
-    /// A fence could not be set at `region`.
-    pub fn not_set(&mut self, region: usize, now_ms: i64) {
-        self.settles.not_set(region, now_ms);
-    }
-
-    /// The value `id` was read: as DUMP gives it, and when it expires. Tells whether a fence is to be set for it.
-    pub fn read(&mut self, id: u64, payload: Option<Bytes>, expires_at_ms: Option<i64>) -> bool {
-        self.settles.read(id, payload, expires_at_ms);
-        (0..2).any(|region| self.settles.wants_fence(region))
-    }
-
-    /// The nonce `id`, of a value or a fence, was found in the stream of `region`; `placed` tells about a value's place. What
-    /// follows is `found`.
-    pub fn nonce(
-        &mut self,
-        region: usize,
-        id: u64,
-        placed: impl FnOnce(&Self, &Name) -> Placed,
-        mut found: impl FnMut(Found),
-    ) {
-        if self.sides[region].judged.is_none() {
-            // It was set by an earlier session, or daemon.
-            return;
-        }
-        let Self { settles, sides, .. } = self;
-        let values: Vec<Value> = settles.passed(region, id).collect();
-        if !values.is_empty() {
-            sides[region].mail.extend(values.into_iter().map(|value| Mail::Value(Box::new(value))));
-            found(Found::Posted);
-        }
-        if let Some(name) = self.settles.name_of(id).filter(|_| self.settles.giver(id) == Some(region)) {
-            if self.sides[region].damaged.contains(name) {
-                // Only the stream up to there has told.
-                self.settles.not_taken(id, None);
-            } else {
-                let placed = placed(self, name);
-                if placed.covered < self.sides[1 - region].forgotten {
-                    self.settles.not_taken(id, None);
-                    found(Found::Wanted);
-                } else {
-                    self.settles.placed(id, placed);
-                }
-            }
-        }
-        if (0..2).any(|region| self.settles.wants_fence(region)) {
-            found(Found::Wanted);
-        }
-    }
-
-    /// The value of a key arrived at `region`. Gives the record of it, if there is to be one.
-    pub fn arrived(&mut self, region: usize, name: &Name, at: u64) -> Option<Record> {
-        let giver = &mut self.sides[1 - region];
-        giver.taken.push((name.clone(), at));
-        giver.given.push((name.clone(), at));
-        let met = self.settles.arrived(name, at)?;
-        self.sides[region].damaged.remove(name);
-        let record = by_value(region, name.0, &name.1, met?);
-        // The same two writes may make the other region take the value, too.
-        let is_told = self.told.contains(&record.id);
-        if !is_told {
-            self.told.push_back(record.id);
-            self.told.drain(..self.told.len().saturating_sub(MOST_TOLD));
-        }
-        (!is_told).then_some(record)
-    }
-
-    /// Keys whose value as it was at some place of the stream of `region` has arrived at the other one.
-    pub fn take_taken(&mut self, region: usize) -> Vec<(Name, u64)> {
-        std::mem::take(&mut self.sides[region].taken)
     }
 }
 

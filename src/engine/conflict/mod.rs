@@ -27,7 +27,9 @@ mod window;
 mod writes;
 
 pub use claim::{replaces, sets_lifetime};
-pub use exchange::{Exchange, Look, MOST_HELD, Made, Mail, Name, Placed, ReadAgain, SharedExchange, Value, hold};
+pub use exchange::{
+    Errand, Exchange, Look, MOST_HELD, Made, Mail, Name, Placed, ReadAgain, SharedExchange, Value, hold,
+};
 pub use fleeting::{Fleeting, Touch};
 pub use kept::{Change, field, parse as parse_held, value as held_value};
 pub use lives::Life;
@@ -36,7 +38,7 @@ pub use note::Note;
 pub use order::Order;
 pub use policy::{Policies, Policy};
 pub use record::{Done, MOST_KEPT, Record, Side, Unit};
-pub use settles::{Errand, Wanted};
+pub use settles::Wanted;
 pub use stamp::{Stamp, StampClock};
 pub use window::{Found, Key, Ours, Part, What, Window, key_of, shown, shown_as, spec_of};
 pub use writes::{Facts, MOST_WRITES};

@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::claim::{is_of_several, replaces};
 use super::exchange::{Exchange, Mail, Name, Value};
 use super::log::{Entry, KeyLog, Place, Redo, Remedy};
 use super::window::{By, entry, key_of};
@@ -55,17 +54,17 @@ impl Puts {
         self.0.get_mut(&id).into_iter().for_each(|put| put.seen = Some(at));
     }
 
-    /// These writes were executed again.
-    pub fn redone(&mut self, redos: &[Redo]) {
+    /// What of this mail are writes was executed again, or will be.
+    pub fn redone<'a>(&mut self, mail: impl IntoIterator<Item = &'a Mail>) {
         if self.0.is_empty() {
             return;
         }
-        for redo in redos {
+        let redos = mail.into_iter().filter_map(|mail| if let Mail::Again(redos) = mail { Some(redos) } else { None });
+        for redo in redos.flatten() {
             let name = (redo.database, key_of(&redo.request));
-            let of_key = self.0.values_mut().filter(|put| put.name == name);
-            of_key.for_each(|put| {
+            for put in self.0.values_mut().filter(|put| put.name == name) {
                 put.redone.insert((redo.stamp.rank, redo.id));
-            });
+            }
         }
     }
 
@@ -99,17 +98,17 @@ impl Put {
         }
     }
 
+    /// The write as the value has wiped it, if it was to its key and was not executed again since.
     fn wiped(&self, write: &Write<'_>, local: bool) -> Option<Entry> {
         let (database, key) = (self.name.0, self.name.1.as_slice());
         let mut reader = FrameReader::new();
         let (spec, command) = write.command(&mut reader)?;
         let is_it = |used: &KeyUse<'_>| used.key == key && used.database.unwrap_or(write.facts.database) == database;
-        let used = spec.keys(&command).find(is_it)?;
-        let replaces = write.facts.requests == 1 && replaces(&command, spec, &used);
-        let of_several = is_of_several(spec, &command);
-        let (stamp, seen) = (write.facts.stamp?, write.facts.seen);
-        let by = By { at: write.at, local, saw: 0, seen, again: None, stamp: Some(stamp) };
-        let was_redone = self.redone.contains(&(stamp.rank, write.at));
-        (!was_redone).then(|| Entry { wiped: true, replaces, of_several, ..entry(write, spec, &by) })
+        let stamp = write.facts.stamp?;
+        if !spec.keys(&command).any(|used| is_it(&used)) || self.redone.contains(&(stamp.rank, write.at)) {
+            return None;
+        }
+        let by = By { at: write.at, local, saw: 0, seen: write.facts.seen, again: None, stamp: Some(stamp) };
+        Some(Entry { wiped: true, ..entry(write, spec, &by) })
     }
 }

@@ -41,17 +41,6 @@ pub struct Wanted {
     pub name: Name,
 }
 
-/// What somebody has to do at a region.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Errand {
-    /// Values that are to be read.
-    pub values: Vec<Wanted>,
-    /// A fence that is to be set: a nonce by this name, in no transaction.
-    pub fence: Option<u64>,
-    /// More is to be done later.
-    pub later: bool,
-}
-
 /// A key whose value is to be made equal.
 #[derive(Debug)]
 struct Settle {
@@ -180,28 +169,10 @@ impl Settles {
         all.into_iter().map(|(name, settle)| (name, settle.doubted.map(|doubted| doubted.is_some())))
     }
 
-    /// What is to be done at `region` now. Values are read each by a number that `next` makes; `now_ms` counts from anywhere, and
+    /// Values that are to be read at `region` now, each by a number that `next` makes; `now_ms` counts from anywhere, and
     /// never back. Keys that are `damaged` in a region are not taken from there, and those that are to be repaired in it are
-    /// not yet.
-    pub fn errand(
-        &mut self,
-        region: usize,
-        now_ms: i64,
-        damaged: [&BTreeSet<Name>; 2],
-        repairs: &BTreeSet<(usize, Name)>,
-        next: &mut u64,
-    ) -> Errand {
-        // What can't be put is not read.
-        let (values, more) = match self.fences[1 - region].broken {
-            true => (Vec::new(), false),
-            false => self.wanted(region, now_ms, damaged, repairs, next),
-        };
-        let (fence, again) = self.fence(region, now_ms, next);
-        Errand { values, fence, later: more || again }
-    }
-
-    /// The values, and whether more are to be read later.
-    fn wanted(
+    /// not yet. And whether more are to be read later.
+    pub fn wanted(
         &mut self,
         region: usize,
         now_ms: i64,
@@ -209,6 +180,10 @@ impl Settles {
         repairs: &BTreeSet<(usize, Name)>,
         next: &mut u64,
     ) -> (Vec<Wanted>, bool) {
+        if self.fences[1 - region].broken {
+            // What can't be put is not read.
+            return (Vec::new(), false);
+        }
         let Self { all, taking: on_their_way, looked_at, bytes, .. } = self;
         let room =
             if *bytes < MOST_BYTES { MOST_VALUES.saturating_sub(on_their_way.len()).min(MOST_AT_ONCE) } else { 0 };
@@ -253,16 +228,16 @@ impl Settles {
     }
 
     /// The fence that is to be set at `region` now, if values wait for one. Otherwise, whether one is to be set later.
-    fn fence(&mut self, region: usize, now_ms: i64, next: &mut u64) -> (Option<u64>, bool) {
-        let Fence { values, set, not_before_ms, broken } = &mut self.fences[region];
-        if values.is_empty() || set.is_some() || *broken {
+    pub fn fence(&mut self, region: usize, now_ms: i64, next: &mut u64) -> (Option<u64>, bool) {
+        if !self.wants_fence(region) {
             return (None, false);
         }
-        if now_ms < *not_before_ms {
+        let fence = &mut self.fences[region];
+        if now_ms < fence.not_before_ms {
             return (None, true);
         }
         *next += 1;
-        *set = Some((*next, values.len()));
+        fence.set = Some((*next, fence.values.len()));
         (Some(*next), false)
     }
 
@@ -440,9 +415,10 @@ mod tests {
         let (none, repairs) = (BTreeSet::new(), BTreeSet::new());
         let known = |settles: &mut Settles, key: &[u8], next: &mut u64| {
             settles.ask(1, 1, (0, key.to_vec()), (Order::WEAKEST, Stamp::WEAKEST), (1, None));
-            let Errand { values, fence, .. } = settles.errand(0, 0, [&none, &none], &repairs, next);
+            let (values, _) = settles.wanted(0, 0, [&none, &none], &repairs, next);
             let [Wanted { id, .. }] = values[..] else { panic!("{values:?}") };
-            assert_eq!((fence, settles.wants_fence(0)), (None, false), "the value is for the other region");
+            assert_eq!(settles.fence(0, 0, next), (None, false), "the value is for the other region");
+            assert!(!settles.wants_fence(0));
             settles.read(id, None, None);
             settles.placed(id, Placed { at: id, covered: 0, floor: None });
         };
@@ -466,7 +442,8 @@ mod tests {
         let fourth = settles.fence(1, 5 + LONGEST_PAUSE_MS, &mut next).0.expect("one waits");
         settles.breaks_off(1, std::iter::empty());
         assert!(passed(&mut settles, fourth).is_empty() && !settles.wants_fence(1) && settles.bytes == 0);
-        assert_eq!(settles.errand(0, 0, [&none, &none], &repairs, &mut next), Errand::default());
+        assert_eq!(settles.wanted(0, 0, [&none, &none], &repairs, &mut next), (vec![], false));
+        assert_eq!(settles.fence(0, 0, &mut next), (None, false));
         assert_eq!(settles.give_up().count(), 3);
         assert!(!settles.fences[1].broken, "a session has begun");
     }

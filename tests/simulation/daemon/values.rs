@@ -43,11 +43,17 @@ pub async fn run(pair: Rc<Pair>, index: usize) {
     }
 }
 
+/// The connection that is kept, or another one.
+async fn opened<'a>(pair: &Pair, index: usize, kept: &'a mut Option<Client>) -> Result<&'a mut Client, Fault> {
+    let open = match kept.take() {
+        Some(open) => open,
+        None => Client::connect(&pair.world, index).await?,
+    };
+    Ok(kept.insert(open))
+}
+
 async fn look(pair: &Pair, index: usize, look: &Look, client: &mut Option<Client>) -> Result<(), Fault> {
-    if client.is_none() {
-        *client = Some(Client::connect(&pair.world, index).await?);
-    }
-    let Some(client) = client else { return Ok(()) };
+    let client = opened(pair, index, client).await?;
     let (database, key) = look.name();
     let absolute = pair.world.borrow().servers[index].flavour == Flavour::Redis70;
     client.call(&["SELECT", &database.to_string()]).await?;
@@ -66,10 +72,7 @@ async fn set_fence(pair: &Pair, index: usize, id: u64, client: &mut Option<Clien
         hold(&pair.exchange).nonce(index, id, of_a_value, drop);
         return Ok(());
     }
-    if client.is_none() {
-        *client = Some(Client::connect(&pair.world, index).await?);
-    }
-    let Some(client) = client else { return Ok(()) };
+    let client = opened(pair, index, client).await?;
     let nonce = pair.settings.reserved.nonce(REGIONS[index]);
     client.call(&[b"PUBLISH".as_slice(), &nonce, id.to_string().as_bytes()]).await.map(drop)
 }
