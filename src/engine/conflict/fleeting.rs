@@ -52,7 +52,7 @@ impl Fleeting {
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
+        self.keys.is_empty() && !self.overflows
     }
 
     /// A key is written. Tells whether the target may lack what it held: once.
@@ -105,6 +105,8 @@ mod tests {
         let mut fleeting = Fleeting::default();
         (0..=MOST).for_each(|key| fleeting.put(0, &key.to_be_bytes(), 1_000, 900));
         assert!(fleeting.lacks(0, b"any", touch(950, 2_000)));
+        (0..MOST).for_each(|key| assert!(fleeting.lacks(0, &key.to_be_bytes(), touch(950, 2_000))));
+        assert!(!fleeting.is_empty(), "there were more than were told apart");
         assert!(!fleeting.lacks(0, b"any", touch(1_011, 2_000)) && fleeting.is_empty());
     }
 }
