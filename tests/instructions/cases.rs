@@ -1,5 +1,6 @@
 //! Fixed work, and that it is done.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -16,8 +17,15 @@ use super::link::{BOUNDS, execute, pair};
 use super::under_count;
 
 /// What is counted: a test below has the name.
-pub const ALL: [&str; 6] =
-    ["sets_forward", "six_commands_forward", "echoes", "sets_all_the_way", "both_sides_crossing", "dump"];
+pub const ALL: [&str; 7] = [
+    "sets_forward",
+    "six_commands_forward",
+    "echoes",
+    "sets_all_the_way",
+    "both_sides_crossing",
+    "few_keys_before_anything_is_judged",
+    "dump",
+];
 
 /// Client's writes in a case.
 const WRITES: usize = 20_000;
@@ -25,6 +33,10 @@ const WRITES: usize = 20_000;
 const STRINGS: usize = 10_000;
 /// Keys that both sides write at a time.
 const SHARED: usize = 500;
+/// Writes of each side to a few keys: were each of them compared with each, that would be a hundred times as much work.
+const OF_FEW: usize = 20_000;
+/// Turns until heartbeats have gone round: nothing is judged before.
+const ROUND: usize = 2;
 
 fn stream(commands: impl IntoIterator<Item = Vec<String>>) -> Vec<u8> {
     let mut stream = Vec::new();
@@ -79,14 +91,13 @@ fn echoes() {
     assert!(!sent.windows(4).any(|word| word == b"key:"), "an echo went on");
 }
 
-/// Both links at work: what clients write in each region comes across and back as an echo, and heartbeats with it. Nothing is
-/// judged before heartbeats have gone round, so nothing is written in the first turns; and in the last ones everything
-/// comes to rest. Gives the number of conflicts.
-fn go_round(turns: usize, mut written: impl FnMut(usize, usize) -> Vec<u8>) -> usize {
+/// Both links at work: what clients write in each region in some of the turns comes across and back as an echo, and
+/// heartbeats with it. In the last turns everything comes to rest. Gives the number of conflicts.
+fn go_round(turns: Range<usize>, mut written: impl FnMut(usize, usize) -> Vec<u8>) -> usize {
     let (mut links, mut echoes, mut conflicts) = (pair(), [Vec::new(), Vec::new()], 0);
-    for turn in 0..turns + 4 {
+    for turn in 0..turns.end + ROUND {
         for (region, link) in links.iter_mut().enumerate() {
-            if (2..turns + 2).contains(&turn) {
+            if turns.contains(&turn) {
                 link.read(&written(region, turn));
             }
         }
@@ -109,7 +120,7 @@ fn sets_all_the_way() {
     let sets = sets();
     let (turns, mut rest) = (20, &sets[..]);
     let part = sets.len() / turns;
-    let conflicts = go_round(turns, |region, _| match region {
+    let conflicts = go_round(ROUND..ROUND + turns, |region, _| match region {
         0 => rest.split_off(..part).expect("as many parts").to_vec(),
         _ => Vec::new(),
     });
@@ -118,10 +129,23 @@ fn sets_all_the_way() {
 
 #[test]
 fn both_sides_crossing() {
-    let conflicts = go_round(8, |region, turn| {
+    let conflicts = go_round(ROUND..ROUND + 8, |region, turn| {
         stream((0..SHARED).map(|number| words(&format!("SET key:{number} {region}:{turn}:{number}"))))
     });
     assert!(conflicts >= 8 * SHARED, "{conflicts} conflicts");
+}
+
+#[test]
+fn few_keys_before_anything_is_judged() {
+    let conflicts = go_round(0..1, |region, _| {
+        stream((0..OF_FEW).map(|number| {
+            words(&match number % 2 {
+                0 => format!("SET value {region}:{number}"),
+                _ => "INCR counter".to_owned(),
+            })
+        }))
+    });
+    assert!(conflicts >= OF_FEW / 2, "{conflicts} conflicts");
 }
 
 #[test]

@@ -90,8 +90,13 @@ impl Link {
         loop {
             let sent: Vec<Bytes> = under_count(|| self.stream.applier().out().drain(..).collect());
             if sent.is_empty() {
-                assert!(self.input.is_empty(), "something is not read for want of room");
-                return stream;
+                let (behind, left) = (self.stream.is_behind(), self.input.len());
+                if !behind && left == 0 {
+                    return stream;
+                }
+                self.go_on();
+                assert!(behind || self.input.len() < left, "something is not read for want of room");
+                continue;
             }
             let executed = execute(&sent.concat());
             stream.extend(executed.stream);

@@ -287,7 +287,8 @@ fn one_element(steps: &[Step<'_>], of_name: &[usize]) -> Vec<usize> {
     if stale {
         return std::iter::once(latest).chain(later).collect();
     }
-    later.retain(|index| of_name[..position].contains(index));
+    let before: HashSet<usize> = of_name[..position].iter().copied().collect();
+    later.retain(|index| before.contains(index));
     later
 }
 

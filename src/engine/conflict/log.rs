@@ -1,8 +1,9 @@
 //! What was executed of late on one key of one region.
 
 mod lost;
+mod rivals;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use bytes::Bytes;
 
@@ -15,7 +16,8 @@ use super::stamp::Stamp;
 use crate::command::{Access, KeyUse, Spec, Unit as CommandUnit};
 use crate::wire::resp::{Command, FrameReader};
 
-use lost::{crossing, losers, losers_of_whole};
+use lost::{losers, losers_of_whole};
+use rivals::Rivals;
 
 /// So many executions most keys that have met something have: then memory for more is given back.
 const FEW: usize = 4;
@@ -109,6 +111,8 @@ pub struct KeyLog {
     pub removed: bool,
     /// Writes of several keys have been among them.
     pub of_several: bool,
+    /// There may be some that the value which was put here lacks.
+    pub wiped: bool,
     /// How many of them are local ones that are not stable yet.
     pub unstable: usize,
     /// What it waits for.
@@ -123,6 +127,8 @@ pub struct KeyLog {
     pub rounds: u32,
     /// Local entries that became stable since entries were last dropped.
     pub stable: usize,
+    /// Writes of the whole key since what they cover was last dropped.
+    pub replacing: usize,
     /// Records of what lost that were not told yet.
     pub lost: Vec<Record>,
     /// Some of what was executed is not known any more, so that nothing can be executed again in order.
@@ -169,8 +175,7 @@ impl KeyLog {
     /// nothing is left to record: what lost is put on record for that, if `place` is given. Gives behind what it counts, for a
     /// deletion by the server itself.
     pub fn append(&mut self, place: Option<Place<'_>>, mut entry: Entry) -> Order {
-        let before: Vec<&Entry> = if entry.weak { self.entries.iter().collect() } else { Vec::new() };
-        entry.behind = entry.behind.max(self.removed_by(&entry, &before));
+        entry.behind = entry.behind.max(removed_by(self.ranking, &entry, self.entries.iter().rev()));
         // Behind a write of which it is not known yet when it was made it is not known whether the key is held still.
         if let Some(latest) = self.held
             && entry.stamp.is_some()
@@ -184,7 +189,12 @@ impl KeyLog {
             self.held = None;
         }
         if entry.replaces && entry.stamp.is_some() && !entry.weak {
-            self.drop_covered(place, &entry);
+            self.replacing += 1;
+            // Looking costs as much as there are entries.
+            if self.replacing * 4 >= self.entries.len() {
+                self.replacing = 0;
+                self.drop_covered(place, &entry);
+            }
         }
         let behind = entry.behind;
         self.push(entry);
@@ -194,6 +204,7 @@ impl KeyLog {
     fn push(&mut self, entry: Entry) {
         self.removed |= entry.weak && entry.local;
         self.of_several |= entry.of_several;
+        self.wiped |= entry.wiped;
         self.entries.push(entry);
     }
 
@@ -221,28 +232,6 @@ impl KeyLog {
         }
     }
 
-    /// The latest of what made the value that a deletion finds when it is executed behind `before`. Of the other region's
-    /// deletion it is known here what that one had sent before, and what it had seen of this region's writes.
-    fn removed_by(&self, entry: &Entry, before: &[&Entry]) -> Order {
-        if !entry.weak {
-            return Order::WEAKEST;
-        }
-        let order = |entry: &Entry| order(self.ranking, entry);
-        if !entry.local {
-            let had_seen = |before: &&&Entry| before.id <= if before.local { entry.saw } else { entry.id };
-            return before.iter().filter(had_seen).map(|before| order(before)).max().unwrap_or(Order::WEAKEST);
-        }
-        let (mut latest, mut made) = (Order::WEAKEST, false);
-        for before in before.iter().rev().filter(|before| !before.wiped) {
-            // What is sent is executed behind all that its region sent before.
-            if !made || (before.local && !entry.silent) {
-                latest = latest.max(order(before));
-            }
-            made |= before.replaces;
-        }
-        latest
-    }
-
     /// Stamps that were not known when the executions were read are known now.
     pub fn date(&mut self, made: impl Fn(&Entry) -> Option<Made>) {
         for entry in &mut self.entries {
@@ -253,15 +242,16 @@ impl KeyLog {
             }
         }
         self.entries.retain(|entry| entry.stamp.is_some());
-        for index in 0..self.entries.len() {
-            let entry = &self.entries[index];
+        // What it covers was forgotten when it was read. What was executed again stands behind more than it removed.
+        let mut executed: Vec<usize> = (0..self.entries.len()).collect();
+        executed.sort_by_key(|index| self.entries[*index].first);
+        for index in &executed {
+            let entry = &self.entries[*index];
             if entry.weak {
-                // What it covers was forgotten when it was read. What was executed again stands behind more than it removed.
-                let is_before = |other: &&Entry| other.first < entry.first;
-                let mut before: Vec<&Entry> = self.entries.iter().filter(is_before).collect();
-                before.sort_by_key(|before| before.first);
-                let behind = entry.behind.max(self.removed_by(entry, &before));
-                self.entries[index].behind = behind;
+                let before = executed.partition_point(|before| self.entries[*before].first < entry.first);
+                let before = executed[..before].iter().rev().map(|before| &self.entries[*before]);
+                let behind = entry.behind.max(removed_by(self.ranking, entry, before));
+                self.entries[*index].behind = behind;
             }
         }
     }
@@ -269,7 +259,9 @@ impl KeyLog {
     /// A write of the other region was executed and changed nothing. Where the value lacks what is to be executed again, it was
     /// that which it should have met: it is executed again behind it. Which write it was is only certain of those to lists.
     pub fn had_no_effect(&mut self, id: u64) {
-        if self.entries.iter().any(|entry| entry.wiped) {
+        // Looking costs as much as there are entries.
+        self.wiped = self.wiped && self.entries.iter().any(|entry| entry.wiped);
+        if self.wiped {
             let is_it = |entry: &&mut Entry| !entry.local && entry.id == id && entry.spec.is_of_list();
             self.entries.iter_mut().filter(is_it).for_each(|entry| entry.wiped = true);
         }
@@ -335,7 +327,7 @@ impl KeyLog {
         place: Place<'_>,
         put: u64,
         (at, covered, floor): (u64, u64, Option<Order>),
-    ) -> Vec<Name> {
+    ) -> BTreeSet<Name> {
         self.lose(place, Done::Reconciled);
         let doubts = self.entangled(place);
         let ranking = self.ranking;
@@ -345,20 +337,21 @@ impl KeyLog {
         self.entries.retain(|entry| above(entry) && sent(entry));
         (self.based, self.lacks, self.put) = (false, false, put);
         self.entries.iter_mut().for_each(|entry| entry.wiped = true);
+        self.wiped = true;
         doubts
     }
 
     /// Other keys that a write to several keys left in doubt, for it met another value of this one than at the other region:
     /// told once.
-    fn entangled(&mut self, place: Place<'_>) -> Vec<Name> {
+    fn entangled(&mut self, place: Place<'_>) -> BTreeSet<Name> {
         if !self.entries.iter().any(|entry| entry.of_several && !entry.told) {
-            return Vec::new();
+            return BTreeSet::new();
         }
         let (indices, mut names) = self.with_steps(place, |entries, commands, steps| {
             untold(judge::entangled(steps), entries, commands, place.database)
         });
         indices.into_iter().for_each(|index| self.entries[index].told = true);
-        names.retain(|(database, name)| (*database, name.as_slice()) != (place.database, place.key));
+        names.remove(&(place.database, place.key.to_vec()));
         names
     }
 
@@ -421,11 +414,16 @@ impl KeyLog {
         if !self.removed {
             return false;
         }
-        let ranking = self.ranking;
+        let again = self.entries.iter().filter(|entry| entry.again);
+        let mut latest: Vec<(u64, Order)> = again.map(|entry| (entry.at, order(self.ranking, entry))).collect();
+        latest.sort_unstable_by_key(|(at, _)| std::cmp::Reverse(*at));
+        // Of each: the latest of those that were executed no earlier.
+        for index in 1..latest.len() {
+            latest[index].1 = latest[index].1.max(latest[index - 1].1);
+        }
         let is_overtaken = |removed: &Entry| {
-            let later = |other: &Entry| other.again && other.at > removed.at;
-            let counts = |other: &Entry| order(ranking, other) > order(ranking, removed);
-            self.entries.iter().any(|other| later(other) && counts(other))
+            let later = latest.partition_point(|(at, _)| *at > removed.at);
+            later.checked_sub(1).is_some_and(|last| latest[last].1 > order(self.ranking, removed))
         };
         let of_server = |entry: &Entry| entry.weak && entry.local && !entry.again && !entry.told;
         let Some(index) = self.entries.iter().position(|entry| of_server(entry) && is_overtaken(entry)) else {
@@ -507,12 +505,8 @@ impl KeyLog {
     /// Whether a write of each region met the other one, so that one of them is on record, here or at the other region.
     pub fn has_met(&self, place: Place<'_>) -> bool {
         self.with_steps(place, |_, _, steps| {
-            let ours = || steps.iter().filter(|step| step.local);
-            let meets = |step: &Step<'_>| {
-                let concurrent = ours().filter(|local| step.is_concurrent_with(local));
-                concurrent.into_iter().any(|local| crossing(&step.claimed.claim, &local.claimed.claim).is_some())
-            };
-            steps.iter().any(|step| !step.local && meets(step))
+            let rivals = Rivals::of(steps, |step| step.id);
+            steps.iter().any(|step| !step.local && rivals.meets(step))
         })
     }
 
@@ -623,13 +617,13 @@ pub enum Finding {
     Lost(Record),
 }
 
-/// Those of `entangled`, by their places in the log, that were not told yet, and the keys that they change.
+/// Those of `entangled`, by their places in the log, that were not told yet, and the keys that they change: each once.
 fn untold(
     mut entangled: Vec<usize>,
     entries: &[Entry],
     commands: &[Command<'_>],
     database: u32,
-) -> (Vec<usize>, Vec<Name>) {
+) -> (Vec<usize>, BTreeSet<Name>) {
     entangled.retain(|index| !entries[*index].told);
     let written = entangled.iter().flat_map(|index| entries[*index].spec.written(&commands[*index], database));
     let names = written.map(|(database, name)| (database, name.to_vec())).collect();
@@ -642,6 +636,39 @@ fn order(ranking: Ranking, entry: &Entry) -> Order {
     }
     let Entry { local, stamp, id, seen, .. } = *entry;
     ranking.order(Author { local, stamp: stamp.unwrap_or(Stamp::WEAKEST), id, seen })
+}
+
+/// The latest of what made the value that a deletion by the server finds when it is executed behind these, the last one first. Of
+/// the other region's deletion it is known here what that one had sent before, and what it had seen of this region's writes.
+fn removed_by<'a>(ranking: Ranking, entry: &Entry, before: impl Iterator<Item = &'a Entry>) -> Order {
+    let (mut latest, mut made) = (Order::WEAKEST, false);
+    if !entry.weak {
+        return latest;
+    }
+    let is_such = |other: &Entry| other.weak && other.local == entry.local && !other.silent && !other.again;
+    if !entry.local {
+        for before in before {
+            if before.id <= if before.local { entry.saw } else { entry.id } {
+                latest = latest.max(order(ranking, before));
+                // That one counts behind all that it had seen; and so does this one.
+                if is_such(before) && before.saw >= entry.saw {
+                    break;
+                }
+            }
+        }
+        return latest;
+    }
+    for before in before.filter(|before| !before.wiped) {
+        // What is sent is executed behind all that its region sent before.
+        if !made || (before.local && !entry.silent) {
+            latest = latest.max(order(ranking, before));
+        }
+        made |= before.replaces;
+        if made && (entry.silent || is_such(before)) {
+            break;
+        }
+    }
+    latest
 }
 
 fn covers(ranking: Ranking, entry: &Entry, before: &Entry) -> bool {

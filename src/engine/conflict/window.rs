@@ -7,6 +7,7 @@
 mod mending;
 mod recent;
 mod sorting;
+mod ties;
 mod whole;
 
 use std::cmp::Reverse;
@@ -31,6 +32,7 @@ use crate::wire::resp::{Command, FrameReader};
 pub use mending::by_value;
 use recent::Recent;
 pub use sorting::{By, entry};
+use ties::Ties;
 use whole::Span;
 
 /// A key by its hash, 128 bits wide, the same in the windows of both regions.
@@ -114,14 +116,6 @@ pub enum Found {
     Held,
 }
 
-/// One execution of a write that takes from one key what it puts into another.
-#[derive(Debug)]
-struct Tie {
-    at: u64,
-    keys: Vec<Key>,
-    written: Vec<Name>,
-}
-
 /// The executions of one region.
 #[derive(Debug)]
 pub struct Window {
@@ -165,8 +159,8 @@ pub struct Window {
     damaged: Vec<Name>,
     /// Keys that must be made equal by their values, whatever their logs say.
     doubted: Vec<Name>,
-    /// Executions of writes to several keys, oldest first.
-    ties: VecDeque<Tie>,
+    /// Executions of writes to several keys.
+    ties: Ties,
     /// Clients' FLUSHDB, FLUSHALL and SWAPDB with the databases that they concern: they concern every key there.
     flushes: VecDeque<(Span, Entry)>,
     /// What was executed before it is of no interest: a copy of the other region has decided what came of it.
@@ -201,7 +195,7 @@ impl Window {
             repaired: Vec::new(),
             redone: HashMap::new(),
             arrived: Vec::new(),
-            ties: VecDeque::new(),
+            ties: Ties::default(),
             flushes: VecDeque::new(),
             cut: 0,
             suspended: true,
@@ -224,7 +218,7 @@ impl Window {
         self.cut = at;
         self.sorted = self.sorted.max(at);
         self.ours.retain(|ours| ours.at > at);
-        self.ties.retain(|tie| tie.at > at);
+        self.ties.cut(at);
         self.flushes.retain(|(_, flush)| flush.at > at);
         self.own.retain(|Reverse((of, _))| *of > at);
         self.recent.forget(at);
@@ -235,8 +229,8 @@ impl Window {
         for (log, ..) in self.logs.values_mut() {
             let entries = std::mem::take(&mut log.entries);
             let entries = entries.into_iter().filter(|entry| entry.at > at).collect();
-            let KeyLog { ranking, removed, of_several, .. } = *log;
-            *log = KeyLog { ranking, removed, of_several, entries, ..KeyLog::default() };
+            let KeyLog { ranking, removed, of_several, wiped, .. } = *log;
+            *log = KeyLog { ranking, removed, of_several, wiped, entries, ..KeyLog::default() };
         }
         for Reverse((_, key)) in &self.own {
             self.logs.get_mut(key).into_iter().for_each(|(log, ..)| log.unstable += 1);
@@ -322,7 +316,7 @@ impl Window {
             }
             self.doubted.append(&mut exchange.take_refused(self.region));
             for name in std::mem::take(&mut self.doubted) {
-                self.doubt(&name, None, exchange, found);
+                self.doubt(name, None, exchange, found);
             }
             self.judge(exchange, found);
             if !self.is_behind() && self.touched.is_empty() {
@@ -406,19 +400,6 @@ impl Window {
         NonZeroU128::new(hash).unwrap_or(NonZeroU128::MAX)
     }
 
-    /// The keys that writes of several keys have put in doubt since this one was not as it should be, each write once.
-    fn tied(&mut self, key: Key) -> Vec<Name> {
-        let mut written = Vec::new();
-        self.ties.retain_mut(|tie| {
-            let tied = tie.keys.contains(&key);
-            if tied {
-                written.append(&mut tie.written);
-            }
-            !tied
-        });
-        written
-    }
-
     /// Our value was put at the other region. Tells whether ours is another one by now.
     fn taken(&mut self, (database, name): (u32, &[u8]), at: u64, exchange: &Exchange) -> bool {
         let region = self.region;
@@ -434,9 +415,7 @@ impl Window {
     /// Drops what is stable.
     fn forget(&mut self, exchange: &mut Exchange, found: &mut impl FnMut(Found)) {
         let stable = exchange.stable(self.region);
-        while self.ties.front().is_some_and(|tie| tie.at <= stable) {
-            self.ties.pop_front();
-        }
+        self.ties.forget(stable);
         while self.flushes.front().is_some_and(|(_, flush)| flush.at <= stable) {
             self.flushes.pop_front();
         }

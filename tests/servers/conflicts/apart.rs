@@ -12,6 +12,8 @@ const KEYS: u64 = 20_000;
 const COUNTERS: u64 = 2_000;
 /// Lists that both push to: they are made equal by their values.
 const LISTS: u64 = 1_000;
+/// Writes of each region to each of a few keys: were each of them compared with each, that would take minutes.
+const OF_FEW: u64 = 30_000;
 
 /// What the clients of one region write, as long lists of commands.
 fn lines(region: &str) -> Vec<String> {
@@ -19,6 +21,22 @@ fn lines(region: &str) -> Vec<String> {
     let counts = (0..5).flat_map(|_| (0..COUNTERS).map(|counter| format!("INCR counter:{counter}")));
     let pushes = (0..LISTS).map(|list| format!("RPUSH list:{list} {region}"));
     sets.chain(counts).chain(pushes).collect()
+}
+
+/// The same to a value, a hash, a lock and a queue.
+fn lines_of_few(region: &str) -> Vec<String> {
+    let lines = |number: u64| {
+        [
+            format!("SET value {region}:{number}"),
+            format!("HSET hash field:{number} {region}"),
+            if number.is_multiple_of(2) { format!("SET lock {region}:{number}") } else { "DEL lock".to_owned() },
+            match number % 2 {
+                0 => format!("RPUSH queue {region}:{number}"),
+                _ => "LMOVE queue working LEFT RIGHT".to_owned(),
+            },
+        ]
+    };
+    (0..OF_FEW).flat_map(lines).collect()
 }
 
 /// Every increment of both regions counts.
@@ -72,5 +90,23 @@ async fn all_that_both_wrote_while_the_daemon_was_dead_is_compared() -> Result<(
     ensure!(values.0 == values.1 && values.0.starts_with("2:"), "{values:?}");
     adds_up(&west).await?;
     ensure!(pair.conflicts().await? >= KEYS, "there were no conflicts");
+    Ok(())
+}
+
+#[tokio::test]
+async fn all_that_both_wrote_to_a_few_keys_while_the_daemon_was_dead_is_compared_at_once() -> Result<()> {
+    let mut pair = Pair::start(Redis70, Redis70).await?;
+    pair.daemon.kill9()?;
+    let (west, east) = pair.regions.clients().await?;
+    run_all(&west, &lines_of_few("west")).await?;
+    run_all(&east, &lines_of_few("east")).await?;
+    pair.daemon.resume()?;
+    pair.settle().await?;
+    for key in ["GET value", "HGET hash field:1", "GET lock"] {
+        let values = (west.text(key).await?, east.text(key).await?);
+        ensure!(values.0 == values.1, "{key}: {values:?}");
+    }
+    let conflicts = pair.conflicts().await?;
+    ensure!(conflicts >= 2 * OF_FEW, "{conflicts} conflicts");
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! What is done about keys that were not executed in order, or that are in doubt for another reason.
 
+use std::collections::BTreeSet;
+
 use super::{Found, Key, MOST_RECORDS, Window, fresh};
 use crate::engine::conflict::exchange::{Exchange, MOST_HELD, Mail, Name};
 use crate::engine::conflict::log::{Finding, KeyLog, Met, Place, Remedy, Waits, hash};
@@ -86,10 +88,10 @@ impl Window {
             }
         }
         for (key, met) in tied {
-            doubts.extend(self.tied(key).into_iter().map(|name| (name, met)));
+            doubts.extend(self.ties.take(key).into_iter().map(|name| (name, met)));
         }
         for (name, met) in doubts {
-            self.doubt(&name, met, exchange, found);
+            self.doubt(name, met, exchange, found);
         }
     }
 
@@ -121,15 +123,30 @@ impl Window {
         self.logged = 0;
     }
 
-    /// A key must be made equal by its value, whatever its log says; where two writes of it and another one met, this is
-    /// on record by them.
+    /// A key must be made equal by its value, whatever its log says, and so must those that were written from it; where two
+    /// writes of it and another one met, this is on record by them.
     pub(super) fn doubt(
+        &mut self,
+        name: Name,
+        met: Option<Met>,
+        exchange: &mut Exchange,
+        found: &mut impl FnMut(Found),
+    ) {
+        // A chain of such keys may be as long as the stream.
+        let mut names = vec![name];
+        while let Some(name) = names.pop() {
+            names.extend(self.doubt_one(&name, met, exchange, found));
+        }
+    }
+
+    /// The same of the key alone. Gives those that were written from it.
+    fn doubt_one(
         &mut self,
         name: &Name,
         met: Option<Met>,
         exchange: &mut Exchange,
         found: &mut impl FnMut(Found),
-    ) {
+    ) -> BTreeSet<Name> {
         let (database, name) = (name.0, name.1.as_slice());
         let key = self.key(database, name);
         self.recall((database, name), exchange);
@@ -150,9 +167,7 @@ impl Window {
                 perform(log, place, remedy, exchange, found);
             }
         }
-        for name in self.tied(key) {
-            self.doubt(&name, met, exchange, found);
-        }
+        self.ties.take(key)
     }
 }
 

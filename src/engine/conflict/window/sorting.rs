@@ -4,7 +4,8 @@ use std::cell::Cell;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-use super::{Key, Logged, Ours, Part, Tie, What, Window, fresh};
+use super::ties::Tie;
+use super::{Key, Logged, Ours, Part, What, Window, fresh};
 use crate::command::{Class, KeyUse, Spec};
 use crate::engine::conflict::claim::{is_of_several, replaces};
 use crate::engine::conflict::exchange::{Exchange, Name};
@@ -334,7 +335,7 @@ impl Window {
         let keys = used.map(|used| self.key(used.database.unwrap_or(write.facts.database), used.key)).collect();
         let written = spec.written(command, write.facts.database);
         let written = written.map(|(database, name)| (database, name.to_vec())).collect();
-        self.ties.push_back(Tie { at, keys, written });
+        self.ties.push(Tie { at, keys, written });
     }
 }
 

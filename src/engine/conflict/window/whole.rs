@@ -4,7 +4,8 @@ use std::cmp::Reverse;
 
 use bytes::Bytes;
 
-use super::{Key, Tie, Window};
+use super::ties::Tie;
+use super::{Key, Window};
 use crate::command::lookup;
 use crate::engine::conflict::log::{Entry, KeyLog};
 use crate::wire::resp::{Command, FrameReader, command as request};
@@ -20,7 +21,7 @@ impl Window {
         let entries: Vec<Entry> = flushes.iter().map(|(_, flush)| deletion(flush, name)).collect();
         let ties: Vec<Tie> =
             flushes.iter().filter_map(|(span, flush)| self.tie_of_swap(*span, flush.at, name)).collect();
-        self.ties.extend(ties);
+        ties.into_iter().for_each(|tie| self.ties.push(tie));
         self.own.extend(entries.iter().map(|entry| Reverse((entry.at, key))));
         let ranking = self.policies.ranking(name, self.region);
         let log = KeyLog { ranking, unstable: entries.len(), entries, ..KeyLog::default() };
@@ -33,7 +34,7 @@ impl Window {
         let span = Span::of(&flush);
         let concerned = self.logs.values().filter(|(_, database, _)| span.concerns(*database));
         let ties: Vec<Tie> = concerned.filter_map(|(.., name)| self.tie_of_swap(span, flush.at, name)).collect();
-        self.ties.extend(ties);
+        ties.into_iter().for_each(|tie| self.ties.push(tie));
         for (key, (log, of, name)) in &mut self.logs {
             if !span.concerns(*of) {
                 continue;
