@@ -39,7 +39,8 @@ pub struct View {
     pub ordered: Option<Ordered>,
     /// Whether a lost position is answered by a copy.
     pub copy_when_lost: bool,
-    /// The target executed transactions behind one that it had refused: what the marker says can't be relied on.
+    /// The target executed transactions behind one that it had refused, or has moved whole databases in another order than the
+    /// source: what the marker says can't be relied on.
     pub marker_broken: bool,
     /// The same of the other link's marker, at the source of this one.
     pub other_broken: bool,

@@ -2,6 +2,7 @@
 
 mod apart;
 mod counters;
+mod databases;
 mod elements;
 mod evictions;
 mod hammer;

@@ -149,7 +149,7 @@ impl Run {
             value_bytes: if rng.bool() { rng.usize(8..200) } else { 64 * 1024 },
             reserved,
             deletes: match variant.mix {
-                Mix::Apart | Mix::Crossing | Mix::Lossy | Mix::Region | Mix::Hold => {
+                Mix::Apart | Mix::Crossing | Mix::Swap | Mix::Lossy | Mix::Region | Mix::Hold => {
                     DeletePolicy { expiry: Deletes::Propagate, eviction: Deletes::Propagate }
                 }
                 Mix::Events => DeletePolicy { expiry: Deletes::Events, eviction: Deletes::Events },
@@ -161,7 +161,7 @@ impl Run {
         };
         let mut plan = match variant.mix {
             Mix::Apart => Plan::new(&mut rng),
-            Mix::Crossing | Mix::Events | Mix::Lossy | Mix::Region | Mix::Hold => Plan::crossing(&mut rng),
+            Mix::Crossing | Mix::Swap | Mix::Events | Mix::Lossy | Mix::Region | Mix::Hold => Plan::crossing(&mut rng),
         };
         plan = plan.with_holds(variant.seed);
         if variant.mix != Mix::Apart {
@@ -276,6 +276,9 @@ impl Run {
             for _ in 0..LOOK_EVERY {
                 self.step()?;
             }
+        }
+        if !self.are_equal() && self.daemons.iter().any(Daemon::asks) {
+            return Err(ASKS.to_owned());
         }
         Ok(())
     }

@@ -18,6 +18,8 @@ pub enum Mix {
     Region,
     /// The same as crossing, but keys of some kinds are held when two writes meet.
     Hold,
+    /// The same as crossing, but clients of both regions empty and swap databases, too.
+    Swap,
 }
 
 /// One run.
@@ -36,7 +38,7 @@ pub struct Variant {
 impl Mix {
     /// The mix of this name.
     pub fn named(name: &str) -> Option<Self> {
-        [Self::Apart, Self::Crossing, Self::Events, Self::Lossy, Self::Region, Self::Hold]
+        [Self::Apart, Self::Crossing, Self::Events, Self::Lossy, Self::Region, Self::Hold, Self::Swap]
             .into_iter()
             .find(|mix| mix.name() == name)
     }
@@ -49,6 +51,7 @@ impl Mix {
             Self::Lossy => "lossy",
             Self::Region => "region",
             Self::Hold => "hold",
+            Self::Swap => "swap",
         }
     }
 }
@@ -65,7 +68,7 @@ impl Variant {
         let number = |name: &str| text(name).map(|text| text.parse::<u64>().expect("a number"));
         Some(Self {
             mix: text("DUET_MIX")
-                .map_or(mix, |name| Mix::named(&name).expect("apart, crossing, events, lossy, region or hold")),
+                .map_or(mix, |name| Mix::named(&name).expect("apart, crossing, events, lossy, region, hold or swap")),
             seed: number("DUET_SEED")?,
             salt: number("DUET_SALT").unwrap_or(0),
             writes: number("DUET_WRITES"),

@@ -217,6 +217,8 @@ pub struct Exchange {
     next: u64,
     /// No write that any region has executed has a later stamp, microseconds.
     latest_us: i64,
+    /// Whole databases were moved in different orders in both regions: one is to be copied.
+    disordered: bool,
     /// Of which conflicts it was told of late that a value has ended them.
     told: VecDeque<u64>,
 }
@@ -345,6 +347,7 @@ impl Exchange {
         self.repairs.clear();
         self.lives = Lives::default();
         self.pins = Pins::default();
+        self.disordered = false;
         for (of, side) in self.sides.iter_mut().enumerate() {
             let (stable, seen) = if of == region { (at, covered) } else { (covered, at) };
             side.mail.clear();
@@ -398,6 +401,20 @@ impl Exchange {
     /// Changes whenever a session begins.
     pub fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    /// Both regions have executed a `SWAPDB`, and a `FLUSHDB` or another `SWAPDB` of the other one, each its own first: any key
+    /// may differ, so that everything has to be copied. Until it is, a restart finds that again.
+    pub fn disordered(&mut self) {
+        if !self.disordered {
+            self.disordered = true;
+            self.pin(0);
+        }
+    }
+
+    /// Whether that is so, and no dump was fixed since.
+    pub fn is_disordered(&self) -> bool {
+        self.disordered
     }
 
     /// Which servers this is about: another number once one of them was replaced by one that lacks what was read of it.

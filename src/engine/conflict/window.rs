@@ -163,6 +163,8 @@ pub struct Window {
     ties: Ties,
     /// Clients' FLUSHDB, FLUSHALL and SWAPDB with the databases that they concern: they concern every key there.
     flushes: VecDeque<(Span, Entry)>,
+    /// Both regions have moved or emptied whole databases in such a way that it matters in which order.
+    disordered: bool,
     /// What was executed before it is of no interest: a copy of the other region has decided what came of it.
     cut: u64,
     /// Nothing is judged: the streams are not read up to where they ended when a session began.
@@ -197,6 +199,7 @@ impl Window {
             arrived: Vec::new(),
             ties: Ties::default(),
             flushes: VecDeque::new(),
+            disordered: false,
             cut: 0,
             suspended: true,
         }
@@ -222,6 +225,7 @@ impl Window {
         self.flushes.retain(|(_, flush)| flush.at > at);
         self.own.retain(|Reverse((of, _))| *of > at);
         self.recent.forget(at);
+        self.disordered = false;
         self.arrived.clear();
         self.repaired.clear();
         self.doubted.clear();
@@ -301,6 +305,9 @@ impl Window {
         self.take_in(exchange, found);
         for (name, at) in self.arrived.drain(..) {
             exchange.arrived(self.region, &name, at).into_iter().for_each(|record| found(Found::Conflict(record)));
+        }
+        if std::mem::take(&mut self.disordered) {
+            exchange.disordered();
         }
         for name in self.damaged.drain(..) {
             exchange.damaged(self.region, name);

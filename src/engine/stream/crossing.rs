@@ -157,6 +157,11 @@ impl Crossing {
         hold(&self.exchange).generation() != self.generation
     }
 
+    /// Whether everything of its region is to be copied, since whole databases differ.
+    pub(super) fn is_disordered(&self) -> bool {
+        self.region == 0 && hold(&self.exchange).is_disordered()
+    }
+
     /// Looks whether a dump was fixed that is copied onto the region: what was executed before is in it, or gone.
     pub(super) fn attend(&mut self) {
         let cut = hold(&self.exchange).cut(self.region);

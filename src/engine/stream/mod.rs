@@ -214,6 +214,10 @@ impl Stream {
         if self.flow.crossing.is_outdated() {
             return Err(Fault::new(Kind::Disconnected, "a server was replaced by one that lacks what was read of it"));
         }
+        if self.flow.crossing.is_disordered() {
+            let text = "SWAPDB has met FLUSHDB or SWAPDB of the other region: everything is copied again";
+            return Err(Fault::new(Kind::Disconnected, text));
+        }
         self.flow.take_mail(now);
         let onto = Arc::clone(&self.flow.rules.source_onto);
         let mut onto = hold(&onto);

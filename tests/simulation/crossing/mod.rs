@@ -4,10 +4,10 @@ mod keys;
 
 use crate::ledger::{Ledger, Written};
 use crate::network::World;
-use crate::server::{Removal, Text};
+use crate::server::{self, Removal, Text};
 use crate::variant::{Mix, Variant};
 pub use keys::CLASSES;
-use keys::Pen;
+use keys::{Pen, words};
 
 /// Databases that are written to; the second one is flushed in some runs.
 const DATABASES: u32 = 2;
@@ -33,6 +33,8 @@ pub struct Crossing {
     flushes: bool,
     /// Clients empty the whole server, with Duet's keys in it: then it is only promised that both regions end equal.
     pub whole: bool,
+    /// And they swap databases, but for the first one.
+    swaps: bool,
     /// Both links have had a position: before, a first copy does not know what was there when it began.
     pub stands: bool,
     /// Clients write although what was written before has not arrived everywhere.
@@ -59,14 +61,27 @@ impl Crossing {
         }
         let grouped = if off("transactions") { u8::MAX } else { grouped };
         let (flushes, hasty) = (flushes && !off("flush"), !off("haste"));
-        Self { pace, keys, first, grouped, flushes, whole: false, stands: false, hasty, classes, count: 0 }
+        Self {
+            pace,
+            keys,
+            first,
+            grouped,
+            flushes,
+            whole: false,
+            swaps: false,
+            stands: false,
+            hasty,
+            classes,
+            count: 0,
+        }
     }
 
     /// The same where clients empty whole servers, in one of so many runs.
     pub fn with_whole(mut self, variant: &Variant) -> Self {
         // They would take with them which keys are held.
         let may = variant.mix != Mix::Hold && !variant.is_without("whole");
-        self.whole = may && variant.seed % WHOLE_ONE_OF == 1;
+        self.swaps = variant.mix == Mix::Swap;
+        self.whole = self.swaps || may && variant.seed % WHOLE_ONE_OF == 1;
         self
     }
 
@@ -83,7 +98,7 @@ impl Crossing {
 
     /// One client of region `index` writes.
     pub fn write(&mut self, world: &mut World, index: usize) {
-        let database = if world.rng.u8(0..4) > 0 { 0 } else { world.rng.u32(0..DATABASES) };
+        let database = if world.rng.u8(0..4) > 0 { 0 } else { world.rng.u32(0..self.databases()) };
         let grouped = self.grouped != u8::MAX && world.rng.u8(0..self.grouped) == 0;
         let count = if grouped { world.rng.usize(2..6) } else { 1 };
         let commands: Vec<Vec<Text>> = (0..count).map(|_| self.command(world, index, database)).collect();
@@ -118,9 +133,18 @@ impl Crossing {
         world.collect(index);
     }
 
+    fn databases(&self) -> u32 {
+        if self.swaps { server::DATABASES as u32 } else { DATABASES }
+    }
+
     fn command(&mut self, world: &mut World, index: usize, database: u32) -> Vec<Text> {
         self.count += 1;
         if self.whole && self.stands && world.rng.u8(0..20) == 0 {
+            if self.swaps && world.rng.bool() {
+                let mut others: Vec<u32> = (1..self.databases()).collect();
+                world.rng.shuffle(&mut others);
+                return words(&["SWAPDB".to_owned(), others[0].to_string(), others[1].to_string()]);
+            }
             let name: &[u8] = if world.rng.bool() { b"FLUSHALL" } else { b"FLUSHDB" };
             return vec![name.to_vec(), b"SYNC".to_vec()];
         }

@@ -221,13 +221,14 @@ impl Daemon {
         (0..2).flat_map(|region| exchange.held(region).keys().cloned()).collect()
     }
 
-    /// Whether a link holds since only its operator can tell which region counts: one came back empty, or both have lost their
-    /// positions.
+    /// Whether a link holds since only its operator can tell which region counts: one came back empty, or is
+    /// to be copied where databases were moved in different orders, or both have lost their positions.
     pub fn asks(&self) -> bool {
         let asks = |link: &LinkState| {
             let fault = link.last_fault.borrow();
             let is_of = |kind: &Kind| fault.starts_with(&format!("{kind:?}:"));
-            !link.in_step.get() && [Kind::SourceShrunk, Kind::BothPositionsLost].iter().any(is_of)
+            (!link.in_step.get() || hold(&self.pair.exchange).is_disordered())
+                && [Kind::SourceShrunk, Kind::BothPositionsLost].iter().any(is_of)
         };
         self.pair.links.iter().any(asks)
     }

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use bytes::Bytes;
 
 use super::ties::Tie;
-use super::{Key, Window};
+use super::{Key, Window, fresh};
 use crate::command::lookup;
 use crate::engine::conflict::log::{Entry, KeyLog};
 use crate::wire::resp::{Command, FrameReader, command as request};
@@ -32,6 +32,7 @@ impl Window {
     /// A database, or all of them, was emptied, or two changed places.
     pub(super) fn whole_database(&mut self, flush: Entry) {
         let span = Span::of(&flush);
+        self.follow(span);
         let concerned = self.logs.values().filter(|(_, database, _)| span.concerns(*database));
         let ties: Vec<Tie> = concerned.filter_map(|(.., name)| self.tie_of_swap(span, flush.at, name)).collect();
         ties.into_iter().for_each(|tie| self.ties.push(tie));
@@ -49,6 +50,22 @@ impl Window {
         }
         if flush.local {
             self.flushes.push_back((span, flush));
+            return;
+        }
+        let concurrent = |local: &Entry| flush.saw < local.id && local.id < flush.at;
+        self.disordered |= self.flushes.iter().any(|(of, local)| span.depends_on(*of) && concurrent(local));
+    }
+
+    /// Where two databases change places, the keys that have logs get another name: that one may be moved on.
+    fn follow(&mut self, span: Span) {
+        let Span::Two([one, other]) = span else { return };
+        let concerned = self.logs.values().filter(|(_, database, _)| span.concerns(*database));
+        let others = concerned.map(|(_, database, name)| (if *database == one { other } else { one }, name.clone()));
+        for (database, name) in others.collect::<Vec<_>>() {
+            let key = self.key(database, &name);
+            if !self.logs.contains_key(&key) && !self.was_flushed(key, database, &name) {
+                self.logs.insert(key, fresh(&self.policies, self.region, (database, &name))());
+            }
         }
     }
 
@@ -81,6 +98,15 @@ impl Span {
                 database(1).zip(database(2)).map_or(Self::All, |(one, other)| Self::Two([one, other]))
             }
             _ => Self::All,
+        }
+    }
+
+    /// Whether it matters in which order the two are executed: then also keys differ that nobody writes.
+    fn depends_on(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Two(two), Self::One(one)) | (Self::One(one), Self::Two(two)) => two.contains(&one),
+            (Self::Two(two), Self::Two(others)) => two.iter().filter(|one| others.contains(one)).count() == 1,
+            (Self::All, _) | (_, Self::All) | (Self::One(_), Self::One(_)) => false,
         }
     }
 
