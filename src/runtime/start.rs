@@ -236,7 +236,7 @@ impl Starting<'_> {
             copies_first: index == 0,
             ordered,
             copy_when_lost: pair.config().forward.position_lost == PositionLost::FullSync,
-            marker_broken: marker_broken || index == 0 && conflict::hold(&pair.exchange).is_disordered(),
+            marker_broken: marker_broken || conflict::hold(&pair.exchange).is_disordered(index),
             other_broken,
         })
     }

@@ -2,6 +2,7 @@
 
 use fastrand::Rng;
 
+use crate::crossing::words;
 use crate::network::World;
 use crate::oracle::Place;
 use crate::server::{Entry, Flavour, Keyspace, Server, Text, Value};
@@ -37,10 +38,6 @@ struct Write {
     args: Vec<Text>,
     /// The key belongs to the region that writes it now.
     owned: bool,
-}
-
-fn words(parts: &[&str]) -> Vec<Text> {
-    parts.iter().map(|part| part.as_bytes().to_vec()).collect()
 }
 
 impl Workload {

@@ -412,9 +412,9 @@ impl Exchange {
         }
     }
 
-    /// Whether that is so, and no dump was fixed since.
-    pub fn is_disordered(&self) -> bool {
-        self.disordered
+    /// Whether that is so, no dump was fixed since, and it is `region` of which one is to be copied.
+    pub fn is_disordered(&self, region: usize) -> bool {
+        self.disordered && region == 0
     }
 
     /// Which servers this is about: another number once one of them was replaced by one that lacks what was read of it.

@@ -35,6 +35,14 @@ impl Step<'_> {
     pub fn is_concurrent_with(&self, local: &Self) -> bool {
         self.saw < local.id && local.id < self.at
     }
+
+    /// Until when it lets the key live, if it sets that: Unix milliseconds.
+    pub fn until(&self) -> i64 {
+        match self.claimed.claim {
+            Claim::Lifetime(until) => until,
+            _ => i64::MIN,
+        }
+    }
 }
 
 /// What is to be done about a key.
@@ -215,10 +223,7 @@ fn elements(steps: &[Step<'_>], there: Vec<usize>, missing: Vec<usize>) -> Verdi
 /// The change of the time to live that should have been the last, if another one was: of two that are concurrent the longer.
 fn lifetime(steps: &[Step<'_>], lifetimes: &[usize]) -> Option<usize> {
     let last = *lifetimes.last()?;
-    let until = |index: usize| match steps[index].claimed.claim {
-        Claim::Lifetime(until) => until,
-        _ => i64::MIN,
-    };
+    let until = |index: usize| steps[index].until();
     // Of one region's own changes only the last one stands.
     let latest = |local: bool| {
         let of_region = lifetimes.iter().copied().filter(|index| steps[*index].local == local);
@@ -281,15 +286,15 @@ fn one_element(steps: &[Step<'_>], of_name: &[usize]) -> Vec<usize> {
     };
     let order = steps[latest].order;
     let position = of_name.iter().position(|index| *index == latest).unwrap_or(0);
-    let mut later: Vec<usize> = of_name.iter().copied().filter(|index| steps[*index].order > order).collect();
-    later.sort_by_key(|index| steps[*index].order);
-    let stale = of_name[position..].iter().any(|index| steps[*index].order < order);
-    if stale {
-        return std::iter::once(latest).chain(later).collect();
+    let later = |of: &[usize]| {
+        let mut later: Vec<usize> = of.iter().copied().filter(|index| steps[*index].order > order).collect();
+        later.sort_by_key(|index| steps[*index].order);
+        later
+    };
+    if of_name[position..].iter().any(|index| steps[*index].order < order) {
+        return std::iter::once(latest).chain(later(of_name)).collect();
     }
-    let before: HashSet<usize> = of_name[..position].iter().copied().collect();
-    later.retain(|index| before.contains(index));
-    later
+    later(&of_name[..position])
 }
 
 /// Whether what may remove the last element and what sets elements or the time to live have changed places: in one order the

@@ -159,7 +159,7 @@ impl Crossing {
 
     /// Whether everything of its region is to be copied, since whole databases differ.
     pub(super) fn is_disordered(&self) -> bool {
-        self.region == 0 && hold(&self.exchange).is_disordered()
+        hold(&self.exchange).is_disordered(self.region)
     }
 
     /// Looks whether a dump was fixed that is copied onto the region: what was executed before is in it, or gone.

@@ -76,8 +76,8 @@ async fn all_that_both_wrote_while_both_links_were_cut_is_compared() -> Result<(
     Ok(())
 }
 
-#[tokio::test]
-async fn all_that_both_wrote_while_the_daemon_was_dead_is_compared() -> Result<()> {
+/// Both regions have run these lines while the daemon was dead, and are settled and equal again; with a client of each.
+async fn written_while_dead(lines: impl Fn(&str) -> Vec<String>) -> Result<(Pair, Client, Client)> {
     let mut pair = Pair::start(Redis70, Redis70).await?;
     pair.daemon.kill9()?;
     let (west, east) = pair.regions.clients().await?;
@@ -85,6 +85,12 @@ async fn all_that_both_wrote_while_the_daemon_was_dead_is_compared() -> Result<(
     run_all(&east, &lines("east")).await?;
     pair.daemon.resume()?;
     pair.settle().await?;
+    Ok((pair, west, east))
+}
+
+#[tokio::test]
+async fn all_that_both_wrote_while_the_daemon_was_dead_is_compared() -> Result<()> {
+    let (pair, west, east) = written_while_dead(lines).await?;
     // What was written while nobody read has the time at which it is read: either region may have been later.
     let values = (west.text("GET key:0").await?, east.text("GET key:0").await?);
     ensure!(values.0 == values.1 && values.0.starts_with("2:"), "{values:?}");
@@ -95,13 +101,7 @@ async fn all_that_both_wrote_while_the_daemon_was_dead_is_compared() -> Result<(
 
 #[tokio::test]
 async fn all_that_both_wrote_to_a_few_keys_while_the_daemon_was_dead_is_compared_at_once() -> Result<()> {
-    let mut pair = Pair::start(Redis70, Redis70).await?;
-    pair.daemon.kill9()?;
-    let (west, east) = pair.regions.clients().await?;
-    run_all(&west, &lines_of_few("west")).await?;
-    run_all(&east, &lines_of_few("east")).await?;
-    pair.daemon.resume()?;
-    pair.settle().await?;
+    let (pair, west, east) = written_while_dead(lines_of_few).await?;
     for key in ["GET value", "HGET hash field:1", "GET lock"] {
         let values = (west.text(key).await?, east.text(key).await?);
         ensure!(values.0 == values.1, "{key}: {values:?}");

@@ -42,7 +42,7 @@ pub struct Pen<'a> {
     pub held: &'a Keyspace,
 }
 
-pub(super) fn words<W: AsRef<[u8]>>(parts: &[W]) -> Vec<Text> {
+pub fn words<W: AsRef<[u8]>>(parts: &[W]) -> Vec<Text> {
     parts.iter().map(|part| part.as_ref().to_vec()).collect()
 }
 

@@ -6,8 +6,8 @@ use crate::ledger::{Ledger, Written};
 use crate::network::World;
 use crate::server::{self, Removal, Text};
 use crate::variant::{Mix, Variant};
-pub use keys::CLASSES;
-use keys::{Pen, words};
+use keys::Pen;
+pub use keys::{CLASSES, words};
 
 /// Databases that are written to; the second one is flushed in some runs.
 const DATABASES: u32 = 2;

@@ -227,7 +227,7 @@ impl Daemon {
         let asks = |link: &LinkState| {
             let fault = link.last_fault.borrow();
             let is_of = |kind: &Kind| fault.starts_with(&format!("{kind:?}:"));
-            (!link.in_step.get() || hold(&self.pair.exchange).is_disordered())
+            (!link.in_step.get() || hold(&self.pair.exchange).is_disordered(0))
                 && [Kind::SourceShrunk, Kind::BothPositionsLost].iter().any(is_of)
         };
         self.pair.links.iter().any(asks)

@@ -181,7 +181,7 @@ impl Starting<'_> {
             copies_first: index == 0,
             ordered: None,
             copy_when_lost: true,
-            marker_broken: broken || index == 0 && conflict::hold(&pair.exchange).is_disordered(),
+            marker_broken: broken || conflict::hold(&pair.exchange).is_disordered(index),
             other_broken,
         })
     }

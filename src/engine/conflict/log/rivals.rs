@@ -91,12 +91,8 @@ impl<'a> Rivals<'a> {
 
     /// Of concurrent changes of the time to live the longer one stays, of others the later one.
     fn longer(&self, step: &Step<'_>, steps: &[Step<'_>]) -> Option<&Rival<'a>> {
-        let until = |step: &Step<'_>| match step.claimed.claim {
-            Claim::Lifetime(until) => until,
-            _ => i64::MIN,
-        };
         let wins = |rival: &&Rival<'a>| match &steps[rival.index] {
-            other if step.is_concurrent_with(other) => until(step) < until(other),
+            other if step.is_concurrent_with(other) => step.until() < other.until(),
             other => other.order > step.order,
         };
         let (from, to) = (self.before(Slot::Lifetime, 0), self.before(Slot::Lifetime, step.at));
@@ -111,33 +107,31 @@ impl<'a> Rivals<'a> {
 }
 
 /// What a local write with this claim decides.
-fn slots<'a>(claim: &Claim<'a>) -> impl Iterator<Item = Slot<'a>> + use<'a> {
-    let (one, names): (_, Vec<Slot<'a>>) = match claim {
-        Claim::Read => (None, Vec::new()),
-        Claim::Whole => (Some(Slot::Whole), Vec::new()),
-        Claim::Lifetime(_) => (Some(Slot::Lifetime), Vec::new()),
-        Claim::Counter => (Some(Slot::Counter), Vec::new()),
-        Claim::Registers => (Some(Slot::Registers), Vec::new()),
-        Claim::Sequence => (Some(Slot::Sequence), Vec::new()),
-        Claim::Elements { names, .. } => (Some(Slot::Elements), names.iter().map(|name| Slot::Element(name)).collect()),
-        Claim::ElementCounters(names) => {
-            (Some(Slot::Elements), names.iter().map(|name| Slot::ElementCounter(name)).collect())
-        }
+fn slots<'a>(claim: &Claim<'a>) -> impl Iterator<Item = Slot<'a>> {
+    let (one, names, counters): (_, &[&'a [u8]], bool) = match claim {
+        Claim::Read => (None, &[], false),
+        Claim::Whole => (Some(Slot::Whole), &[], false),
+        Claim::Lifetime(_) => (Some(Slot::Lifetime), &[], false),
+        Claim::Counter => (Some(Slot::Counter), &[], false),
+        Claim::Registers => (Some(Slot::Registers), &[], false),
+        Claim::Sequence => (Some(Slot::Sequence), &[], false),
+        Claim::Elements { names, .. } => (Some(Slot::Elements), names, false),
+        Claim::ElementCounters(names) => (Some(Slot::Elements), names, true),
     };
-    one.into_iter().chain(names)
+    let of_name = move |name: &&'a [u8]| if counters { Slot::ElementCounter(name) } else { Slot::Element(name) };
+    one.into_iter().chain(names.iter().map(of_name))
 }
 
 /// What may be decided by another write so that one of the two loses, if one has this claim.
 fn crossed<'a>(claim: &'a Claim<'_>) -> impl Iterator<Item = Slot<'a>> {
     use Slot::{Counter, Elements, Lifetime, Registers, Sequence, Whole};
-    const NONE: &[&[u8]] = &[];
-    let (others, names, counters): (&[Slot<'_>], _, bool) = match claim {
-        Claim::Read => (&[], NONE, false),
-        Claim::Whole => (&[Whole, Lifetime, Counter, Registers, Sequence, Elements], NONE, false),
-        Claim::Lifetime(_) => (&[Whole, Lifetime], NONE, false),
-        Claim::Counter => (&[Whole, Registers, Sequence, Elements], NONE, false),
-        Claim::Registers => (&[Whole, Counter, Sequence, Elements], NONE, false),
-        Claim::Sequence => (&[Whole, Counter, Registers, Sequence, Elements], NONE, false),
+    let (others, names, counters): (&[Slot<'_>], &[&[u8]], bool) = match claim {
+        Claim::Read => (&[], &[], false),
+        Claim::Whole => (&[Whole, Lifetime, Counter, Registers, Sequence, Elements], &[], false),
+        Claim::Lifetime(_) => (&[Whole, Lifetime], &[], false),
+        Claim::Counter => (&[Whole, Registers, Sequence, Elements], &[], false),
+        Claim::Registers => (&[Whole, Counter, Sequence, Elements], &[], false),
+        Claim::Sequence => (&[Whole, Counter, Registers, Sequence, Elements], &[], false),
         Claim::Elements { names, .. } => (&[Whole, Counter, Registers, Sequence], names, true),
         // Sums are the same in any order.
         Claim::ElementCounters(names) => (&[Whole, Counter, Registers, Sequence], names, false),

@@ -1,6 +1,7 @@
 //! Writes of whole databases: FLUSHDB, FLUSHALL and SWAPDB concern every key there, also those that have no log yet.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
@@ -32,10 +33,7 @@ impl Window {
     /// A database, or all of them, was emptied, or two changed places.
     pub(super) fn whole_database(&mut self, flush: Entry) {
         let span = Span::of(&flush);
-        self.follow(span);
-        let concerned = self.logs.values().filter(|(_, database, _)| span.concerns(*database));
-        let ties: Vec<Tie> = concerned.filter_map(|(.., name)| self.tie_of_swap(span, flush.at, name)).collect();
-        ties.into_iter().for_each(|tie| self.ties.push(tie));
+        self.tie_swapped(span, flush.at);
         for (key, (log, of, name)) in &mut self.logs {
             if !span.concerns(*of) {
                 continue;
@@ -56,16 +54,21 @@ impl Window {
         self.disordered |= self.flushes.iter().any(|(of, local)| span.depends_on(*of) && concurrent(local));
     }
 
-    /// Where two databases change places, the keys that have logs get another name: that one may be moved on.
-    fn follow(&mut self, span: Span) {
-        let Span::Two([one, other]) = span else { return };
+    /// Where two databases change places, the keys that have logs get another name. That one has a log from now on, for it may be
+    /// moved on.
+    fn tie_swapped(&mut self, span: Span, at: u64) {
+        let Span::Two(databases) = span else { return };
         let concerned = self.logs.values().filter(|(_, database, _)| span.concerns(*database));
-        let others = concerned.map(|(_, database, name)| (if *database == one { other } else { one }, name.clone()));
-        for (database, name) in others.collect::<Vec<_>>() {
-            let key = self.key(database, &name);
-            if !self.logs.contains_key(&key) && !self.was_flushed(key, database, &name) {
-                self.logs.insert(key, fresh(&self.policies, self.region, (database, &name))());
+        let names: BTreeSet<Bytes> = concerned.map(|(.., name)| name.clone()).collect();
+        for name in names {
+            for database in databases {
+                let key = self.key(database, &name);
+                if !self.logs.contains_key(&key) && !self.was_flushed(key, database, &name) {
+                    self.logs.insert(key, fresh(&self.policies, self.region, (database, &name))());
+                }
             }
+            let tie = self.tie_of_swap(span, at, &name);
+            tie.into_iter().for_each(|tie| self.ties.push(tie));
         }
     }
 
