@@ -2,6 +2,7 @@ use super::survey::survey;
 use super::{Guard, Limits, went_back};
 use crate::command::lookup;
 use crate::engine::checkpoint::Checkpoint;
+use crate::engine::origin::ReservedKeys;
 use crate::engine::position::{Position, ReplicationId};
 use crate::error::Kind;
 use crate::wire::resp::{Command, FrameReader, command};
@@ -14,7 +15,7 @@ fn history(digit: &str) -> ReplicationId {
 }
 
 fn guard(limits: Limits, away_ms: i64) -> Guard {
-    let mut guard = Guard::new(limits, [b"own".to_vec(), b"other".to_vec()], history("b"), away_ms);
+    let mut guard = Guard::new(limits, &ReservedKeys::new("duet:", "p"), ["own", "other"], history("b"), away_ms);
     guard.set_keys(1000);
     guard
 }
@@ -82,6 +83,22 @@ fn a_window_ends_by_the_clock_of_the_source() {
 }
 
 #[test]
+fn the_first_heartbeat_of_a_session_does_not_end_a_window() {
+    let mut guard = guard(LIMITS, 0);
+    assert_eq!(deletes(&mut guard, 500), None);
+    guard.heartbeat(1_000);
+    assert_eq!(deletes(&mut guard, 1), Some(Kind::MassDelete));
+}
+
+#[test]
+fn what_duet_itself_writes_does_not_outweigh_deletions() {
+    let mut guard = guard(LIMITS, 0);
+    assert_eq!(deletes(&mut guard, 500), None);
+    assert_eq!(look(&mut guard, &[b"SET", b"duet:p:heartbeat:west", b"1000", b"PX", b"60000"], 10), None);
+    assert_eq!(deletes(&mut guard, 1), Some(Kind::MassDelete));
+}
+
+#[test]
 fn what_was_written_while_the_link_was_away_counts_for_as_many_windows() {
     let limits = Limits { deletes: 100, delete_percent: 0, ..LIMITS };
     let mut guard = guard(limits, 90_000);
@@ -99,18 +116,18 @@ fn what_comes_back_is_an_echo_that_would_grow() {
         Checkpoint::streaming(at, 1).marker(1, 1).to_string().into_bytes()
     };
     let mut guard = guard(LIMITS, 0);
-    assert_eq!(look(&mut guard, &[b"SET", b"other", &marker("b")], 10), None, "the other link's");
-    assert_eq!(look(&mut guard, &[b"SET", b"own", &marker("a")], 10), Some(Kind::EchoGrows));
-    assert_eq!(look(&mut guard, &[b"SET", b"other", b"duet9 new form"], 10), Some(Kind::EchoGrows));
+    assert_eq!(look(&mut guard, &[b"SET", b"duet:p:marker:other", &marker("b")], 10), None, "the other link's");
+    assert_eq!(look(&mut guard, &[b"SET", b"duet:p:marker:own", &marker("a")], 10), Some(Kind::EchoGrows));
+    assert_eq!(look(&mut guard, &[b"SET", b"duet:p:marker:other", b"duet9 new form"], 10), Some(Kind::EchoGrows));
     assert_eq!(
         look(&mut guard, &[b"SET", b"third", &marker("b")], 10),
         Some(Kind::EchoGrows),
         "another pair, both servers"
     );
     assert_eq!(look(&mut guard, &[b"SET", b"third", &marker("c")], 10), None, "another pair, a third server");
-    assert_eq!(look(&mut guard, &[b"SET", b"other", b"anything"], 10), None);
+    assert_eq!(look(&mut guard, &[b"SET", b"duet:p:marker:other", b"anything"], 10), None);
     let mut off = self::guard(Limits { echo: false, ..LIMITS }, 0);
-    assert_eq!(look(&mut off, &[b"SET", b"own", &marker("a")], 10), None);
+    assert_eq!(look(&mut off, &[b"SET", b"duet:p:marker:own", &marker("a")], 10), None);
 }
 
 #[test]

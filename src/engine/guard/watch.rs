@@ -1,7 +1,7 @@
 //! What is looked at in the stream of one link.
 
 use crate::command::{Class, Spec};
-use crate::engine::origin::Marker;
+use crate::engine::origin::{Marker, ReservedKeys};
 use crate::engine::position::ReplicationId;
 use crate::error::{Fault, Kind};
 use crate::wire::resp::Command;
@@ -34,6 +34,8 @@ pub struct Guard {
     keys: Option<u64>,
     /// What is before this offset is accepted by the operator.
     accepted: u64,
+    /// What keys begin with that no client writes.
+    prefix: Vec<u8>,
     /// This link's own marker: it is written to the target, so the source never holds it.
     own_marker: Vec<u8>,
     /// The other link's marker, which is found in this stream.
@@ -48,13 +50,26 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// A guard with these limits, of a link whose own marker and whose other link's marker have these names, whose target has
-    /// this history, and which was away for so long.
-    pub fn new(limits: Limits, markers: [Vec<u8>; 2], target: ReplicationId, away_ms: i64) -> Self {
-        let [own_marker, other_marker] = markers;
+    /// A guard with these limits, of the link from the region `source` to `target`, which has this `history`, and which was
+    /// away for so long; `keys` are the pair's own.
+    pub fn new(
+        limits: Limits,
+        keys: &ReservedKeys,
+        [source, target]: [&str; 2],
+        history: ReplicationId,
+        away_ms: i64,
+    ) -> Self {
         let windows = if limits.window_ms > 0 { away_ms.max(0) / limits.window_ms } else { 0 };
         let patience = u64::try_from(windows).unwrap_or(0).saturating_add(1);
-        Self { limits, own_marker, other_marker, target: Some(target), patience, ..Self::default() }
+        Self {
+            limits,
+            prefix: keys.prefix().to_vec(),
+            own_marker: keys.marker(source),
+            other_marker: keys.marker(target),
+            target: Some(history),
+            patience,
+            ..Self::default()
+        }
     }
 
     /// The target holds so many keys.
@@ -72,11 +87,12 @@ impl Guard {
         match self.window_from {
             Some(from) if time_ms - from < self.limits.window_ms => {}
             before => {
+                // What was read before the first of them is of its window.
                 if before.is_some() {
                     self.patience = 1;
+                    self.surplus = 0;
                 }
                 self.window_from = Some(time_ms);
-                self.surplus = 0;
             }
         }
     }
@@ -102,6 +118,7 @@ impl Guard {
         }
         match spec.class {
             Class::Database if spec.name != "SWAPDB" => self.look_at_flush(spec, database),
+            Class::Write if command.arg(1).starts_with(&self.prefix) => Ok(()),
             Class::Write if spec.is_deletion() => self.look_at_deletion(command.len() as u64 - 1),
             Class::Write => {
                 self.surplus = self.surplus.saturating_sub(1);
