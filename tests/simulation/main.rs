@@ -50,6 +50,9 @@ const OF_CONCURRENT_WRITES: &str = "rest,regions equal,sums,items,exactly once,n
 /// many with what servers delete by themselves counting as their clients', and told from it.
 const CROSSING: (u64, u64) = (5_000, 500);
 
+/// A seed of crossing writes beyond those that broke a promise once: a write was sent later than it was executed again.
+const FOUND: u64 = 6218;
+
 /// Seeds of runs in which some keys are held.
 const HOLD: (u64, u64) = (2_000, 500);
 
@@ -115,6 +118,7 @@ fn writes_of_both_regions_to_the_same_keys_end_equal() {
         let first = fresh_seed();
         hold(&broken_seeds(mix, first..first + fresh, broken, ENOUGH.0));
     }
+    hold(&broken_seeds(Mix::Crossing, FOUND..FOUND + 1, broken, ENOUGH.0));
 }
 
 #[test]

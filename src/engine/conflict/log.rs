@@ -27,6 +27,8 @@ const FEW: usize = 4;
 pub struct Entry {
     /// When it was written; not known yet for what was sent in an earlier session.
     pub stamp: Option<Stamp>,
+    /// That is what it had when it was executed again. It was sent in an earlier session, perhaps later, with a later stamp.
+    pub undated: bool,
     /// Where it stands in the stream of the region whose client wrote it: its name.
     pub id: u64,
     /// Where this execution stands in this region's stream.
@@ -67,6 +69,13 @@ pub struct Entry {
     pub replaces: bool,
     /// What it does to one key depends on another one.
     pub of_several: bool,
+}
+
+impl Entry {
+    /// When it was written, where that is certain.
+    fn dated(&self) -> Option<Stamp> {
+        self.stamp.filter(|_| !self.undated)
+    }
 }
 
 /// A write that is to be executed again.
@@ -219,7 +228,7 @@ impl KeyLog {
         // One that names the key twice is on record once.
         let is_same = |last: &Entry| !last.local && !entry.local && last.id == entry.id;
         if let Some(place) = place
-            && self.entries.iter().all(|before| before.stamp.is_some())
+            && self.entries.iter().all(|before| before.dated().is_some())
             && !self.entries.last().is_some_and(is_same)
         {
             self.lose(place, Done::Replayed);
@@ -235,11 +244,12 @@ impl KeyLog {
     /// Stamps that were not known when the executions were read are known now.
     pub fn date(&mut self, made: impl Fn(&Entry) -> Option<Made>) {
         for entry in &mut self.entries {
-            if entry.stamp.is_none()
+            if entry.dated().is_none()
                 && let Some(Made { stamp, seen }) = made(entry)
             {
                 (entry.stamp, entry.seen) = (Some(stamp), seen);
             }
+            entry.undated = false;
         }
         self.entries.retain(|entry| entry.stamp.is_some());
         // What it covers was forgotten when it was read. What was executed again stands behind more than it removed.
@@ -292,9 +302,8 @@ impl KeyLog {
             let new = match places.first().map(|first| &self.entries[*first]) {
                 None => Entry { recorded: true, ..again },
                 Some(before) => {
-                    let Entry { saw, first, spec, stamp, weak, behind, doubtful, .. } = *before;
-                    // What was executed again before it was sent may be sent later, and is stamped then.
-                    let stamp = stamp.or(again.stamp);
+                    let Entry { saw, first, spec, weak, behind, doubtful, undated, .. } = *before;
+                    let (stamp, undated) = (before.stamp.or(again.stamp), undated || before.stamp.is_none());
                     // Some of its elements stand beside the rest of it.
                     if before.bytes == again.bytes || !matches!(spec.unit, CommandUnit::Element(_)) {
                         for place in places.drain(..) {
@@ -304,7 +313,7 @@ impl KeyLog {
                     }
                     // What changed places before is in order now, and nobody sees it any more.
                     self.vanished |= has_elements(again.spec) && with_elements > 0;
-                    Entry { saw, first, stamp, weak, behind, doubtful, recorded: true, ..again }
+                    Entry { saw, first, stamp, undated, weak, behind, doubtful, recorded: true, ..again }
                 }
             };
             places.push(self.entries.len());
@@ -331,7 +340,7 @@ impl KeyLog {
         self.lose(place, Done::Reconciled);
         let doubts = self.entangled(place);
         let ranking = self.ranking;
-        let above = |entry: &Entry| entry.stamp.is_none() || floor.is_none_or(|floor| order(ranking, entry) > floor);
+        let above = |entry: &Entry| entry.dated().is_none() || floor.is_none_or(|floor| order(ranking, entry) > floor);
         // What the other region still holds was not told that it is gone here.
         let sent = |entry: &Entry| !entry.silent && entry.id > if entry.local { covered } else { at };
         self.entries.retain(|entry| above(entry) && sent(entry));
@@ -672,7 +681,7 @@ fn removed_by<'a>(ranking: Ranking, entry: &Entry, before: impl Iterator<Item = 
 }
 
 fn covers(ranking: Ranking, entry: &Entry, before: &Entry) -> bool {
-    before.stamp.is_some() && order(ranking, before) <= order(ranking, entry)
+    before.dated().is_some() && order(ranking, before) <= order(ranking, entry)
 }
 
 /// Whether it sets or removes elements of a key, which goes with the last of them, or its time to live.
@@ -726,6 +735,7 @@ mod tests {
     fn entry(time_us: i64, replaces: bool) -> Entry {
         Entry {
             stamp: Some(Stamp { time_us, rank: 0 }),
+            undated: false,
             id: 1,
             at: 1,
             first: 1,
@@ -827,6 +837,22 @@ mod tests {
         }
         log.append(None, entry(16, true));
         assert!(log.held.is_none() && log.entries.len() == 1);
+    }
+
+    #[test]
+    fn what_was_executed_again_before_it_was_sent_is_not_covered_by_what_is_later_than_that() {
+        let place = Place { region: 0, database: 0, key: b"k" };
+        let sent = Made { stamp: Stamp { time_us: 30, rank: 0 }, seen: 0 };
+        for (made, left) in [(Some(sent), 1), (None, 0)] {
+            let mut log = KeyLog::default();
+            log.append(Some(place), Entry { stamp: None, ..entry(0, false) });
+            log.redone(vec![Entry { again: true, at: 2, ..entry(10, false) }]);
+            log.append(Some(place), theirs(20, 20));
+            log.date(|entry| made.filter(|_| entry.local));
+            // Only now is it known which of the two is later.
+            log.append(Some(place), theirs(25, 25));
+            assert_eq!(log.entries.iter().filter(|entry| entry.local).count(), left, "{:?}", log.entries);
+        }
     }
 
     #[test]

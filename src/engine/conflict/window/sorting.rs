@@ -390,6 +390,7 @@ pub fn entry(write: &Write<'_>, spec: &'static Spec, by: &By) -> Entry {
     let saw = if weak && !local { saw.max(sees) } else { saw };
     Entry {
         stamp,
+        undated: false,
         id: again.unwrap_or(write.at),
         at,
         first: at,
