@@ -11,10 +11,8 @@ use crate::variant::{Mix, Variant};
 
 /// How many runs the search for a smaller variant may take.
 const MOST_TRIES: u32 = 600;
-/// Of so many runs one may end with a question to the operator; of those in which databases are emptied and swapped so many:
-/// everything is copied then, and a source that is much smaller than its target is asked about.
+/// Of so many runs one may end with a question to the operator.
 const SELDOM: u64 = 500;
-const SELDOM_OF_SWAPS: u64 = 100;
 /// With how many other dice a variant with something left out is tried.
 const SALTS: u64 = 12;
 
@@ -50,8 +48,7 @@ pub fn broken_variants(of: &Variant, seeds: Range<u64>, broken: Broken, most: us
     println!("{played} seeds ({:?}): {total}", of.mix);
     let found = found.into_inner().expect("all threads have ended");
     // What broke a promise is to be told first.
-    let seldom = if of.mix == Mix::Swap { SELDOM_OF_SWAPS } else { SELDOM };
-    let rare = total.asked <= 1 + played / seldom || !found.is_empty();
+    let rare = total.asked <= 1 + played / SELDOM || !found.is_empty();
     assert!(rare, "questions to the operator must be rare: {}", total.asked);
     found
 }

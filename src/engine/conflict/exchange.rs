@@ -403,19 +403,13 @@ impl Exchange {
         self.epoch
     }
 
-    /// Both regions have executed a `SWAPDB`, and a `FLUSHDB` or another `SWAPDB` of the other one, each its own first; or one was
-    /// read while a session began, or everything was copied: any key may differ, so that everything has to be copied. Until it is,
-    /// a restart finds that again.
+    /// Both regions have executed a `SWAPDB`, and a `FLUSHDB` or another `SWAPDB` of the other one, each its own first: any key
+    /// may differ, so that everything has to be copied. Until it is, a restart finds that again.
     pub fn disordered(&mut self) {
         if !self.disordered {
             self.disordered = true;
             self.pin(0);
         }
-    }
-
-    /// The link that reads `region` begins with what is written from now on: the other one copies everything.
-    pub fn begins_anew(&mut self, region: usize) {
-        self.disordered &= region != 0;
     }
 
     /// Whether that is so, no dump was fixed since, and it is `region` of which one is to be copied.

@@ -196,9 +196,6 @@ impl Stream {
         };
         let mut exchange = conflict::hold(&rules.exchange);
         exchange.writes_from(target, applier.open_id());
-        if seeking.is_some() {
-            exchange.begins_anew(rules.region);
-        }
         late.into_iter().for_each(|name| exchange.damaged(target, name));
         if !fleeting.is_empty() {
             *exchange.fleeting(target) = fleeting;
@@ -218,8 +215,7 @@ impl Stream {
             return Err(Fault::new(Kind::Disconnected, "a server was replaced by one that lacks what was read of it"));
         }
         if self.flow.crossing.is_disordered() {
-            let text =
-                "SWAPDB has met FLUSHDB or SWAPDB of the other region, a copy or a restart: everything is copied";
+            let text = "SWAPDB has met FLUSHDB or SWAPDB of the other region: everything is copied again";
             return Err(Fault::new(Kind::Disconnected, text));
         }
         self.flow.take_mail(now);

@@ -38,21 +38,3 @@ async fn databases_that_both_regions_move_end_equal() -> Result<()> {
     at_once(Redis70, Redis70, (0, "SWAPDB 1 2"), (0, "SWAPDB 2 3")).await?;
     at_once(Redis70, Redis62, (0, "SWAPDB 1 2"), (0, "SWAPDB 2 1")).await
 }
-
-#[tokio::test]
-async fn databases_that_are_moved_on_while_the_daemon_is_killed_end_equal() -> Result<()> {
-    let mut pair = Pair::start(Redis70, Valkey91).await?;
-    for database in 1..4 {
-        pair.regions.west.client_in(database).await?.run(&format!("RPUSH of {database}")).await?;
-    }
-    pair.settle().await?;
-    pair.regions.hold_links().await?;
-    pair.regions.west.client_in(1).await?.script("SWAPDB 1 2\nRPUSH of behind").await?;
-    pair.regions.east.client_in(2).await?.script("RPUSH of concurrent\nSET new 1").await?;
-    pair.daemon.kill9()?;
-    pair.regions.release_links()?;
-    pair.regions.west.client_in(2).await?.script("SWAPDB 2 3\nRPUSH of further").await?;
-    pair.regions.east.client_in(3).await?.run("LPUSH of meanwhile").await?;
-    pair.daemon.resume()?;
-    pair.settle().await
-}
