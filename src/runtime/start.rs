@@ -456,8 +456,8 @@ impl Starting<'_> {
     /// The guard of this session, which goes on from `resumed` at `now_ms` of the source's clock.
     fn guard(&self, resumed: Option<Marker>, now_ms: i64) -> Guard {
         let (pair, (history, keys)) = (self.pair, self.target_seen);
-        let regions = [pair.source(self.index), pair.target(self.index)];
-        let names = [regions[0].name.as_str(), regions[1].name.as_str()];
+        let (source, target) = (pair.source(self.index), pair.target(self.index));
+        let names = [source.name.as_str(), target.name.as_str()];
         let away_ms = resumed.map_or(0, |marker| now_ms.saturating_sub(marker.time_ms));
         let mut guard = Guard::new(pair.config().guards.limits, &pair.reserved, names, history, away_ms);
         guard.set_keys(keys);

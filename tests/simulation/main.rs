@@ -50,7 +50,7 @@ const OF_CONCURRENT_WRITES: &str = "rest,regions equal,sums,items,exactly once,n
 /// many with what servers delete by themselves counting as their clients', and told from it.
 const CROSSING: (u64, u64) = (5_000, 500);
 
-/// A seed of crossing writes beyond those that broke a promise once: a write was sent later than it was executed again.
+/// Another seed of crossing writes, which broke a promise once: a write was sent after it had been executed again.
 const FOUND: u64 = 6218;
 
 /// Seeds of runs in which some keys are held.

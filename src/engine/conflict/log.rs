@@ -1,5 +1,6 @@
 //! What was executed of late on one key of one region.
 
+mod entry;
 mod lost;
 mod rivals;
 
@@ -10,73 +11,20 @@ use bytes::Bytes;
 use super::claim::{Claim, Claimed, Part, claim, lifetime_of, narrow};
 use super::exchange::{Made, Name};
 use super::judge::{self, Judgement, Step, Verdict, before_a_value, judge};
-use super::order::{Author, Order, Ranking};
+use super::order::{Order, Ranking};
 use super::record::{Done, Record};
 use super::stamp::Stamp;
 use crate::command::{Access, KeyUse, Spec, Unit as CommandUnit};
 use crate::wire::resp::{Command, FrameReader};
 
+pub use entry::Entry;
+
+use entry::{covers, has_elements, order, removed_by};
 use lost::{losers, losers_of_whole};
 use rivals::Rivals;
 
 /// So many executions most keys that have met something have: then memory for more is given back.
 const FEW: usize = 4;
-
-/// One execution of one write, as it concerns one key.
-#[derive(Debug, Clone)]
-pub struct Entry {
-    /// When it was written; not known yet for what was sent in an earlier session.
-    pub stamp: Option<Stamp>,
-    /// That is what it had when it was executed again. It was sent in an earlier session, perhaps later, with a later stamp.
-    pub undated: bool,
-    /// Where it stands in the stream of the region whose client wrote it: its name.
-    pub id: u64,
-    /// Where this execution stands in this region's stream.
-    pub at: u64,
-    /// Where it was first executed there.
-    pub first: u64,
-    /// Whether it is another execution than the first.
-    pub again: bool,
-    /// Whether a client of this region wrote it.
-    pub local: bool,
-    /// For a write of the other region: up to where that one had seen this region's writes.
-    pub saw: u64,
-    /// Up to where its region had executed the other one's writes when it was written, in that one's stream.
-    pub seen: u64,
-    /// The database that was in force.
-    pub database: u32,
-    /// What it is.
-    pub spec: &'static Spec,
-    /// The request; more than one where `requests` says so.
-    pub bytes: Bytes,
-    /// How many requests these are.
-    pub requests: u32,
-    /// The key was replaced since by a value that was made without it.
-    pub wiped: bool,
-    /// A deletion by the server itself that the other region is not told.
-    pub silent: bool,
-    /// A deletion by the server itself, or what may be one: any update that is concurrent with it beats it.
-    pub weak: bool,
-    /// For such a one: the latest of the writes that made what it removed. It counts right behind that.
-    pub behind: Order,
-    /// For such a one of this region: it was not compared yet with what it has met.
-    pub doubtful: bool,
-    /// A record was made of it, or none is to be made.
-    pub recorded: bool,
-    /// It was told that this left other keys in doubt.
-    pub told: bool,
-    /// It sets or removes the whole value.
-    pub replaces: bool,
-    /// What it does to one key depends on another one.
-    pub of_several: bool,
-}
-
-impl Entry {
-    /// When it was written, where that is certain.
-    fn dated(&self) -> Option<Stamp> {
-        self.stamp.filter(|_| !self.undated)
-    }
-}
 
 /// A write that is to be executed again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -228,7 +176,7 @@ impl KeyLog {
         // One that names the key twice is on record once.
         let is_same = |last: &Entry| !last.local && !entry.local && last.id == entry.id;
         if let Some(place) = place
-            && self.entries.iter().all(|before| before.dated().is_some())
+            && self.entries.iter().all(|before| before.is_dated())
             && !self.entries.last().is_some_and(is_same)
         {
             self.lose(place, Done::Replayed);
@@ -244,7 +192,7 @@ impl KeyLog {
     /// Stamps that were not known when the executions were read are known now.
     pub fn date(&mut self, made: impl Fn(&Entry) -> Option<Made>) {
         for entry in &mut self.entries {
-            if entry.dated().is_none()
+            if !entry.is_dated()
                 && let Some(Made { stamp, seen }) = made(entry)
             {
                 (entry.stamp, entry.seen) = (Some(stamp), seen);
@@ -302,8 +250,8 @@ impl KeyLog {
             let new = match places.first().map(|first| &self.entries[*first]) {
                 None => Entry { recorded: true, ..again },
                 Some(before) => {
-                    let Entry { saw, first, spec, weak, behind, doubtful, undated, .. } = *before;
-                    let (stamp, undated) = (before.stamp.or(again.stamp), undated || before.stamp.is_none());
+                    let Entry { saw, first, spec, weak, behind, doubtful, .. } = *before;
+                    let (stamp, undated) = (before.stamp.or(again.stamp), !before.is_dated());
                     // Some of its elements stand beside the rest of it.
                     if before.bytes == again.bytes || !matches!(spec.unit, CommandUnit::Element(_)) {
                         for place in places.drain(..) {
@@ -340,7 +288,7 @@ impl KeyLog {
         self.lose(place, Done::Reconciled);
         let doubts = self.entangled(place);
         let ranking = self.ranking;
-        let above = |entry: &Entry| entry.dated().is_none() || floor.is_none_or(|floor| order(ranking, entry) > floor);
+        let above = |entry: &Entry| !entry.is_dated() || floor.is_none_or(|floor| order(ranking, entry) > floor);
         // What the other region still holds was not told that it is gone here.
         let sent = |entry: &Entry| !entry.silent && entry.id > if entry.local { covered } else { at };
         self.entries.retain(|entry| above(entry) && sent(entry));
@@ -637,57 +585,6 @@ fn untold(
     let written = entangled.iter().flat_map(|index| entries[*index].spec.written(&commands[*index], database));
     let names = written.map(|(database, name)| (database, name.to_vec())).collect();
     (entangled, names)
-}
-
-fn order(ranking: Ranking, entry: &Entry) -> Order {
-    if entry.weak {
-        return Order(entry.behind.0, entry.behind.1, entry.behind.2.saturating_add(1));
-    }
-    let Entry { local, stamp, id, seen, .. } = *entry;
-    ranking.order(Author { local, stamp: stamp.unwrap_or(Stamp::WEAKEST), id, seen })
-}
-
-/// The latest of what made the value that a deletion by the server finds when it is executed behind these, the last one first. Of
-/// the other region's deletion it is known here what that one had sent before, and what it had seen of this region's writes.
-fn removed_by<'a>(ranking: Ranking, entry: &Entry, before: impl Iterator<Item = &'a Entry>) -> Order {
-    let (mut latest, mut made) = (Order::WEAKEST, false);
-    if !entry.weak {
-        return latest;
-    }
-    let is_such = |other: &Entry| other.weak && other.local == entry.local && !other.silent && !other.again;
-    if !entry.local {
-        for before in before {
-            if before.id <= if before.local { entry.saw } else { entry.id } {
-                latest = latest.max(order(ranking, before));
-                // That one counts behind all that it had seen; and so does this one.
-                if is_such(before) && before.saw >= entry.saw {
-                    break;
-                }
-            }
-        }
-        return latest;
-    }
-    for before in before.filter(|before| !before.wiped) {
-        // What is sent is executed behind all that its region sent before.
-        if !made || (before.local && !entry.silent) {
-            latest = latest.max(order(ranking, before));
-        }
-        made |= before.replaces;
-        if made && (entry.silent || is_such(before)) {
-            break;
-        }
-    }
-    latest
-}
-
-fn covers(ranking: Ranking, entry: &Entry, before: &Entry) -> bool {
-    before.dated().is_some() && order(ranking, before) <= order(ranking, entry)
-}
-
-/// Whether it sets or removes elements of a key, which goes with the last of them, or its time to live.
-fn has_elements(spec: &Spec) -> bool {
-    use CommandUnit::{Element, ElementCounter, Lifetime, Sequence};
-    matches!(spec.unit, Element(_) | ElementCounter(_) | Lifetime | Sequence)
 }
 
 /// How the command uses the key: as the last of its places that name it and write.

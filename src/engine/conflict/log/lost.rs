@@ -1,7 +1,8 @@
 //! Which writes lost against which, and the records of them.
 
+use super::entry::{Entry, order};
 use super::rivals::{Rivals, Slot};
-use super::{Entry, Place, hash, order};
+use super::{Place, hash};
 use crate::engine::conflict::judge::Step;
 use crate::engine::conflict::order::Ranking;
 use crate::engine::conflict::record::{Done, MOST_KEPT, Record, Side, Unit};
