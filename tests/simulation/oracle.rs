@@ -6,7 +6,7 @@ use duet::engine::conflict::Record;
 use duet::engine::origin::{Marker, Phase};
 
 use crate::ledger::Ledger;
-use crate::promises;
+use crate::promises::{self, checkpoint::Reach};
 use crate::server::{Keyspace, Server, Text};
 
 /// A key in a database.
@@ -143,7 +143,8 @@ impl Oracle {
         let Some(number) = past.number(marker.high.replication_id.as_str()) else { return };
         let high = (number, marker.high.offset);
         let since = self.checked[source].filter(|since| *since <= high);
-        let told = promises::checkpoint::holds(past, since, high, &target.keys);
+        let reach = Reach { since, low: (number, marker.low.offset), high };
+        let told = promises::checkpoint::holds(past, reach, &target.keys, &self.taken);
         self.checked[source] = Some(high);
         if let Err(what) = told {
             self.fail(format!("checkpoint: {what}"));

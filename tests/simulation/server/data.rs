@@ -46,9 +46,12 @@ impl Value {
 }
 
 impl Keyspace {
-    /// A digest of what stands under a key: 0 for nothing.
+    /// The digest of nothing.
+    pub const ABSENT: u64 = 0;
+
+    /// A digest of what stands under a key.
     pub fn digest(&self, database: u32, key: &[u8]) -> u64 {
-        let Some(entry) = self.0[database as usize].get(key) else { return 0 };
+        let Some(entry) = self.0[database as usize].get(key) else { return Self::ABSENT };
         let mut hasher = DefaultHasher::new();
         entry.hash(&mut hasher);
         hasher.finish() | 1
