@@ -1,6 +1,6 @@
 //! The short form of chaos, with a plan that is always the same. Needs `make setup`, and `duet` built beside it.
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail};
 use std::process::Command;
 use tempfile::TempDir;
 
@@ -17,7 +17,11 @@ fn holds(seed: &str, more: &[&str]) -> Result<()> {
     let output = chaos.output()?;
     let (said, complained) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     let page = std::fs::read_to_string(report.path().join(seed).join("report.md")).unwrap_or_default();
-    ensure!(output.status.success(), "{}\n{said}\n{complained}\n{page}", output.status);
+    if !output.status.success() {
+        // What the pair that broke has left is looked at by a person.
+        let kept = report.keep();
+        bail!("{}, everything is in {}\n{said}\n{complained}\n{page}", output.status, kept.display());
+    }
     println!("{said}");
     Ok(())
 }

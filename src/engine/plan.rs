@@ -39,11 +39,12 @@ pub struct View {
     pub ordered: Option<Ordered>,
     /// Whether a lost position is answered by a copy.
     pub copy_when_lost: bool,
-    /// The target executed transactions behind one that it had refused, or has moved whole databases in another order than the
-    /// source: what the marker says can't be relied on.
+    /// The target executed transactions behind one that it had refused: what the marker says can't be relied on.
     pub marker_broken: bool,
     /// The same of the other link's marker, at the source of this one.
     pub other_broken: bool,
+    /// Both regions have moved whole databases, each in another order, and it is this link that makes them equal by a copy.
+    pub disordered: bool,
 }
 
 /// Which link copies by order.
@@ -72,6 +73,8 @@ pub enum CopyReason {
     },
     /// The source can't continue from the link's position.
     PositionLost,
+    /// Both regions have moved whole databases, each in another order. The position is known until the copy is announced.
+    Disordered,
     /// The target holds nothing.
     Refill,
     /// The operator has ordered it.
@@ -84,7 +87,7 @@ impl CopyReason {
         match self {
             Self::Initial { .. } | Self::Refill => false,
             Self::Interrupted { sweeps, .. } => sweeps,
-            Self::PositionLost | Self::Ordered => true,
+            Self::PositionLost | Self::Disordered | Self::Ordered => true,
         }
     }
 
@@ -94,7 +97,7 @@ impl CopyReason {
             Self::Initial { into_nothing: false } => Phase::Copying,
             Self::Initial { into_nothing: true } | Self::Refill => Phase::Filling,
             Self::Interrupted { phase, .. } => phase,
-            Self::PositionLost | Self::Ordered => Phase::Recopying,
+            Self::PositionLost | Self::Disordered | Self::Ordered => Phase::Recopying,
         }
     }
 }
@@ -135,7 +138,8 @@ pub fn plan(view: &View) -> Plan {
         Some(Ordered::Other) | None => {}
     }
     if own_continues {
-        return resume(own);
+        // If the other link can't go on, it copies everything itself.
+        return if view.disordered && other_continues { copy(view, CopyReason::Disordered) } else { resume(own) };
     }
     let copies = |marker: Option<Marker>| marker.map(|marker| marker.phase).filter(|phase| *phase != Phase::Streaming);
     let other_copies = copies(source.marker).is_some();
@@ -193,6 +197,12 @@ fn lost(view: &View, other_continues: bool) -> Plan {
             _ => both_lost(view),
         };
     }
+    copy(view, CopyReason::PositionLost)
+}
+
+/// The other link is in step: a copy with deletions, unless it was ruled out, or would spread emptiness.
+fn copy(view: &View, reason: CopyReason) -> Plan {
+    let View { source, target, .. } = view;
     if !view.copy_when_lost {
         return Plan::Hold(Fault::new(
             Kind::PositionLost,
@@ -202,7 +212,7 @@ fn lost(view: &View, other_continues: bool) -> Plan {
     if has_shrunk(source, target) {
         return shrunk(view);
     }
-    Plan::Copy(CopyReason::PositionLost)
+    Plan::Copy(reason)
 }
 
 /// Whether a copy would spread emptiness.
@@ -261,6 +271,7 @@ mod tests {
             copy_when_lost: true,
             marker_broken: false,
             other_broken: false,
+            disordered: false,
         }
     }
 
@@ -380,5 +391,17 @@ mod tests {
         assert_eq!(told(&both), "copy PositionLost");
         both.other_broken = true;
         assert_eq!(told(&both), "hold BothPositionsLost");
+    }
+
+    #[test]
+    fn databases_in_another_order_are_copied_unless_the_other_link_does_that_itself() {
+        let both =
+            view(end("a", "a", 9, marker(Phase::Streaming, "b")), end("b", "b", 9, marker(Phase::Streaming, "a")));
+        let mut both = View { disordered: true, ..both };
+        assert_eq!(told(&both), "copy Disordered");
+        both.source.marker = marker(Phase::Streaming, "0");
+        assert_eq!(told(&both), "resume", "nothing that was written here since may be left out");
+        both.source.marker = marker(Phase::Recopying, "b");
+        assert_eq!(told(&both), "resume");
     }
 }

@@ -236,8 +236,9 @@ impl Starting<'_> {
             copies_first: index == 0,
             ordered,
             copy_when_lost: pair.config().forward.position_lost == PositionLost::FullSync,
-            marker_broken: marker_broken || conflict::hold(&pair.exchange).is_disordered(index),
+            marker_broken,
             other_broken,
+            disordered: conflict::hold(&pair.exchange).is_disordered(index),
         })
     }
 
@@ -277,7 +278,12 @@ impl Starting<'_> {
         memory: &mut Memory,
     ) -> Result<Arc<HashSet<Vec<u8>>>, Fault> {
         let keep = self.keep(reason, memory).await?;
+        if reason == CopyReason::Disordered {
+            // What is announced is not read on from any more: not before the other link is seen to go on.
+            drained(self.pair, self.index, &mut self.target_control).await?;
+        }
         hold(&self.pair.onto[1 - self.index]).announce();
+        conflict::hold(&self.pair.exchange).copies(self.index);
         let id = own.filter(|marker| marker.epoch == self.epoch).map_or(0, |marker| marker.id + 1);
         let marker = Checkpoint::copying(reason.phase(), Position::NONE, 0, 0).marker(self.epoch, id);
         let key = self.pair.reserved.marker(self.pair.source(self.index).name.as_str());
@@ -330,9 +336,11 @@ impl Starting<'_> {
                 Some(keep) => Ok(Arc::clone(keep)),
                 None => names::recall(&mut self.target_control, &key).await,
             },
-            CopyReason::Interrupted { .. } | CopyReason::PositionLost | CopyReason::Refill | CopyReason::Ordered => {
-                Ok(Arc::default())
-            }
+            CopyReason::Interrupted { .. }
+            | CopyReason::PositionLost
+            | CopyReason::Disordered
+            | CopyReason::Refill
+            | CopyReason::Ordered => Ok(Arc::default()),
         }
     }
 
@@ -514,6 +522,9 @@ pub async fn drained(pair: &Pair, index: usize, target_control: &mut Client) -> 
     let other = &pair.links[1 - index];
     let mut fence = None;
     loop {
+        if conflict::hold(&pair.exchange).is_copied(1 - index) {
+            return Err(Fault::new(Kind::Disconnected, "the other link is about to copy everything: that comes first"));
+        }
         if other.is_in_step() {
             let offset = match fence {
                 Some(offset) => offset,

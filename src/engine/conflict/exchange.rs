@@ -219,6 +219,8 @@ pub struct Exchange {
     latest_us: i64,
     /// Whole databases were moved in different orders in both regions: one is to be copied.
     disordered: bool,
+    /// Of which regions everything is to be copied, by the links that read them.
+    copied: [bool; 2],
     /// Of which conflicts it was told of late that a value has ended them.
     told: VecDeque<u64>,
 }
@@ -412,9 +414,20 @@ impl Exchange {
         }
     }
 
-    /// Whether that is so, no dump was fixed since, and it is `region` of which one is to be copied.
+    /// Whether that is so, no dump was fixed since, and it is `region` of which one is to be copied: while the other one is
+    /// copied, that comes first.
     pub fn is_disordered(&self, region: usize) -> bool {
-        self.disordered && region == 0
+        self.disordered && region == 0 && !self.copied[1 - region]
+    }
+
+    /// The link that reads `region` will copy everything, until a session of it begins to read on.
+    pub fn copies(&mut self, region: usize) {
+        self.copied[region] = true;
+    }
+
+    /// Whether the link that reads `region` has said so.
+    pub fn is_copied(&self, region: usize) -> bool {
+        self.copied[region]
     }
 
     /// Which servers this is about: another number once one of them was replaced by one that lacks what was read of it.
@@ -438,6 +451,7 @@ impl Exchange {
             next: self.next,
             latest_us: self.latest_us,
             most_logged: self.most_logged,
+            copied: self.copied,
             ..Self::unknowing(Arc::clone(&self.policies))
         };
         self.sides[region].second = history.second;
@@ -659,6 +673,7 @@ impl Exchange {
     /// A session begins that writes to `region`, with the transaction `first`: what an earlier one had sent behind that was
     /// not executed.
     pub fn writes_from(&mut self, region: usize, first: u64) {
+        self.copied[1 - region] = false;
         let side = &mut self.sides[region];
         let _gone = side.on_its_way.split_off(&first);
         side.puts.were_not(first);

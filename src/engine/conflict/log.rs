@@ -288,6 +288,11 @@ impl KeyLog {
         self.lose(place, Done::Reconciled);
         let doubts = self.entangled(place);
         let ranking = self.ranking;
+        // What a deletion by the server removed may have been a value that was put there before, of which no entry tells.
+        let seen = |entry: &Entry| floor.filter(|floor| ranking.has_seen(entry.author(), *floor));
+        for entry in self.entries.iter_mut().filter(|entry| entry.weak) {
+            entry.behind = entry.behind.max(seen(entry).unwrap_or(Order::WEAKEST));
+        }
         let above = |entry: &Entry| !entry.is_dated() || floor.is_none_or(|floor| order(ranking, entry) > floor);
         // What the other region still holds was not told that it is gone here.
         let sent = |entry: &Entry| !entry.silent && entry.id > if entry.local { covered } else { at };
@@ -558,7 +563,9 @@ impl KeyLog {
             Some(used) if used.access == Access::Write => Claimed { claim: Claim::Whole, alone: false, family: 0 },
             _ => Claimed { claim: Claim::Sequence, alone: false, family: 0 },
         };
-        let Entry { id, first: at, local, wiped, silent, .. } = *entry;
+        let Entry { id, first: at, local, wiped, .. } = *entry;
+        // Of what an earlier session had read it is not known whether it was sent.
+        let silent = entry.silent || entry.doubtful && entry.local;
         // Where one region always wins, its lives do too: there is no longer one of two concurrent ones then.
         let saw = if self.ranking == Ranking::Time { entry.saw } else { u64::MAX };
         Step { order: order(self.ranking, entry), id, claimed, local, at, saw, wiped, silent }

@@ -33,6 +33,7 @@ pub fn handshake(data: &[u8]) {
             copy_when_lost: true,
             marker_broken: false,
             other_broken: false,
+            disordered: false,
         };
         plan(&view);
         high.map(|high| reads_from(&view, high));

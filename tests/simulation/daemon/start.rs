@@ -181,8 +181,9 @@ impl Starting<'_> {
             copies_first: index == 0,
             ordered: None,
             copy_when_lost: true,
-            marker_broken: broken || conflict::hold(&pair.exchange).is_disordered(index),
+            marker_broken: broken,
             other_broken,
+            disordered: conflict::hold(&pair.exchange).is_disordered(index),
         })
     }
 
@@ -209,7 +210,11 @@ impl Starting<'_> {
     }
 
     async fn prepare_copy(&mut self, reason: CopyReason, own: Option<Marker>) -> Result<(), Fault> {
+        if reason == CopyReason::Disordered {
+            drained(self.pair, self.index, &mut self.target_control).await?;
+        }
         hold(&self.pair.onto[1 - self.index]).announce();
+        conflict::hold(&self.pair.exchange).copies(self.index);
         let id = own.filter(|marker| marker.epoch == self.epoch).map_or(0, |marker| marker.id + 1);
         let marker = Checkpoint::copying(reason.phase(), Position::NONE, 0, 0).marker(self.epoch, id);
         let key = self.pair.settings.reserved.marker(REGIONS[self.index]);
@@ -353,6 +358,9 @@ pub async fn drained(pair: &Pair, index: usize, target_control: &mut Client) -> 
     }
     let mut fence = None;
     loop {
+        if conflict::hold(&pair.exchange).is_copied(1 - index) {
+            return Err(Fault::new(Kind::Disconnected, "the other link copies first"));
+        }
         if other.in_step.get() {
             let offset = match fence {
                 Some(offset) => offset,

@@ -33,6 +33,8 @@ impl Window {
     /// A database, or all of them, was emptied, or two changed places.
     pub(super) fn whole_database(&mut self, flush: Entry) {
         let span = Span::of(&flush);
+        // What is copied, or an earlier session left unfinished, may have been moved under a name that nothing tells any more.
+        self.disordered |= self.suspended && matches!(span, Span::Two(_));
         self.tie_swapped(span, flush.at);
         for (key, (log, of, name)) in &mut self.logs {
             if !span.concerns(*of) {
