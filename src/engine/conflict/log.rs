@@ -197,6 +197,10 @@ impl KeyLog {
             {
                 (entry.stamp, entry.seen) = (Some(stamp), seen);
             }
+            if entry.weak && entry.local && entry.stamp.is_none() {
+                // No transaction tells of it: the other region was left to remove it by itself.
+                (entry.stamp, entry.silent) = (Some(Stamp::WEAKEST), true);
+            }
             entry.undated = false;
         }
         self.entries.retain(|entry| entry.stamp.is_some());
