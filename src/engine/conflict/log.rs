@@ -198,8 +198,8 @@ impl KeyLog {
                 (entry.stamp, entry.seen) = (Some(stamp), seen);
             }
             if entry.weak && entry.local && entry.stamp.is_none() {
-                // No transaction tells of it: the other region was left to remove it by itself.
-                (entry.stamp, entry.silent) = (Some(Stamp::WEAKEST), true);
+                // No transaction tells of it: the other region was left to remove it by itself. That is not forgotten.
+                entry.stamp = Some(Stamp::WEAKEST);
             }
             entry.undated = false;
         }
@@ -359,12 +359,17 @@ impl KeyLog {
     }
 
     /// Whether what the server removed has met a write of the other region: told once. Both regions may take it for another
-    /// thing, after a restart or where events were lost, so the value decides, which is the same for both.
+    /// thing, after a restart or where events were lost, so the value decides, which is the same for both. The same where the
+    /// other region changed what it may have held still: of what an earlier session had read it is not known whether it was sent.
     fn take_doubt(&mut self) -> bool {
         let concurrent = |local: &Entry, other: &Entry| other.saw < local.id && other.first > local.first;
+        let builds_on = |local: &Entry, other: &Entry| !other.replaces && other.first > local.first;
         let meets = |doubtful: &Entry| {
             let mut others = self.entries.iter().filter(|other| other.local != doubtful.local);
-            others.any(|other| if doubtful.local { concurrent(doubtful, other) } else { concurrent(other, doubtful) })
+            others.any(|other| match doubtful.local {
+                true => concurrent(doubtful, other) || builds_on(doubtful, other),
+                false => concurrent(other, doubtful),
+            })
         };
         let met = self.entries.iter().filter(|entry| entry.doubtful).any(meets);
         if met {
@@ -567,9 +572,7 @@ impl KeyLog {
             Some(used) if used.access == Access::Write => Claimed { claim: Claim::Whole, alone: false, family: 0 },
             _ => Claimed { claim: Claim::Sequence, alone: false, family: 0 },
         };
-        let Entry { id, first: at, local, wiped, .. } = *entry;
-        // Of what an earlier session had read it is not known whether it was sent.
-        let silent = entry.silent || entry.doubtful && entry.local;
+        let Entry { id, first: at, local, wiped, silent, .. } = *entry;
         // Where one region always wins, its lives do too: there is no longer one of two concurrent ones then.
         let saw = if self.ranking == Ranking::Time { entry.saw } else { u64::MAX };
         Step { order: order(self.ranking, entry), id, claimed, local, at, saw, wiped, silent }
