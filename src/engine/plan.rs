@@ -43,7 +43,8 @@ pub struct View {
     pub marker_broken: bool,
     /// The same of the other link's marker, at the source of this one.
     pub other_broken: bool,
-    /// Both regions have moved whole databases, each in another order, and it is this link that makes them equal by a copy.
+    /// Both regions have moved whole databases, each in another order, or may have: it is this link that makes them equal by a
+    /// copy.
     pub disordered: bool,
 }
 
@@ -73,7 +74,8 @@ pub enum CopyReason {
     },
     /// The source can't continue from the link's position.
     PositionLost,
-    /// Both regions have moved whole databases, each in another order. The position is known until the copy is announced.
+    /// Both regions have moved whole databases, each in another order, or may have. The position is known until the copy is
+    /// announced.
     Disordered,
     /// The target holds nothing.
     Refill,

@@ -217,7 +217,7 @@ pub struct Exchange {
     next: u64,
     /// No write that any region has executed has a later stamp, microseconds.
     latest_us: i64,
-    /// Whole databases were moved in different orders in both regions: one is to be copied.
+    /// Whole databases were moved in different orders in both regions, or may have been: one is to be copied.
     disordered: bool,
     /// Of which regions everything is to be copied, by the links that read them.
     copied: [bool; 2],
@@ -405,8 +405,9 @@ impl Exchange {
         self.epoch
     }
 
-    /// Both regions have executed a `SWAPDB`, and a `FLUSHDB` or another `SWAPDB` of the other one, each its own first: any key
-    /// may differ, so that everything has to be copied. Until it is, a restart finds that again.
+    /// Both regions have executed a `SWAPDB`, and a `FLUSHDB` or another `SWAPDB` of the other one, each its own first; or one was
+    /// read while a session began or everything was copied. Any key may differ, so that everything has to be copied. Until it
+    /// is, a restart finds that again.
     pub fn disordered(&mut self) {
         if !self.disordered {
             self.disordered = true;

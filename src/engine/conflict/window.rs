@@ -163,7 +163,7 @@ pub struct Window {
     ties: Ties,
     /// Clients' FLUSHDB, FLUSHALL and SWAPDB with the databases that they concern: they concern every key there.
     flushes: VecDeque<(Span, Entry)>,
-    /// Both regions have moved or emptied whole databases in such a way that it matters in which order.
+    /// Both regions have moved or emptied whole databases in such a way that it matters in which order, or nobody can tell.
     disordered: bool,
     /// What was executed before it is of no interest: a copy of the other region has decided what came of it.
     cut: u64,
