@@ -73,8 +73,7 @@ check: ## Format, lints and documents
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
 
 test: setup check deny ## Everything that must hold
-	@cargo build --workspace --bins
-	if command -v cargo-nextest >/dev/null; then
+	@if command -v cargo-nextest >/dev/null; then
 	  cargo nextest run --workspace
 	else
 	  cargo test --workspace -- --test-threads 3

@@ -58,6 +58,16 @@ impl Ranking {
             Self::Time | Self::Region { .. } => Order(stamp.time_us, stamp.rank, id),
         }
     }
+
+    /// Whether a write had seen another one, of which only the place is known: it was executed behind it in its own region.
+    pub fn has_seen(self, write: Author, other: Order) -> bool {
+        let Order(_, rank, place) = other;
+        let of_its_region = match self {
+            Self::Time => rank == write.stamp.rank,
+            Self::Region { ours } => (rank == 0) == (ours == write.local),
+        };
+        if of_its_region { place < write.id } else { place <= write.seen }
+    }
 }
 
 #[cfg(test)]

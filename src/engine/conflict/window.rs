@@ -393,8 +393,12 @@ impl Window {
         }
         self.suspended = false;
         let region = self.region;
-        for (key, (log, ..)) in &mut self.logs {
-            log.date(|entry| exchange.made(region, entry.id));
+        for (key, (log, database, name)) in &mut self.logs {
+            let untold = log.date(|entry| exchange.made(region, entry.id));
+            // Nothing was lost yet where nobody built on it.
+            if untold && (!self.policies.holds(name) || log.entries.iter().any(|entry| !entry.local)) {
+                self.doubted.push((*database, name.to_vec()));
+            }
             log.waits = Waits::Nothing;
             log.sort_held();
             self.touched.push(*key);

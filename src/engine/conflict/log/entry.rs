@@ -60,6 +60,12 @@ impl Entry {
     pub(super) fn is_dated(&self) -> bool {
         self.stamp.is_some() && !self.undated
     }
+
+    /// The write, as its order depends on it.
+    pub(super) fn author(&self) -> Author {
+        let Self { local, stamp, id, seen, .. } = *self;
+        Author { local, stamp: stamp.unwrap_or(Stamp::WEAKEST), id, seen }
+    }
 }
 
 /// Its place in the order of the key's writes.
@@ -67,8 +73,7 @@ pub(super) fn order(ranking: Ranking, entry: &Entry) -> Order {
     if entry.weak {
         return Order(entry.behind.0, entry.behind.1, entry.behind.2.saturating_add(1));
     }
-    let Entry { local, stamp, id, seen, .. } = *entry;
-    ranking.order(Author { local, stamp: stamp.unwrap_or(Stamp::WEAKEST), id, seen })
+    ranking.order(entry.author())
 }
 
 /// The latest of what made the value that a deletion by the server finds when it is executed behind these, the last one first. Of
