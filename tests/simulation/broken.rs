@@ -12,19 +12,24 @@ const SEEDS: u64 = 6000;
 
 /// The mechanism is missed by each of these promises alone.
 fn is_missed(flaws: Flaws, defects: Defects, promises: &[&'static str]) {
-    missed_in(Mix::Apart, flaws, defects, promises);
+    missed_in(&Variant::new(Mix::Apart, 0), flaws, defects, promises);
 }
 
 /// The mechanism is missed where both regions write the same keys.
 fn is_missed_in_conflicts(unresolved: Unresolved, promises: &[&'static str]) {
-    let flaws = Flaws { unresolved, ..Flaws::default() };
-    missed_in(Mix::Crossing, flaws, Defects::default(), promises);
+    missed_from(0, unresolved, promises);
 }
 
-fn missed_in(mix: Mix, flaws: Flaws, defects: Defects, promises: &[&'static str]) {
+/// The same, where a run that breaks is rare: the search begins not far from one.
+fn missed_from(first: u64, unresolved: Unresolved, promises: &[&'static str]) {
+    let flaws = Flaws { unresolved, ..Flaws::default() };
+    missed_in(&Variant::new(Mix::Crossing, first), flaws, Defects::default(), promises);
+}
+
+fn missed_in(of: &Variant, flaws: Flaws, defects: Defects, promises: &[&'static str]) {
     for promise in promises {
         let only = Some(*promise);
-        let (variant, what) = broken_by(&Variant::new(mix, 0), Broken { flaws, defects, only });
+        let (variant, what) = broken_by(of, Broken { flaws, defects, only });
         println!("{what}: {} (switched off: {:?})", variant.command(), flaws.unresolved.names());
     }
 }
@@ -69,7 +74,8 @@ fn deletions_after_a_copy_are_missed() {
 #[test]
 fn waiting_for_the_other_link_before_a_copy_is_missed() {
     let flaws = Flaws { no_drain: true, ..Flaws::default() };
-    is_missed(flaws, Defects::default(), &["regions equal"]);
+    // A run that breaks is rare: the search begins not far from one.
+    missed_in(&Variant::new(Mix::Apart, 3_300), flaws, Defects::default(), &["regions equal"]);
 }
 
 #[test]
@@ -99,7 +105,7 @@ fn the_bound_on_what_is_in_flight_is_missed() {
 #[test]
 fn what_both_regions_add_to_misses_the_marker_as_checkpoint_too() {
     let flaws = Flaws { own_memory: true, ..Flaws::default() };
-    missed_in(Mix::Crossing, flaws, Defects::default(), &["sums"]);
+    missed_in(&Variant::new(Mix::Crossing, 0), flaws, Defects::default(), &["sums"]);
 }
 
 #[test]
@@ -143,7 +149,8 @@ fn executing_again_before_a_copy_what_unseen_values_lack_is_missed() {
 #[test]
 fn executing_the_winner_again_is_missed() {
     let unresolved = Unresolved { replay: true, ..Unresolved::default() };
-    is_missed_in_conflicts(unresolved, &["regions equal", "last update wins"]);
+    is_missed_in_conflicts(unresolved, &["regions equal"]);
+    missed_from(400, unresolved, &["last update wins"]);
 }
 
 #[test]
@@ -179,7 +186,7 @@ fn judging_in_one_step_with_reading_is_missed() {
 #[test]
 fn telling_a_later_daemon_which_keys_are_held_is_missed() {
     let unresolved = Unresolved { holding: true, ..Unresolved::default() };
-    missed_in(Mix::Hold, Flaws { unresolved, ..Flaws::default() }, Defects::default(), &["held"]);
+    missed_in(&Variant::new(Mix::Hold, 0), Flaws { unresolved, ..Flaws::default() }, Defects::default(), &["held"]);
 }
 
 /// What changes nothing in one region and something in the other.

@@ -318,7 +318,7 @@ impl Run {
         if both {
             self.begun = [true; 2];
         }
-        both && world.servers[index].keys.without(self.settings.reserved.prefix()) != Keyspace::default()
+        both && world.servers[index].keys.has_beside(self.settings.reserved.prefix())
     }
 
     /// A position is lost: by a restart, or because the backlog was too short.
@@ -391,7 +391,7 @@ impl Run {
                 marker.phase == Phase::Streaming
                     && servers[1 - index].history.after(high.replication_id.as_str(), high.offset + 1).is_some()
             });
-            is_there && comes && keys.without(b"duet:") != Keyspace::default()
+            is_there && comes && keys.has_beside(b"duet:")
         });
         if !usable || rng.u8(0..3) == 0 {
             servers[index].replicate();

@@ -9,6 +9,8 @@ use crate::crossing::CLASSES;
 use crate::run::{Broken, Outcome, run};
 use crate::variant::{Mix, Variant};
 
+/// How much less of a processor a thread gets than what waits for it.
+const NICE: i32 = 10;
 /// How many runs the search for a smaller variant may take.
 const MOST_TRIES: u32 = 600;
 /// Of so many runs one may end with a question to the operator; and where clients empty whole databases all the time, and
@@ -28,7 +30,7 @@ pub fn broken_variants(of: &Variant, seeds: Range<u64>, broken: Broken, most: us
     let next = AtomicU64::new(seeds.start);
     let found = Mutex::new(Vec::new());
     let total = Mutex::new(Outcome::default());
-    let work = || loop {
+    let play = || loop {
         let seed = next.fetch_add(1, Ordering::Relaxed);
         if seed >= seeds.end || found.lock().expect("nobody panics with it").len() >= most {
             return;
@@ -40,9 +42,14 @@ pub fn broken_variants(of: &Variant, seeds: Range<u64>, broken: Broken, most: us
             found.lock().expect("nobody panics with it").push((variant, what));
         }
     };
+    let yields = || {
+        // Tests with real servers, which wait for an answer, run beside this.
+        rustix::process::nice(NICE).expect("anybody may have less of a processor");
+        play();
+    };
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, NonZero::get) {
-            scope.spawn(work);
+            scope.spawn(yields);
         }
     });
     let total = total.into_inner().expect("all threads have ended");

@@ -65,28 +65,20 @@ impl Keyspace {
         }
     }
 
-    /// The same without the keys that begin with `prefix`.
-    pub fn without(&self, prefix: &[u8]) -> Self {
-        let mut rest = self.clone();
-        for database in &mut rest.0 {
-            database.retain(|key, _| !key.starts_with(prefix));
-        }
-        rest
+    /// Whether there are keys that do not begin with `prefix`.
+    pub fn has_beside(&self, prefix: &[u8]) -> bool {
+        self.0.iter().flat_map(BTreeMap::keys).any(|key| !key.starts_with(prefix))
     }
 
-    /// What differs from `other`, in words.
-    pub fn difference(&self, other: &Self) -> Option<String> {
-        for (index, (ours, theirs)) in self.0.iter().zip(&other.0).enumerate() {
-            let keys: BTreeSet<&Text> = ours.keys().chain(theirs.keys()).collect();
-            for key in keys {
-                if ours.get(key) != theirs.get(key) {
-                    let name = String::from_utf8_lossy(key);
-                    return Some(format!(
-                        "'{name}' in database {index}: {} / {}",
-                        shown(ours.get(key)),
-                        shown(theirs.get(key))
-                    ));
-                }
+    /// What differs from `other`, in words, among the keys that count: by database and name.
+    pub fn difference(&self, other: &Self, counts: impl Fn(u32, &Text) -> bool) -> Option<String> {
+        for (database, (ours, theirs)) in (0..).zip(self.0.iter().zip(&other.0)) {
+            let changed = ours.iter().find(|(key, entry)| theirs.get(*key) != Some(*entry) && counts(database, key));
+            let lacking = || theirs.keys().find(|key| !ours.contains_key(*key) && counts(database, key));
+            if let Some(key) = changed.map(|(key, _)| key).or_else(lacking) {
+                let name = String::from_utf8_lossy(key);
+                let [ours, theirs] = [ours, theirs].map(|keys| shown(keys.get(key)));
+                return Some(format!("'{name}' in database {database}: {ours} / {theirs}"));
             }
         }
         None
