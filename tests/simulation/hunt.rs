@@ -9,7 +9,7 @@ use crate::crossing::CLASSES;
 use crate::run::{Broken, Outcome, run};
 use crate::variant::{Mix, Variant};
 
-/// How much less of a processor a thread gets than what waits for it.
+/// By how much the threads that play are nicer than the tests with real servers that run beside them.
 const NICE: i32 = 10;
 /// How many runs the search for a smaller variant may take.
 const MOST_TRIES: u32 = 600;
@@ -43,7 +43,6 @@ pub fn broken_variants(of: &Variant, seeds: Range<u64>, broken: Broken, most: us
         }
     };
     let yields = || {
-        // Tests with real servers, which wait for an answer, run beside this.
         rustix::process::nice(NICE).expect("anybody may have less of a processor");
         play();
     };

@@ -200,8 +200,7 @@ impl KeyLog {
             }
             entry.undated = false;
         }
-        let is_untold = |entry: &Entry| entry.stamp.is_none() && entry.weak && entry.local;
-        let untold = self.entries.iter().any(is_untold);
+        let untold = self.entries.iter().any(|entry| entry.stamp.is_none() && entry.weak && entry.local);
         self.entries.retain(|entry| entry.stamp.is_some());
         // What it covers was forgotten when it was read. What was executed again stands behind more than it removed.
         let mut executed: Vec<usize> = (0..self.entries.len()).collect();

@@ -395,7 +395,7 @@ impl Window {
         let region = self.region;
         for (key, (log, database, name)) in &mut self.logs {
             let untold = log.date(|entry| exchange.made(region, entry.id));
-            // Nothing was lost yet where nobody built on it.
+            // Whether a key is to be held is no question where only one region wrote it.
             if untold && (!self.policies.holds(name) || log.entries.iter().any(|entry| !entry.local)) {
                 self.doubted.push((*database, name.to_vec()));
             }
