@@ -4,6 +4,7 @@
 //! that writes there ([`Mail`]); what is stable at one region follows from what was read at the other.
 
 mod held;
+mod sent;
 mod values;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -26,10 +27,11 @@ use super::writes::{Segment, Write, Writes};
 use crate::engine::position::{Position, ReplicationId};
 use crate::engine::source::Replication;
 
+pub use sent::Made;
 pub use values::Errand;
 
-/// Transactions whose stamps are remembered until they are stable.
-const MOST_STAMPS: usize = 1 << 16;
+use sent::Sent;
+
 /// Executions that a region's window keeps of keys that have met something; beyond it they are forgotten, and the keys made
 /// equal by their values.
 const MOST_LOGGED: usize = 1 << 20;
@@ -123,8 +125,8 @@ struct Side {
     executed: VecDeque<(Position, Position)>,
     /// Up to where the other region's writes were seen here.
     sees: u64,
-    /// When this region's writes were made, by the end of their transactions, with where these begin.
-    stamps: BTreeMap<u64, (u64, Made)>,
+    /// The transactions in which this region's writes were sent.
+    sent: Sent,
     /// To be executed at this region.
     mail: VecDeque<Mail>,
     /// Transactions with such mail that were not answered yet.
@@ -189,15 +191,6 @@ pub struct Dumped {
     pub covered: Position,
     /// No write that either region had executed had a later stamp, microseconds.
     pub latest_us: i64,
-}
-
-/// When the writes of a transaction were made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Made {
-    /// By the clock of their region.
-    pub stamp: Stamp,
-    /// Up to where that had executed the other region's writes, in that one's stream.
-    pub seen: u64,
 }
 
 /// What both links know.
@@ -282,9 +275,11 @@ impl Exchange {
         let side = &mut self.sides[region];
         if fresh {
             side.histories.clear();
-            side.writes = Writes::default();
+            (side.writes, side.sent) = (Writes::default(), Sent::default());
             side.cut = None;
         }
+        let silent = side.writes.after(position.offset).filter(|write| write.facts.silent);
+        side.sent.begin(high, silent.map(|write| write.at));
         side.writes.begin(position.offset);
         for id in [Some(position.replication_id), known_as].into_iter().flatten() {
             if !side.histories.contains(&id) {
@@ -296,14 +291,11 @@ impl Exchange {
             side.stable = Some(position);
             side.seen = None;
             side.executed.clear();
-            side.stamps.clear();
             self.sides[1 - region].seen = Some(position);
             self.sides[1 - region].executed.clear();
         } else if side.stable.is_none_or(|stable| stable.offset < position.offset) {
             side.stable = Some(position);
         }
-        let side = &mut self.sides[region];
-        let _later = side.stamps.split_off(&(high + 1));
         // What this link had sent and was not answered is decided: its connection is gone.
         self.sides[1 - region].unanswered = 0;
         self.sides[1 - region].kept.send_again();
@@ -372,8 +364,7 @@ impl Exchange {
             (side.stable, side.seen) = (Some(stable), Some(seen));
         }
         let side = &mut self.sides[region];
-        side.stamps.clear();
-        side.writes = Writes::default();
+        (side.writes, side.sent) = (Writes::default(), Sent::default());
         side.histories = vec![at.replication_id];
         side.dumped = Some(Dumped { at, covered, latest_us: self.latest_us });
         self.sides[1 - region].cut = Some((covered, at));
@@ -493,11 +484,10 @@ impl Exchange {
     /// The place of the latest write that `region` may have executed: what a client writes there from now on is later.
     pub fn latest(&self, region: usize) -> Order {
         let seen = self.sides[region].sees;
-        let of = |stamps: &mut dyn Iterator<Item = &(u64, Made)>| stamps.map(|(_, made)| made.stamp).max();
-        let own = of(&mut self.sides[region].stamps.values());
-        let other = of(&mut self.sides[1 - region].stamps.range(..=seen).map(|(_, made)| made));
+        let own = self.sides[region].sent.latest(u64::MAX);
+        let other = self.sides[1 - region].sent.latest(seen);
         // What is not sent yet has its stamp, too.
-        let sent = self.sides[region].stamps.last_key_value().map_or(0, |(end, _)| *end);
+        let sent = self.sides[region].sent.end();
         let unsent = self.sides[region].writes.after(sent).filter_map(|write| write.facts.stamp).max();
         own.max(other).max(unsent).map_or(Order::WEAKEST, |Stamp { time_us, rank }| Order(time_us, rank, u64::MAX))
     }
@@ -505,19 +495,22 @@ impl Exchange {
     /// A transaction with these writes of `region`, made then, was sent.
     pub fn sent(&mut self, region: usize, writes: Range<u64>, made: Made) {
         self.has_stamp(made.stamp.time_us);
-        let stamps = &mut self.sides[region].stamps;
-        stamps.insert(writes.end, (writes.start, made));
-        if stamps.len() > MOST_STAMPS {
-            stamps.pop_first();
-        }
+        self.sides[region].sent.sent(writes, made);
     }
 
     /// The other region has executed the writes of `region` up to `high`, those from `since` on made then; that stands
-    /// before `place` in its stream.
-    pub fn executed(&mut self, region: usize, (since, high): (u64, Position), place: Position, made: Made) {
+    /// before `place` in its stream, which shows that these keys were deleted among them (by [`shown`](super::window::shown)).
+    pub fn executed(
+        &mut self,
+        region: usize,
+        (since, high): (u64, Position),
+        place: Position,
+        made: Made,
+        deleted: Vec<u64>,
+    ) {
         self.has_stamp(made.stamp.time_us);
         let side = &mut self.sides[region];
-        side.stamps.entry(high.offset).or_insert((since, made));
+        side.sent.executed(since..high.offset, made, deleted);
         if side.executed.back().is_none_or(|(last, _)| last.offset < high.offset) {
             side.executed.push_back((high, place));
         }
@@ -555,7 +548,7 @@ impl Exchange {
         let unfinished = self.pins.lowest(region).map(|place| place.offset).into_iter();
         if let Some(low) = unfinished.chain(self.settled(region).map(|place| place.offset)).min() {
             let side = &mut self.sides[region];
-            side.stamps = side.stamps.split_off(&(low + 1));
+            side.sent.forget(low);
         }
     }
 
@@ -616,11 +609,9 @@ impl Exchange {
         Position { replication_id: high.replication_id, ..low.unwrap_or(high) }
     }
 
-    /// When the write was made that ends at `at` in the stream of `region`; nothing for one that was stable when the stream of
-    /// the other region began to be read.
-    pub fn made(&self, region: usize, at: u64) -> Option<Made> {
-        let (_, (since, made)) = self.sides[region].stamps.range(at..).next()?;
-        (*since < at).then_some(*made)
+    /// In which transactions the writes of `region` were sent.
+    pub fn transactions(&self, region: usize) -> &Sent {
+        &self.sides[region].sent
     }
 
     /// Holds the checkpoints back at what is stable now, on account of `region`.

@@ -394,7 +394,8 @@ impl Window {
         self.suspended = false;
         let region = self.region;
         for (key, (log, database, name)) in &mut self.logs {
-            let untold = log.date(|entry| exchange.made(region, entry.id));
+            let deleted = |entry: &Entry| (entry.local && entry.weak).then(|| shown(*database, name));
+            let untold = log.date(|entry| exchange.transactions(region).made(entry.id, deleted(entry)));
             // Whether a key is to be held is no question where only one region wrote it.
             if untold && (!self.policies.holds(name) || log.entries.iter().any(|entry| !entry.local)) {
                 self.doubted.push((*database, name.to_vec()));

@@ -321,12 +321,14 @@ impl Crossing {
         if let Some(mut echo) = self.echo.take() {
             let Marker { high, stamp_us, since, saw, .. } = echo.marker;
             let stamp = Stamp { time_us: stamp_us, rank: self.ranks[1 - self.region] };
+            let deleted = echo.deleted.iter().map(|(database, name)| shown(*database, name)).collect();
             if !echo.names.is_empty() {
                 let (part, names) = (since..high.offset, std::mem::take(&mut echo.names));
                 self.read_again.push(ReadAgain { part, at: place.offset, names });
             }
             if echo.note == Note::Writes {
-                let (shown, deleted) = (Some(std::mem::take(&mut echo.shown)), std::mem::take(&mut echo.deleted));
+                let shown = Some(std::mem::take(&mut echo.shown));
+                let deleted = std::mem::take(&mut echo.deleted);
                 let part = Part { since, high, saw, stamp, shown, deleted };
                 self.window.push_writes(place.offset, part, &hold(&self.exchange));
             } else {
@@ -340,7 +342,7 @@ impl Crossing {
                 } else {
                     high
                 };
-                exchange.executed(1 - self.region, (since, high), place, Made { stamp, seen: saw });
+                exchange.executed(1 - self.region, (since, high), place, Made { stamp, seen: saw }, deleted);
                 exchange.has_seen(self.region, high.offset);
             }
         }

@@ -35,6 +35,8 @@ impl Flow {
             self.departed().take(at, command.arg(1), removed)
         };
         self.removal = match (verdict, removed) {
+            // As before: it is not there in the other region's stream.
+            _ if offset <= self.high.offset && self.was_silent(offset) => Removal::Silent,
             (Verdict::Pending, _) => {
                 self.pending = Some(offset);
                 if self.departed().ask(offset) {
@@ -47,6 +49,11 @@ impl Flow {
             (verdict, _) => self.rules.deletes.claim(verdict),
         };
         false
+    }
+
+    /// Whether an earlier session has left the removal that ends at `offset` to the other region.
+    fn was_silent(&self, offset: u64) -> bool {
+        conflict::hold(self.crossing.exchange()).transactions(self.rules.region).is_silent(offset)
     }
 
     /// Whether it is known by now who made the removal that is read next.
