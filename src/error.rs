@@ -51,6 +51,8 @@ pub enum Kind {
     Waiting,
     /// The link's position is gone, and it was told to hold then.
     PositionLost,
+    /// Whole databases were moved in different orders in both regions, or may have been, and the link was told to hold then.
+    DatabasesDiffer,
     /// The positions of both links are gone, and both regions hold data.
     BothPositionsLost,
     /// The source is empty or far smaller than the target, where a copy would be needed.

@@ -112,17 +112,22 @@ pub fn advice(kind: Kind) -> Advice {
         Kind::PositionLost => (
             "position_lost",
             Hold,
-            "Restart with `duet run --full-sync` and the direction to copy, or set forward.position_lost = \"full_sync\".",
+            "`duet resume LINK --accept` copies everything again (without `--accept` it says what would happen); or set forward.position_lost = \"full_sync\".",
+        ),
+        Kind::DatabasesDiffer => (
+            "databases_differ",
+            Hold,
+            "`duet resume LINK --accept` copies everything again (without `--accept` it says what would happen); or set forward.position_lost = \"full_sync\".",
         ),
         Kind::BothPositionsLost => (
             "both_positions_lost",
             Hold,
-            "Decide which region is right, then restart with `--full-sync forward` (the source's data wins) or `--full-sync reverse`.",
+            "Decide which region is right: `duet resume forward --accept` copies the source over the target, `duet resume reverse --accept` the target over the source (without `--accept` it says what would happen).",
         ),
         Kind::SourceShrunk => (
             "source_shrunk",
             Hold,
-            "If the larger region is right, restart with `--full-sync` in the other direction; if the smaller one is, in this link's direction (an empty one is never copied: flush the other by hand).",
+            "If the larger region is right, `duet resume OTHER-LINK --accept`; if the smaller one is, the same for this link (an empty one is never copied: flush the other by hand).",
         ),
         Kind::ClocksApart => {
             ("clocks_apart", Hold, "Set both with NTP; the links go on by themselves when they agree.")

@@ -104,6 +104,9 @@ impl CopyReason {
     }
 }
 
+/// What leaves databases of which nobody can tell which keys differ.
+pub const SWAPPED: &str = "SWAPDB has met FLUSHDB or SWAPDB of the other region, or came while a session began";
+
 /// What a link does.
 #[derive(Debug)]
 pub enum Plan {
@@ -206,10 +209,13 @@ fn lost(view: &View, other_continues: bool) -> Plan {
 fn copy(view: &View, reason: CopyReason) -> Plan {
     let View { source, target, .. } = view;
     if !view.copy_when_lost {
-        return Plan::Hold(Fault::new(
-            Kind::PositionLost,
-            format!("{} can't continue from where the link stood; position_lost is \"hold\"", source.region),
-        ));
+        return Plan::Hold(match reason {
+            CopyReason::Disordered => Fault::new(Kind::DatabasesDiffer, format!("{SWAPPED}; position_lost is \"hold\"")),
+            _ => Fault::new(
+                Kind::PositionLost,
+                format!("{} can't continue from where the link stood; position_lost is \"hold\"", source.region),
+            ),
+        });
     }
     if has_shrunk(source, target) {
         return shrunk(view);
@@ -401,6 +407,7 @@ mod tests {
             view(end("a", "a", 9, marker(Phase::Streaming, "b")), end("b", "b", 9, marker(Phase::Streaming, "a")));
         let mut both = View { disordered: true, ..both };
         assert_eq!(told(&both), "copy Disordered");
+        assert_eq!(told(&View { copy_when_lost: false, ..both.clone() }), "hold DatabasesDiffer");
         both.source.marker = marker(Phase::Streaming, "0");
         assert_eq!(told(&both), "resume", "nothing that was written here since may be left out");
         both.source.marker = marker(Phase::Recopying, "b");

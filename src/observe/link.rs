@@ -189,7 +189,7 @@ impl LinkBoard {
     pub fn held_for_copy(&self) -> Option<&'static str> {
         let standing = self.standing.load();
         let code = standing.reason.as_ref()?.code;
-        let waits = matches!(code, "position_lost" | "both_positions_lost" | "source_shrunk");
+        let waits = matches!(code, "position_lost" | "databases_differ" | "both_positions_lost" | "source_shrunk");
         (standing.state == State::Held && waits).then_some(code)
     }
 

@@ -105,7 +105,7 @@ async fn where_neither_side_can_go_on_the_pair_is_held_until_the_operator_says_w
         daemon.resume()?;
         let held = |status: &Value| {
             let link = &status["links"][0];
-            link["state"] == "held" && link.to_string().contains("--full-sync")
+            link["state"] == "held" && link.to_string().contains("resume forward --accept")
         };
         daemon.wait_for("the pair to be held, with the remedy", DEADLINE, held).await?;
         ensure!(west.int("EXISTS east:0").await? == 0 && east.int("EXISTS west:0").await? == 0, "nothing was touched");

@@ -15,6 +15,7 @@ use bytes::Bytes;
 
 use super::fleeting::Fleeting;
 use super::kept::{Change, Kept};
+use super::lingering::Lingering;
 use super::lives::{Decided, Life, Lives};
 use super::log::Redo;
 use super::order::Order;
@@ -172,6 +173,8 @@ struct Side {
     puts: Puts,
     /// What a copy has put here when its time was over.
     fleeting: Fleeting,
+    /// What the region's server has removed by itself, and the other region may hold still.
+    lingering: Lingering,
 }
 
 impl Side {
@@ -275,9 +278,10 @@ impl Exchange {
         let side = &mut self.sides[region];
         if fresh {
             side.histories.clear();
-            (side.writes, side.sent) = (Writes::default(), Sent::default());
+            (side.writes, side.sent, side.lingering) = Default::default();
             side.cut = None;
         }
+        side.lingering.begin(position.offset);
         let silent = side.writes.after(position.offset).filter(|write| write.facts.silent);
         side.sent.begin(high, silent.map(|write| write.at));
         side.writes.begin(position.offset);
@@ -346,7 +350,7 @@ impl Exchange {
             let (stable, seen) = if of == region { (at, covered) } else { (covered, at) };
             side.mail.clear();
             side.on_its_way.clear();
-            (side.puts, side.fleeting) = (Puts::default(), Fleeting::default());
+            (side.puts, side.fleeting, side.lingering) = Default::default();
             side.refused.clear();
             side.damaged.clear();
             side.forgotten = 0;
@@ -722,6 +726,11 @@ impl Exchange {
     /// What the last copy onto `region` has put there when its time was over, or nearly.
     pub fn fleeting(&mut self, region: usize) -> &mut Fleeting {
         &mut self.sides[region].fleeting
+    }
+
+    /// What the server of `region` has removed by itself, and the other region may hold still.
+    pub fn lingering(&mut self, region: usize) -> &mut Lingering {
+        &mut self.sides[region].lingering
     }
 
     /// These keys have expired at the other region, and nobody in `region` had prolonged them: so it is to be looked at

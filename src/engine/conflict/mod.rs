@@ -13,6 +13,7 @@ mod exchange;
 mod fleeting;
 mod judge;
 mod kept;
+mod lingering;
 mod lives;
 mod log;
 mod note;

@@ -3,7 +3,6 @@
 use std::ops::Range;
 
 use super::crossing::Crossing;
-use super::lingering::Lingering;
 use super::{Beginning, Event, Now, Rules};
 use crate::command::{Class, Spec, Unit, Unreserved, guess_key, lookup, without_reserved};
 use crate::engine::apply::Applier;
@@ -69,7 +68,8 @@ pub(super) struct Flow {
     pub(super) pending: Option<u64>,
     /// What the removal that is being read is.
     pub(super) removal: Removal,
-    pub(super) lingering: Lingering,
+    /// The source has removed something by itself that the target may hold still.
+    pub(super) lingers: bool,
     /// A copy has put keys at the target whose time was over.
     pub(super) fleets: bool,
     /// Asks before a disaster is spread.
@@ -115,7 +115,10 @@ impl Flow {
             all: reserved.all([&rules.origin, &rules.peer]),
         };
         applier.batch().wanted = seeking.is_none();
-        let fleets = !conflict::hold(&rules.exchange).fleeting(1 - rules.region).is_empty();
+        let (fleets, lingers) = {
+            let mut exchange = conflict::hold(&rules.exchange);
+            (!exchange.fleeting(1 - rules.region).is_empty(), !exchange.lingering(rules.region).is_empty())
+        };
         Self {
             rules,
             keys,
@@ -136,7 +139,7 @@ impl Flow {
             holding: false,
             pending: None,
             removal: Removal::Full,
-            lingering: Lingering::default(),
+            lingers,
             fleets,
             guard: Guard::default(),
         }
@@ -312,7 +315,7 @@ impl Flow {
         if matches!(spec.class, Class::Write) {
             self.crossing.copied(command, spec, self.database, &self.keys.prefix);
         }
-        if self.lingering.forget(command, spec, self.database) {
+        if self.lingers && self.misses(command, spec) {
             self.crossing.met_nothing(command, spec, self.database);
         }
         if !ours && !by_the_server && matches!(spec.class, Class::Write | Class::Database) {

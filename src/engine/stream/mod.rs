@@ -2,7 +2,6 @@
 
 mod crossing;
 mod flow;
-mod lingering;
 mod local;
 mod payload;
 mod removal;
@@ -21,6 +20,7 @@ use super::conflict::{self, Found, Record, SharedExchange};
 use super::copy::onto::{SharedOnto, hold};
 use super::guard::Guard;
 use super::origin::{Marker, ReservedKeys};
+use super::plan::SWAPPED;
 use super::position::{Position, ReplicationId};
 use super::source::StreamClock;
 use crate::command::Capabilities;
@@ -215,8 +215,7 @@ impl Stream {
             return Err(Fault::new(Kind::Disconnected, "a server was replaced by one that lacks what was read of it"));
         }
         if self.flow.crossing.is_disordered() {
-            let text = "SWAPDB has met FLUSHDB or SWAPDB of the other region: everything is copied again";
-            return Err(Fault::new(Kind::Disconnected, text));
+            return Err(Fault::new(Kind::Disconnected, format!("{SWAPPED}: everything is to be copied again")));
         }
         self.flow.take_mail(now);
         let onto = Arc::clone(&self.flow.rules.source_onto);

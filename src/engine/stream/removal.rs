@@ -76,21 +76,34 @@ impl Flow {
         let Some(spec) = spec_of(&bytes) else { return };
         let name = (self.database, command.arg(1).to_vec());
         let until_ms = written_ms.saturating_add(self.rules.linger_ms);
-        self.lingering.departed(name, bytes.clone(), spec.is_deletion(), self.offset, until_ms);
+        conflict::hold(&self.rules.exchange).lingering(self.rules.region).departed(
+            name,
+            bytes.clone(),
+            spec.is_deletion(),
+            self.offset,
+            until_ms,
+        );
+        self.lingers = true;
         self.keep(spec, None, (&bytes, 1), written_ms, self.offset);
     }
 
     /// Before a client's write that builds on what a key held: what the server has removed of it by itself may be there
     /// still in the other region, whose clock may be behind. So it is removed there now.
     pub(super) fn remove_first(&mut self, command: &Command<'_>, spec: &Spec, written_ms: i64) {
-        if self.lingering.is_empty() {
+        if !self.lingers {
             return;
         }
-        if spec.class == Class::Database {
-            return self.lingering.clear();
-        }
+        let met = {
+            let mut exchange = conflict::hold(&self.rules.exchange);
+            let lingering = exchange.lingering(self.rules.region);
+            if spec.class == Class::Database {
+                return lingering.clear(self.offset);
+            }
+            let met = lingering.met(command, spec, self.database, (self.offset, written_ms));
+            self.lingers = !lingering.is_empty();
+            met
+        };
         let removal = std::mem::replace(&mut self.removal, Removal::Weak);
-        let met = self.lingering.met(command, spec, self.database, written_ms);
         for (left, bytes) in (1..=met.len() as u64).rev().zip(met) {
             let Some(of) = spec_of(&bytes) else { continue };
             // Each write has a place of its own, in order; this one has none in the stream.
@@ -103,12 +116,20 @@ impl Flow {
         self.removal = removal;
     }
 
+    /// A request of the other link has come. Tells whether it read a key here that the source had removed by itself.
+    pub(super) fn misses(&self, command: &Command<'_>, spec: &Spec) -> bool {
+        let mut exchange = conflict::hold(&self.rules.exchange);
+        exchange.lingering(self.rules.region).wrote(command, spec, self.database, self.offset)
+    }
+
     /// Has it looked at in the other region whether it still holds what expired here, now that this can be told.
     pub(super) fn look_for_departed(&mut self) {
-        let exchange = self.crossing.exchange().clone();
-        let mut exchange = conflict::hold(&exchange);
+        if !self.lingers {
+            return;
+        }
+        let mut exchange = conflict::hold(&self.rules.exchange);
         let stable = exchange.stable(self.rules.region);
-        let names = self.lingering.stable(stable);
+        let names = exchange.lingering(self.rules.region).stable(stable);
         let names: Vec<_> =
             names.into_iter().filter(|(database, key)| !exchange.settles().has(*database, key)).collect();
         if !names.is_empty() {

@@ -27,7 +27,7 @@ pub async fn decide(world: &World, notes: &Notes) -> Result<Vec<String>> {
                 world.order(&["resume", direction, "--accept"]).await?;
                 decided.push(format!("{direction} was held by {code}: accepted"));
             }
-            "both_positions_lost" | "source_shrunk" | "position_lost" => {
+            "both_positions_lost" | "source_shrunk" | "position_lost" | "databases_differ" => {
                 decided.push(copy_again(world, notes, code).await?);
                 return Ok(decided);
             }
