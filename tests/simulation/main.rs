@@ -50,11 +50,24 @@ const OF_CONCURRENT_WRITES: &str = "rest,regions equal,sums,items,exactly once,n
 /// many with what servers delete by themselves counting as their clients', and told from it.
 const CROSSING: (u64, u64) = (5_000, 500);
 
-/// Other seeds that broke a promise once. A write was sent after it had been executed again.
-const FOUND: u64 = 6218;
-/// A value was put behind writes that had been sent already; a position was lost while databases in another order were about
-/// to be copied, by the other link, and by this one.
-const FOUND_APART: [u64; 3] = [1_796_017_565_771_558, 12_961, 3_871];
+/// Other seeds that broke a promise once, each with what is left out of it.
+const FOUND: [(Mix, u64, &[&str]); 6] = [
+    // A write was sent after it had been executed again.
+    (Mix::Crossing, 6_218, &[]),
+    // A value was put behind writes that had been sent already.
+    (Mix::Apart, 1_796_017_565_771_558, &[]),
+    // A position was lost while databases in another order were about to be copied, by the other link, and by this one.
+    (Mix::Apart, 12_961, &[]),
+    (Mix::Apart, 3_871, &[]),
+    // After a restart, deletions that had been left to the other region were taken for sent.
+    (Mix::Events, 1_796_044_848_719_407, &[]),
+    (Mix::Events, 9_931, LONG_LIVES),
+];
+
+/// All kinds of keys but those with short lives.
+const LONG_LIVES: &[&str] = &[
+    "queue", "register", "wipe", "ranks", "sum", "list", "text", "kind", "several", "bits", "fresh", "hash", "set",
+];
 
 /// Seeds of runs in which some keys are held.
 const HOLD: (u64, u64) = (2_000, 500);
@@ -113,8 +126,13 @@ fn the_fixed_seeds_keep_every_promise() {
 
 #[test]
 fn seeds_that_were_found_keep_every_promise() {
-    let broken = |seed| broken_seeds(Mix::Apart, seed..seed + 1, whole(), ENOUGH.0);
-    hold(&FOUND_APART.into_iter().flat_map(broken).collect::<Vec<_>>());
+    let broken = |(mix, seed, without): (Mix, u64, &[&str])| {
+        let only = (mix != Mix::Apart).then_some(OF_CONCURRENT_WRITES);
+        let without = without.iter().map(|part| (*part).to_owned()).collect();
+        let of = Variant { without, ..Variant::new(mix, seed) };
+        broken_variants(&of, seed..seed + 1, Broken { only, ..Broken::default() }, ENOUGH.0)
+    };
+    hold(&FOUND.into_iter().flat_map(broken).collect::<Vec<_>>());
 }
 
 #[test]
@@ -126,7 +144,6 @@ fn writes_of_both_regions_to_the_same_keys_end_equal() {
         let first = fresh_seed();
         hold(&broken_seeds(mix, first..first + fresh, broken, ENOUGH.0));
     }
-    hold(&broken_seeds(Mix::Crossing, FOUND..FOUND + 1, broken, ENOUGH.0));
 }
 
 #[test]

@@ -12,7 +12,8 @@ use crate::engine::conflict::log::{Entry, KeyLog};
 use crate::wire::resp::{Command, FrameReader, command as request};
 
 impl Window {
-    /// Begins the log of a key with the flushes by clients of this region that came before.
+    /// Begins the log of a key with the flushes by clients of this region that came before, and those of the names that it got
+    /// by them.
     /// Tells whether there were any.
     pub(super) fn was_flushed(&mut self, key: Key, database: u32, name: &[u8]) -> bool {
         let flushes: Vec<&(Span, Entry)> = self.flushes.iter().filter(|(span, _)| span.concerns(database)).collect();
@@ -22,11 +23,19 @@ impl Window {
         let entries: Vec<Entry> = flushes.iter().map(|(_, flush)| deletion(flush, name)).collect();
         let ties: Vec<Tie> =
             flushes.iter().filter_map(|(span, flush)| self.tie_of_swap(*span, flush.at, name)).collect();
-        ties.into_iter().for_each(|tie| self.ties.push(tie));
         self.own.extend(entries.iter().map(|entry| Reverse((entry.at, key))));
         let ranking = self.policies.ranking(name, self.region);
         let log = KeyLog { ranking, unstable: entries.len(), entries, ..KeyLog::default() };
         self.logs.insert(key, (log, database, Bytes::copy_from_slice(name)));
+        for tie in ties {
+            // From there it may have been moved on.
+            for (key, (database, name)) in tie.keys.iter().zip(&tie.written) {
+                if !self.logs.contains_key(key) {
+                    self.was_flushed(*key, *database, name);
+                }
+            }
+            self.ties.push(tie);
+        }
         true
     }
 
