@@ -210,7 +210,9 @@ fn copy(view: &View, reason: CopyReason) -> Plan {
     let View { source, target, .. } = view;
     if !view.copy_when_lost {
         return Plan::Hold(match reason {
-            CopyReason::Disordered => Fault::new(Kind::DatabasesDiffer, format!("{SWAPPED}; position_lost is \"hold\"")),
+            CopyReason::Disordered => {
+                Fault::new(Kind::DatabasesDiffer, format!("{SWAPPED}; position_lost is \"hold\""))
+            }
             _ => Fault::new(
                 Kind::PositionLost,
                 format!("{} can't continue from where the link stood; position_lost is \"hold\"", source.region),

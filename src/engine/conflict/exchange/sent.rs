@@ -104,16 +104,10 @@ mod tests {
         sent.sent(10..20, made(1));
         sent.executed(10..20, made(9), Vec::new());
         sent.executed(25..30, made(2), vec![7]);
-        assert_eq!([10, 11, 20, 21, 25, 26, 30, 31].map(|at| sent.made(at, None).map(|made| made.stamp.time_us)), [
-            None,
-            Some(1),
-            Some(1),
-            None,
-            None,
-            Some(2),
-            Some(2),
-            None
-        ]);
+        assert_eq!(
+            [10, 11, 20, 21, 25, 26, 30, 31].map(|at| sent.made(at, None).map(|made| made.stamp.time_us)),
+            [None, Some(1), Some(1), None, None, Some(2), Some(2), None]
+        );
         assert_eq!((sent.latest(20), sent.latest(30), sent.end()), (Some(made(1).stamp), Some(made(2).stamp), 30));
         sent.forget(20);
         assert_eq!((sent.made(20, None), sent.made(30, None)), (None, Some(made(2))));
