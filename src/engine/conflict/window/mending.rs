@@ -45,7 +45,8 @@ impl Window {
                 Finding::Doubt(name) => named.push(name),
             };
             let remedy = if put_off { Remedy::None } else { log.judge(place, &mut judged) };
-            let is_wrong = log.waits != Waits::Nothing || !matches!(remedy, Remedy::None);
+            // What is put off may be wrong, and may be told when those that were written from it are forgotten.
+            let is_wrong = put_off || log.waits != Waits::Nothing || !matches!(remedy, Remedy::None);
             let met = if holds || is_wrong && ties || !named.is_empty() { log.met(region) } else { None };
             doubts.extend(named.into_iter().map(|name| (name, met)));
             if is_wrong && ties {
@@ -149,7 +150,9 @@ impl Window {
     ) -> BTreeSet<Name> {
         let (database, name) = (name.0, name.1.as_slice());
         let key = self.key(database, name);
-        self.recall((database, name), exchange);
+        if self.recall((database, name), exchange).is_none() {
+            self.was_flushed(key, database, name);
+        }
         let (log, ..) = self.logs.entry(key).or_insert_with(fresh(&self.policies, self.region, (database, name)));
         if self.policies.holds(name) && keeps(log, exchange, self.region) {
             if log.held.is_none() {
