@@ -127,7 +127,7 @@ pub fn advice(kind: Kind) -> Advice {
         Kind::SourceShrunk => (
             "source_shrunk",
             Hold,
-            "If the larger region is right, `duet resume OTHER-LINK --accept`; if the smaller one is, the same for this link (an empty one is never copied: flush the other by hand).",
+            "If the larger region is right, restart with `duet run --full-sync OTHER-LINK`; if the smaller one is, `duet resume LINK --accept` (an empty one is never copied: flush the other by hand).",
         ),
         Kind::ClocksApart => {
             ("clocks_apart", Hold, "Set both with NTP; the links go on by themselves when they agree.")

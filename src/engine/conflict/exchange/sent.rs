@@ -31,8 +31,8 @@ struct Transaction {
     /// Behind which place its writes begin.
     since: u64,
     made: Made,
-    /// Which keys the other region's stream shows to be deleted in it, each by [`shown`](super::super::window::shown); nothing
-    /// where it was sent by this daemon.
+    /// Which keys the other region's stream shows to be deleted in it, each by [`shown`](super::super::window::shown), in order;
+    /// nothing where it was sent by this daemon.
     deleted: Option<Vec<u64>>,
 }
 
@@ -54,7 +54,8 @@ impl Sent {
     }
 
     /// The other region's stream shows one, in which these keys are deleted.
-    pub fn executed(&mut self, writes: Range<u64>, made: Made, deleted: Vec<u64>) {
+    pub fn executed(&mut self, writes: Range<u64>, made: Made, mut deleted: Vec<u64>) {
+        deleted.sort_unstable();
         let transaction = Transaction { since: writes.start, made, deleted: Some(deleted) };
         self.transactions.entry(writes.end).or_insert(transaction);
     }
@@ -69,7 +70,7 @@ impl Sent {
     /// was sent before and behind it.
     pub fn made(&self, at: u64, deleted: Option<u64>) -> Option<Made> {
         let (_, Transaction { since, made, deleted: all }) = self.transactions.range(at..).next()?;
-        let holds = deleted.is_none_or(|key| all.as_ref().is_none_or(|all| all.contains(&key)));
+        let holds = deleted.is_none_or(|key| all.as_ref().is_none_or(|all| all.binary_search(&key).is_ok()));
         (*since < at && holds).then_some(*made)
     }
 
@@ -119,7 +120,7 @@ mod tests {
     fn a_deletion_that_an_earlier_daemon_left_to_the_other_region_was_in_no_transaction() {
         let mut sent = Sent::default();
         sent.sent(10..20, made(1));
-        sent.executed(20..30, made(2), vec![7]);
+        sent.executed(20..30, made(2), vec![9, 7]);
         assert_eq!(sent.made(15, Some(6)), Some(made(1)), "what this daemon did not send it knows");
         assert_eq!((sent.made(25, Some(7)), sent.made(25, Some(6))), (Some(made(2)), None));
         sent.begin(30, [25].into_iter());

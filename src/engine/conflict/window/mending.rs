@@ -16,7 +16,7 @@ impl Window {
     /// Judges logs that have changed: all, or so many that what is found can be told. Those that change meanwhile are judged
     /// behind them.
     pub(super) fn judge(&mut self, exchange: &mut Exchange, found: &mut impl FnMut(Found)) {
-        let (region, ties) = (self.region, !self.ties.is_empty());
+        let region = self.region;
         let mut doubts: Vec<(Name, Option<Met>)> = Vec::new();
         let mut tied: Vec<(Key, Option<Met>)> = Vec::new();
         if self.due.len() == 0 {
@@ -47,9 +47,10 @@ impl Window {
             let remedy = if put_off { Remedy::None } else { log.judge(place, &mut judged) };
             // What is put off may be wrong, and may be told when those that were written from it are forgotten.
             let is_wrong = put_off || log.waits != Waits::Nothing || !matches!(remedy, Remedy::None);
-            let met = if holds || is_wrong && ties || !named.is_empty() { log.met(region) } else { None };
+            let is_tied = is_wrong && self.ties.has(key);
+            let met = if holds || is_tied || !named.is_empty() { log.met(region) } else { None };
             doubts.extend(named.into_iter().map(|name| (name, met)));
-            if is_wrong && ties {
+            if is_tied {
                 tied.push((key, met));
             }
             if holds && (lost || !matches!(remedy, Remedy::None)) {

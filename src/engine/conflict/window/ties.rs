@@ -25,14 +25,15 @@ pub(super) struct Ties {
 }
 
 impl Ties {
-    pub(super) fn is_empty(&self) -> bool {
-        self.all.is_empty()
-    }
-
     pub(super) fn push(&mut self, tie: Tie) {
         self.of.extend(tie.keys.iter().map(|key| (*key, self.next)));
         self.all.insert(self.next, tie);
         self.next += 1;
+    }
+
+    /// Whether there is one with this key.
+    pub(super) fn has(&self, key: Key) -> bool {
+        self.of.range((key, 0)..=(key, u64::MAX)).next().is_some()
     }
 
     /// The keys that such writes have put in doubt since this one was not as it should be, each write once.
@@ -82,9 +83,10 @@ mod tests {
         let names = |numbers: &[u8]| numbers.iter().map(|number| (0, vec![*number])).collect::<BTreeSet<_>>();
         assert_eq!(ties.take(key(3)), names(&[2, 3]));
         assert_eq!(ties.take(key(2)), names(&[1, 2]));
-        assert!(ties.take(key(1)).is_empty() && ties.take(key(5)).is_empty() && !ties.is_empty());
+        assert!(ties.take(key(1)).is_empty() && ties.take(key(5)).is_empty() && !ties.all.is_empty());
+        assert!(ties.has(key(4)) && !ties.has(key(5)));
         assert_eq!(ties.take(key(4)), names(&[4]));
-        assert!(ties.is_empty() && ties.of.is_empty());
+        assert!(ties.all.is_empty() && ties.of.is_empty());
     }
 
     #[test]
