@@ -40,7 +40,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// What the seeds below play: each kind with the seeds that run every time, and those that run once. `DUET_MIX` names
 /// another kind, `DUET_SEEDS` another number.
-const MIXES: &[(Mix, u64, u64)] = &[(Mix::Apart, 8_000, 1000)];
+const MIXES: &[(Mix, u64, u64)] = &[(Mix::Apart, 6_000, 1000)];
 
 /// What both regions write is looked at for these promises alone; the others are not kept yet in every run, see
 /// `docs/conflicts.md`.
@@ -48,7 +48,7 @@ const OF_CONCURRENT_WRITES: &str = "rest,regions equal,sums,items,exactly once,n
 
 /// Seeds of runs in which both regions write the same keys: those that run every time, and those that run once. Of each as
 /// many with what servers delete by themselves counting as their clients', and told from it.
-const CROSSING: (u64, u64) = (4_500, 500);
+const CROSSING: (u64, u64) = (3_500, 500);
 
 /// Other seeds that broke a promise once, each with what is left out of it.
 const FOUND: [(Mix, u64, &[&str]); 8] = [
