@@ -26,6 +26,9 @@ pub struct Advice {
     pub remedy: &'static str,
 }
 
+/// What gets everything copied that the configuration says is not to be copied unasked.
+const COPY_AGAIN: &str = "`duet resume LINK --accept` copies everything again (without `--accept` it says what would happen); or set forward.position_lost = \"full_sync\".";
+
 /// The advice for `kind`.
 pub fn advice(kind: Kind) -> Advice {
     use Stance::{Connect, Halt, Hold, Stop};
@@ -109,16 +112,8 @@ pub fn advice(kind: Kind) -> Advice {
             "Nothing, if it passes: Duet copies again. If it repeats, let the target's clients write less until the copy is done.",
         ),
         Kind::Waiting => ("waiting", Connect, "Look at the other link: its reason tells what it waits for."),
-        Kind::PositionLost => (
-            "position_lost",
-            Hold,
-            "`duet resume LINK --accept` copies everything again (without `--accept` it says what would happen); or set forward.position_lost = \"full_sync\".",
-        ),
-        Kind::DatabasesDiffer => (
-            "databases_differ",
-            Hold,
-            "`duet resume LINK --accept` copies everything again (without `--accept` it says what would happen); or set forward.position_lost = \"full_sync\".",
-        ),
+        Kind::PositionLost => ("position_lost", Hold, COPY_AGAIN),
+        Kind::DatabasesDiffer => ("databases_differ", Hold, COPY_AGAIN),
         Kind::BothPositionsLost => (
             "both_positions_lost",
             Hold,

@@ -14,12 +14,16 @@ use crate::wire::resp::Command;
 /// region's stream.
 #[derive(Debug, Default)]
 pub struct Lingering {
-    keys: HashMap<Name, Vec<Lingers>>,
+    keys: HashMap<Name, Removals>,
     /// When each ends, and where it was removed: in the order of the stream.
     ends: VecDeque<(i64, u64, Name)>,
     /// Of these it is not known yet whether somebody had prolonged them: where they were removed.
     unsure: VecDeque<(u64, Name)>,
 }
+
+/// The removals of a key, in the order of the stream: behind those that are over, those that are not.
+#[derive(Debug, Default)]
+struct Removals(VecDeque<Lingers>);
 
 /// A removal.
 #[derive(Debug)]
@@ -36,7 +40,7 @@ struct Lingers {
 impl Lingering {
     /// A session begins to read behind `from`.
     pub fn begin(&mut self, from: u64) {
-        self.keys.retain(|_, removals| {
+        self.keys.retain(|_, Removals(removals)| {
             removals.retain(|removal| removal.at <= from);
             for removal in &mut *removals {
                 removal.over = removal.over.filter(|over| *over <= from);
@@ -58,7 +62,7 @@ impl Lingering {
         if whole {
             self.unsure.push_back((at, name.clone()));
         }
-        self.keys.entry(name.clone()).or_default().push(Lingers { at, removal, whole, over: None });
+        self.keys.entry(name.clone()).or_default().0.push_back(Lingers { at, removal, whole, over: None });
         self.ends.push_back((until_ms, at, name));
     }
 
@@ -69,11 +73,10 @@ impl Lingering {
         for used in spec.keys(command) {
             let name = (used.database.unwrap_or(database), used.key.to_vec());
             let Some(all) = self.keys.get_mut(&name) else { continue };
-            let builds = used.access != Access::Write || !replaces(command, spec, &used);
-            let last_whole = all.iter().rposition(|removal| removal.whole).unwrap_or(0);
-            let open = all.iter_mut().skip(last_whole).filter(|removal| removal.over.is_none());
-            removals.extend(open.filter(|_| builds).map(|removal| removal.removal.clone()));
-            all.iter_mut().for_each(|removal| removal.over = removal.over.or(Some(at)));
+            if used.access != Access::Write || !replaces(command, spec, &used) {
+                removals.extend(all.wanted());
+            }
+            all.end_at(at);
         }
         removals
     }
@@ -84,11 +87,11 @@ impl Lingering {
         let mut misses = false;
         for used in spec.keys(command) {
             let name = (used.database.unwrap_or(database), used.key.to_vec());
-            let open = self.keys.get_mut(&name).into_iter().flatten().filter(|removal| removal.over.is_none());
+            let Some(all) = self.keys.get_mut(&name) else { continue };
             if used.access == Access::Read {
-                misses |= open.count() > 0;
+                misses |= all.last_open().is_some();
             } else {
-                open.for_each(|removal| removal.over = Some(at));
+                all.end_at(at);
             }
         }
         misses
@@ -99,8 +102,8 @@ impl Lingering {
         let mut names = Vec::new();
         while self.unsure.front().is_some_and(|(at, _)| *at <= stable) {
             let Some((at, name)) = self.unsure.pop_front() else { break };
-            let last = self.keys.get(&name).and_then(|all| all.last());
-            if last.is_some_and(|removal| removal.at == at && removal.over.is_none()) {
+            let last = self.keys.get(&name).and_then(Removals::last_open);
+            if last.is_some_and(|removal| removal.at == at) {
                 names.push(name);
             }
         }
@@ -109,19 +112,47 @@ impl Lingering {
 
     /// Everything was removed at `at`.
     pub fn clear(&mut self, at: u64) {
-        self.keys.values_mut().flatten().for_each(|removal| removal.over = removal.over.or(Some(at)));
+        self.keys.values_mut().for_each(|removals| removals.end_at(at));
     }
 
     fn end(&mut self, now_ms: i64) {
         while self.ends.front().is_some_and(|(until, ..)| *until < now_ms) {
             let Some((_, at, name)) = self.ends.pop_front() else { break };
-            if let Some(removals) = self.keys.get_mut(&name) {
-                removals.retain(|removal| removal.at != at);
+            if let Some(Removals(removals)) = self.keys.get_mut(&name) {
+                // They end in the order in which they came.
+                if removals.front().is_some_and(|removal| removal.at == at) {
+                    removals.pop_front();
+                }
                 if removals.is_empty() {
                     self.keys.remove(&name);
                 }
             }
         }
+    }
+}
+
+impl Removals {
+    /// Where those begin that are not over.
+    fn open(&self) -> usize {
+        self.0.partition_point(|removal| removal.over.is_some())
+    }
+
+    /// The last one, if it is not over.
+    fn last_open(&self) -> Option<&Lingers> {
+        self.0.back().filter(|removal| removal.over.is_none())
+    }
+
+    /// What has to be removed in the other region: nothing of a key before the whole of it was.
+    fn wanted(&self) -> impl Iterator<Item = Bytes> {
+        let whole = self.0.iter().rev().take_while(|removal| removal.over.is_none()).position(|removal| removal.whole);
+        let first = whole.map_or(self.open(), |back| self.0.len() - 1 - back);
+        self.0.range(first..).map(|removal| removal.removal.clone())
+    }
+
+    /// The key is written at `at`: all of them are over.
+    fn end_at(&mut self, at: u64) {
+        let open = self.open();
+        self.0.range_mut(open..).for_each(|removal| removal.over = Some(at));
     }
 }
 
@@ -163,6 +194,20 @@ mod tests {
         assert_eq!(met(&mut lingering, &[b"INCR", b"k"], 40, 900), 0);
         assert_eq!(met(&mut removed(&[10]), &[b"SET", b"k", b"1"], 30, 900), 0, "nothing is left of it anyway");
         assert_eq!(met(&mut removed(&[10]), &[b"INCR", b"k"], 30, 1_001), 0, "its time is over there, too");
+    }
+
+    #[test]
+    fn of_fields_only_those_are_removed_that_went_behind_the_last_write_and_the_whole_key() {
+        let mut lingering = Lingering::default();
+        for (at, whole) in [(10, false), (20, true), (30, false), (40, false)] {
+            lingering.departed((0, b"k".to_vec()), del(), whole, at, 1_000);
+        }
+        assert_eq!(met(&mut lingering, &[b"HSET", b"k", b"f", b"1"], 50, 900), 3);
+        lingering.departed((0, b"k".to_vec()), del(), false, 60, 2_000);
+        assert_eq!(met(&mut lingering, &[b"HSET", b"k", b"f", b"1"], 70, 1_500), 1);
+        assert!(!lingering.is_empty());
+        assert_eq!(met(&mut lingering, &[b"HSET", b"k", b"f", b"1"], 80, 2_001), 0);
+        assert!(lingering.is_empty(), "the time of each is over");
     }
 
     #[test]

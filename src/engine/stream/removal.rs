@@ -28,15 +28,18 @@ impl Flow {
         }
         let offset = self.offset + length as u64;
         let at = Position { replication_id: self.replication_id, offset, database: self.database };
-        let verdict = if offset <= self.high.offset || !self.rules.deletes.wants_events() {
+        let is_past = offset <= self.high.offset;
+        if is_past && self.was_silent(offset) {
+            self.removal = Removal::Silent;
+            return false;
+        }
+        let verdict = if is_past || !self.rules.deletes.wants_events() {
             // Of what an earlier session sent, the events are claimed.
             Verdict::Unknown
         } else {
             self.departed().take(at, command.arg(1), removed)
         };
         self.removal = match (verdict, removed) {
-            // As before: it is not there in the other region's stream.
-            _ if offset <= self.high.offset && self.was_silent(offset) => Removal::Silent,
             (Verdict::Pending, _) => {
                 self.pending = Some(offset);
                 if self.departed().ask(offset) {
@@ -53,7 +56,7 @@ impl Flow {
 
     /// Whether an earlier session has left the removal that ends at `offset` to the other region.
     fn was_silent(&self, offset: u64) -> bool {
-        conflict::hold(self.crossing.exchange()).transactions(self.rules.region).is_silent(offset)
+        conflict::hold(&self.rules.exchange).transactions(self.rules.region).is_silent(offset)
     }
 
     /// Whether it is known by now who made the removal that is read next.

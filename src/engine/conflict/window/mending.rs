@@ -151,9 +151,7 @@ impl Window {
     ) -> BTreeSet<Name> {
         let (database, name) = (name.0, name.1.as_slice());
         let key = self.key(database, name);
-        if self.recall((database, name), exchange).is_none() {
-            self.was_flushed(key, database, name);
-        }
+        self.has_log(key, (database, name), exchange);
         let (log, ..) = self.logs.entry(key).or_insert_with(fresh(&self.policies, self.region, (database, name)));
         if self.policies.holds(name) && keeps(log, exchange, self.region) {
             if log.held.is_none() {

@@ -246,7 +246,7 @@ impl Window {
         exchange: &Exchange,
     ) -> Order {
         let key = self.key(name.0, name.1);
-        if self.recall(name, exchange).is_none() && !self.was_flushed(key, name.0, name.1) && !is_new {
+        if !self.has_log(key, name, exchange) && !is_new {
             return Order::WEAKEST;
         }
         let entry = entry();
@@ -272,6 +272,11 @@ impl Window {
         let behind = log.append((!self.suspended && !self.policies.holds(name.1)).then_some(place), entry);
         self.lost.extend(log.take_lost());
         behind
+    }
+
+    /// Whether a key has a log, or one begins with what clients wrote to it of late, or with their flushes.
+    pub(super) fn has_log(&mut self, key: Key, name: (u32, &[u8]), exchange: &Exchange) -> bool {
+        self.recall(name, exchange).is_some() || self.was_flushed(key, name.0, name.1)
     }
 
     /// The log of a key, which begins with what clients wrote to it of late; nothing where that is nothing.
