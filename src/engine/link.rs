@@ -1,5 +1,7 @@
 //! One direction of a pair: first a copy where the plan asks for one, then the increments.
 
+use std::time::Duration;
+
 use bytes::BytesMut;
 
 use super::apply::{Applied, Applier};
@@ -76,6 +78,21 @@ impl Link {
         match self {
             Self::Copying(_) => false,
             Self::Streaming(stream) => stream.may_go_on(),
+        }
+    }
+
+    /// How long what could be sent is to wait for more: then [`Self::rush`] is to be called.
+    pub fn pace(&self) -> Option<Duration> {
+        match self {
+            Self::Copying(_) => None,
+            Self::Streaming(stream) => stream.pace(),
+        }
+    }
+
+    /// Sends what waits for more.
+    pub fn rush(&mut self, now: Now) {
+        if let Self::Streaming(stream) = self {
+            stream.rush(now);
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::Interest;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
 use super::attach::Attached;
 use super::session::Session;
@@ -72,6 +72,7 @@ pub async fn run(lines: &mut Lines, link: &mut Link, session: &mut Session<'_>) 
     let mut ticks = interval(ACK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut ending = None;
+    let mut paced_since = None;
     // What was read ahead may have to wait.
     session.obey(link);
     take_in(lines, link, session)?;
@@ -101,6 +102,9 @@ pub async fn run(lines: &mut Lines, link: &mut Link, session: &mut Session<'_>) 
         session.count_queues(link, unwritten);
         let has_room = link.applier().has_room() && unwritten < UNWRITTEN;
         let behind = link.is_behind();
+        let pace = link.pace();
+        paced_since = pace.map(|_| paced_since.unwrap_or_else(Instant::now));
+        let rush_at = paced_since.zip(pace).map(|(since, pace)| since + pace);
         let read_source = ending.is_none() && link.wants_source() && unwritten < UNWRITTEN && !behind;
         let source = interest(read_source, !lines.source_out.is_empty());
         let target = interest(true, unwritten > 0).unwrap_or(Interest::READABLE);
@@ -129,6 +133,10 @@ pub async fn run(lines: &mut Lines, link: &mut Link, session: &mut Session<'_>) 
                 session.tick();
             }
             () = session.marker_lost() => session.rewrite_marker(link),
+            () = until(rush_at), if rush_at.is_some() => {
+                link.rush(session.now());
+                paced_since = None;
+            }
             () = tokio::task::yield_now(), if behind => take_in(lines, link, session)?,
             () = session.mail() => take_in(lines, link, session)?,
             () = fenced, if link.is_waiting() => {}
@@ -172,6 +180,13 @@ fn interest(read: bool, write: bool) -> Option<Interest> {
         (true, false) => Some(Interest::READABLE),
         (false, true) => Some(Interest::WRITABLE),
         (false, false) => None,
+    }
+}
+
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment.into()).await,
+        None => std::future::pending().await,
     }
 }
 

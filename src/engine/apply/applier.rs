@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
@@ -17,6 +18,12 @@ use crate::wire::resp::{Command, FrameReader, push_command};
 
 /// Bytes of transactions that may be in flight or waiting to be written: what a slow target can make us hold.
 const IN_FLIGHT_BYTES: usize = 16 * 1024 * 1024;
+
+/// Where fewer transactions than this may be in flight, each goes at once: they are full anyway.
+const FEW_IN_FLIGHT: usize = 64;
+/// How long a transaction that is not full waits for more where half of those that may be in flight are, and where three
+/// quarters are.
+const PACES: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(4)];
 
 /// How much may be gathered and be on its way.
 #[derive(Debug, Clone, Copy)]
@@ -178,6 +185,17 @@ impl Applier {
     /// Whether more may be read for this applier.
     pub fn has_room(&self) -> bool {
         self.may_send() || !self.is_full()
+    }
+
+    /// How long the batch, which is not full, is to wait for more before it is sent. Over a long way, small transactions
+    /// would otherwise use up all that may be in flight before the first of them is answered, and then nothing could go for
+    /// the rest of the round trip.
+    pub fn pace(&self) -> Option<Duration> {
+        let (taken, most) = (self.in_flight.len() + self.staged.len(), self.bounds.in_flight);
+        if most < FEW_IN_FLIGHT || taken * 2 < most || self.spilling || self.is_full() || !self.batch.is_due() {
+            return None;
+        }
+        Some(PACES[usize::from(taken * 4 >= most * 3)])
     }
 
     /// Whether nothing is waiting and nothing in flight.

@@ -1,6 +1,7 @@
 //! What becomes of each command of the stream.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use super::crossing::Crossing;
 use super::{Beginning, Event, Now, Rules};
@@ -462,11 +463,28 @@ impl Flow {
         self.applier.is_idle() || (self.scope == Scope::Local && self.applier.is_waiting())
     }
 
-    /// Sends what is waiting, unless a client's transaction is still arriving or too much is in flight.
+    /// Sends what is waiting, unless a client's transaction is still arriving, too much is in flight, or it is to wait for
+    /// more.
     pub(super) fn flush(&mut self, now: Now) {
-        if self.scope != Scope::Local && self.seeking.is_none() && self.applier.may_send() {
+        if self.pace().is_none() {
+            self.rush(now);
+        }
+    }
+
+    /// As [`Self::flush`], but it waits for nothing more.
+    pub(super) fn rush(&mut self, now: Now) {
+        if self.may_close() {
             self.close(now);
         }
+    }
+
+    /// How long what could be sent is to wait for more.
+    pub(super) fn pace(&self) -> Option<Duration> {
+        self.applier.pace().filter(|_| self.may_close() && !self.crossing.must_close)
+    }
+
+    fn may_close(&self) -> bool {
+        self.scope != Scope::Local && self.seeking.is_none() && self.applier.may_send()
     }
 
     pub(super) fn close(&mut self, now: Now) {

@@ -10,6 +10,7 @@ mod removal;
 mod tests;
 
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use flow::{Flow, Reading, Scope};
@@ -325,6 +326,17 @@ impl Stream {
         self.flow.flush(now);
         self.flow.applier.seal(&Bytes::new());
         Ok(())
+    }
+
+    /// How long what was read and could be sent is to wait for more: then [`Self::rush`] is to be called.
+    pub fn pace(&self) -> Option<Duration> {
+        self.flow.pace()
+    }
+
+    /// Sends what waits for more.
+    pub fn rush(&mut self, now: Now) {
+        self.flow.rush(now);
+        self.flow.applier.seal(&Bytes::new());
     }
 
     /// The target has lost marker and gate of this link: they are written again at once, and erased where they were

@@ -106,8 +106,14 @@ impl Bench {
 
     /// The target executes everything.
     fn execute(&mut self, transactions: usize, requests: usize) -> Vec<Applied> {
+        self.execute_guarded(transactions, 0, requests)
+    }
+
+    /// The same, where so many requests of the guard stand before each transaction.
+    fn execute_guarded(&mut self, transactions: usize, guards: usize, requests: usize) -> Vec<Applied> {
         let mut replies = BytesMut::new();
         for _ in 0..transactions {
+            replies.extend_from_slice(&b"+OK\r\n".repeat(guards));
             replies.extend_from_slice(b"+OK\r\n");
             replies.extend_from_slice(&b"+QUEUED\r\n".repeat(requests));
             replies.extend_from_slice(format!("*{requests}\r\n").as_bytes());
@@ -358,4 +364,34 @@ fn a_payload_that_the_target_refuses_goes_in_another_form_with_an_absolute_time(
     assert!((written_ms + 5000..=NOW.source_ms + 5000).contains(&expires_at_ms), "{lines:?}");
     assert_eq!(lines[3..], ["SET after 1"]);
     assert!(matches!(&bench.events[..], [Event::SetAside { key, .. }] if key == b"u"), "{:?}", bench.events);
+}
+
+#[test]
+fn small_transactions_wait_for_each_other_once_half_of_those_that_may_be_are_in_flight() {
+    let mut bench = Bench::new(Bounds { batch_commands: 4, ..WIDE });
+    bench.give(&[]).put_out();
+    let before = bench.stream.applier().in_flight();
+    for _ in before..32 {
+        assert_eq!(bench.stream.pace(), None);
+        assert_eq!(bench.give(&["LPUSH k v"]).transactions(), [["LPUSH k v"]]);
+    }
+    assert_eq!(bench.give(&["LPUSH k 1"]).put_out(), [""; 0], "it waits");
+    assert_eq!(bench.stream.pace(), Some(Duration::from_millis(1)));
+    assert_eq!(
+        bench.give(&["LPUSH k 2", "LPUSH k 3", "LPUSH k 4", "LPUSH k 5"]).transactions(),
+        [["LPUSH k 1", "LPUSH k 2", "LPUSH k 3", "LPUSH k 4"]]
+    );
+    bench.stream.rush(NOW);
+    assert_eq!(bench.transactions(), [["LPUSH k 5"]], "its time was over");
+    assert_eq!(bench.stream.pace(), None, "nothing waits");
+    while bench.stream.applier().in_flight() < 48 {
+        bench.give(&["LPUSH k v"]).stream.rush(NOW);
+    }
+    bench.put_out();
+    assert_eq!(bench.give(&["LPUSH k 6"]).stream.pace(), Some(Duration::from_millis(4)));
+    // The first one fills the gate; those behind it have a marker, a gate and a write each.
+    bench.execute(before, 4);
+    bench.execute_guarded(48 - 31 - before, 3, 3);
+    assert_eq!(bench.stream.pace(), None);
+    assert_eq!(bench.transactions(), [["LPUSH k 6"]], "what was answered makes room");
 }
