@@ -2,12 +2,14 @@
 
 use fastrand::Rng;
 
-/// The most that a server's clock is off, milliseconds.
+/// The most that a server's clock is off where nothing else is wanted, milliseconds.
 pub const MOST_OFF_MS: i64 = 100;
 
 /// A server's clock, and what the daemon knows of it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Clock {
+    /// The most that it is ever off.
+    most_ms: i64,
     offset_ms: i64,
     /// What the daemon believes the offset to be since it last asked.
     believed_ms: i64,
@@ -16,15 +18,20 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// A clock that is off by anything up to [`MOST_OFF_MS`].
-    pub fn off(rng: &mut Rng) -> Self {
-        let offset_ms = rng.i64(-MOST_OFF_MS..=MOST_OFF_MS);
-        Self { offset_ms, believed_ms: offset_ms, range_ms: (offset_ms, offset_ms) }
+    /// A clock that is right until it steps, up to so far.
+    pub fn right(most_ms: i64) -> Self {
+        Self { most_ms, ..Self::default() }
+    }
+
+    /// A clock that is off by anything up to `most_ms`.
+    pub fn off(most_ms: i64, rng: &mut Rng) -> Self {
+        let offset_ms = rng.i64(-most_ms..=most_ms);
+        Self { most_ms, offset_ms, believed_ms: offset_ms, range_ms: (offset_ms, offset_ms) }
     }
 
     /// The clock steps to another offset.
     pub fn step(&mut self, rng: &mut Rng) {
-        self.offset_ms = rng.i64(-MOST_OFF_MS..=MOST_OFF_MS);
+        self.offset_ms = rng.i64(-self.most_ms..=self.most_ms);
         self.range_ms = (self.range_ms.0.min(self.offset_ms), self.range_ms.1.max(self.offset_ms));
     }
 

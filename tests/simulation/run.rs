@@ -145,6 +145,7 @@ impl Run {
                 in_flight: rng.usize(1..8),
             },
             heartbeat_ms: rng.i64(30..150),
+            linger_ms: 2 * variant.clocks_ms + 600,
             read_bytes: [300, 2000, 16000][rng.usize(0..3)],
             value_bytes: if rng.bool() { rng.usize(8..200) } else { 64 * 1024 },
             reserved,
@@ -180,10 +181,10 @@ impl Run {
             plan = plan.with_whole();
         }
         let writes = crossing.as_ref().map_or(writes, |crossing| crossing.writes(writes));
-        let mut clocks = [Clock::default(); 2];
+        let mut clocks = [Clock::right(variant.clocks_ms); 2];
         if crossing.is_some() {
             if rng.u8(0..3) > 0 && !variant.is_without("clocks") {
-                clocks = [(); 2].map(|()| Clock::off(&mut rng));
+                clocks = [(); 2].map(|()| Clock::off(variant.clocks_ms, &mut rng));
             }
             servers
                 .iter_mut()

@@ -1,5 +1,6 @@
 //! Which run it is, in numbers and words that a person can type.
 
+use crate::clock::MOST_OFF_MS;
 use crate::crossing::CLASSES;
 use crate::faults::FAULTS;
 
@@ -31,6 +32,8 @@ pub struct Variant {
     pub salt: u64,
     /// Clients write no more often than this: up to there, the run is the same.
     pub writes: Option<u64>,
+    /// The most that clocks are off, milliseconds.
+    pub clocks_ms: i64,
     /// Faults and kinds of keys that are left out.
     pub without: Vec<String>,
 }
@@ -59,7 +62,7 @@ impl Mix {
 impl Variant {
     /// The whole run of a seed.
     pub fn new(mix: Mix, seed: u64) -> Self {
-        Self { mix, seed, salt: 0, writes: None, without: Vec::new() }
+        Self { mix, seed, salt: 0, writes: None, clocks_ms: clocks_ms(), without: Vec::new() }
     }
 
     /// The run that the environment names; `mix` where it names none.
@@ -72,6 +75,7 @@ impl Variant {
             seed: number("DUET_SEED")?,
             salt: number("DUET_SALT").unwrap_or(0),
             writes: number("DUET_WRITES"),
+            clocks_ms: clocks_ms(),
             without: without(),
         })
     }
@@ -102,11 +106,18 @@ impl Variant {
         if let Some(writes) = self.writes {
             line += &format!(" DUET_WRITES={writes}");
         }
+        if self.clocks_ms != MOST_OFF_MS {
+            line += &format!(" DUET_CLOCKS_MS={}", self.clocks_ms);
+        }
         if !self.without.is_empty() {
             line += &format!(" DUET_WITHOUT={}", self.without.join(","));
         }
         line + " cargo test --test simulation -- replay"
     }
+}
+
+fn clocks_ms() -> i64 {
+    std::env::var("DUET_CLOCKS_MS").map_or(MOST_OFF_MS, |text| text.parse().expect("milliseconds"))
 }
 
 fn without() -> Vec<String> {

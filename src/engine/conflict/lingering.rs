@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::claim::replaces;
 use super::exchange::Name;
-use crate::command::{Access, Spec};
+use crate::command::{Access, Spec, Unit};
 use crate::wire::resp::Command;
 
 /// What the other region may hold longer. It outlives sessions of the link that reads the region: all places are in that
@@ -81,16 +81,15 @@ impl Lingering {
         removals
     }
 
-    /// The other region's write to these keys has arrived at `at`: they are as it wrote them. Tells whether it read one
-    /// that the region's server had removed, which may have been there still where it was made.
+    /// The other region's write to these keys has arrived at `at`: they are as it wrote them. Tells whether it read one, or
+    /// built on one, that the region's server had removed, which may have been there still where it was made.
     pub fn wrote(&mut self, command: &Command<'_>, spec: &Spec, database: u32, at: u64) -> bool {
         let mut misses = false;
         for used in spec.keys(command) {
             let name = (used.database.unwrap_or(database), used.key.to_vec());
             let Some(all) = self.keys.get_mut(&name) else { continue };
-            if used.access == Access::Read {
-                misses |= all.last_open().is_some();
-            } else {
+            misses |= !replaces(command, spec, &used) && all.matter_to(command, spec, used.access);
+            if used.access != Access::Read {
                 all.end_at(at);
             }
         }
@@ -142,6 +141,14 @@ impl Removals {
         self.0.back().filter(|removal| removal.over.is_none())
     }
 
+    /// Whether what a command makes of the key depends on what was removed. Of fields alone that does not matter to those that
+    /// set or remove some.
+    fn matter_to(&self, command: &Command<'_>, spec: &Spec, access: Access) -> bool {
+        let mut open = self.0.range(self.open()..).peekable();
+        let sets = || matches!(spec.unit_of(command), Unit::Element(_)) && !prolongs_fields(spec);
+        open.peek().is_some() && (access == Access::Read || open.any(|removal| removal.whole) || !sets())
+    }
+
     /// What has to be removed in the other region: nothing of a key before the whole of it was.
     fn wanted(&self) -> impl Iterator<Item = Bytes> {
         let whole = self.0.iter().rev().take_while(|removal| removal.over.is_none()).position(|removal| removal.whole);
@@ -154,6 +161,11 @@ impl Removals {
         let open = self.open();
         self.0.range_mut(open..).for_each(|removal| removal.over = Some(at));
     }
+}
+
+/// Whether a command changes for how long fields live that are there.
+fn prolongs_fields(spec: &Spec) -> bool {
+    matches!(spec.name, "HPEXPIREAT" | "HPERSIST")
 }
 
 #[cfg(test)]
@@ -229,10 +241,30 @@ mod tests {
             with(arguments, |command, spec| lingering.wrote(command, spec, 0, 20))
         };
         assert!(wrote(&mut lingering, &[b"COPY", b"k", b"to"]), "it read what was there");
-        assert!(!wrote(&mut lingering, &[b"APPEND", b"k", b"1"]));
+        assert!(!wrote(&mut lingering, &[b"SET", b"k", b"1"]));
         assert!(!wrote(&mut lingering, &[b"COPY", b"k", b"to"]));
         assert_eq!(met(&mut lingering, &[b"INCR", b"k"], 30, 900), 0);
         assert!(lingering.stable(100).is_empty());
         assert_eq!(removed(&[10, 20]).stable(100), [(0, b"k".to_vec())]);
+    }
+
+    #[test]
+    fn what_the_other_region_has_built_on_what_was_removed_here_is_told() {
+        let wrote = |whole, arguments: &[&[u8]]| {
+            let mut lingering = Lingering::default();
+            lingering.departed((0, b"k".to_vec()), del(), whole, 10, 1_000);
+            let wrote =
+                |lingering: &mut Lingering| with(arguments, |command, spec| lingering.wrote(command, spec, 0, 20));
+            let first = wrote(&mut lingering);
+            assert!(!wrote(&mut lingering), "once: {arguments:?}");
+            first
+        };
+        let set: &[&[u8]] = &[b"HSET", b"k", b"f", b"1"];
+        let added: &[&[u8]] = &[b"HINCRBY", b"k", b"f", b"1"];
+        let prolonged: &[&[u8]] = &[b"HPEXPIREAT", b"k", b"9000", b"FIELDS", b"1", b"f"];
+        assert!(wrote(true, set) && wrote(true, added) && wrote(true, &[b"APPEND", b"k", b"1"]));
+        assert!(wrote(true, &[b"PEXPIREAT", b"k", b"9000"]) && !wrote(true, &[b"DEL", b"k"]));
+        assert!(!wrote(false, set) && wrote(false, added) && wrote(false, prolonged));
+        assert!(!wrote(false, &[b"HDEL", b"k", b"f"]));
     }
 }

@@ -99,8 +99,10 @@ pub struct Onto {
     covered: u64,
     /// A copy is intended or under way: keys that clients wrote before its dump was fixed, and that it has not held so far.
     before: Option<BTreeSet<Key>>,
-    /// Keys of the dump of which nothing may be here, for their time was over.
+    /// Keys of the dump of which nothing may be here, for their time was over: for the link that copies.
     pub fleeting: Fleeting,
+    /// The same keys, for the link that reads here: what clients of this region build on nothing, too.
+    pub fleeting_here: Fleeting,
 }
 
 /// A value on its way.

@@ -31,7 +31,7 @@ impl Flow {
         let written_ms = self.clock.at(self.offset, reading.now.source_ms, reading.now.beating);
         let replay = replay(command, spec, &Context { now_ms: written_ms, target: &self.rules.target });
         self.remove_first(command, spec, written_ms);
-        self.fleeting(command, spec, written_ms, reading.now.source_ms);
+        self.fleeting(command, spec, written_ms, reading);
         let database = self.database_there();
         let (bytes, requests): (Bytes, u32) = match self.restored(command, spec, &replay) {
             Some(Ok(Instead { bytes, requests, lost })) => {
@@ -75,13 +75,13 @@ impl Flow {
         }
     }
 
-    /// A key that a copy has put at the target when its time was over takes the source's value where it was prolonged, and is
-    /// changed in part.
-    fn fleeting(&mut self, command: &Command<'_>, spec: &Spec, at_ms: i64, now_ms: i64) {
-        if !self.fleets || self.is_past() {
+    /// A key that a copy has put there when its time was over is written in part: by the region that it came from, where it was
+    /// prolonged, or by the one that it was put at, where nothing is left of it. The latter takes the former's value.
+    fn fleeting(&mut self, command: &Command<'_>, spec: &Spec, at_ms: i64, reading: &mut Reading<'_>) {
+        if self.is_past() || (!self.fleets && reading.onto.fleeting_here.is_empty()) {
             return;
         }
-        let (linger_ms, target) = (self.rules.linger_ms, self.crossing.target());
+        let (linger_ms, now_ms, target) = (self.rules.linger_ms, reading.now.source_ms, self.crossing.target());
         let mut exchange = conflict::hold(&self.rules.exchange);
         for used in spec.keys(command).filter(|used| used.access != Access::Read) {
             let database = used.database.unwrap_or(self.database);
@@ -89,8 +89,13 @@ impl Flow {
             if exchange.fleeting(target).lacks(database, used.key, touch) {
                 exchange.damaged(target, (database, used.key.to_vec()));
             }
+            if reading.onto.fleeting_here.lacks(database, used.key, touch) {
+                reading.onto.doubt(&[(database, used.key)]);
+            }
         }
         self.fleets = !exchange.fleeting(target).is_empty();
+        drop(exchange);
+        reading.onto.take_late().into_iter().for_each(|name| self.crossing.doubt(name));
     }
 
     /// Keeps a write, which has the place `at`, for what may come that is concurrent with it.

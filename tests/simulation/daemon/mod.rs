@@ -31,12 +31,8 @@ use duet::error::Kind;
 
 pub use unresolved::Unresolved;
 
-use crate::clock::MOST_OFF_MS;
 use crate::network::Shared;
 use crate::oracle::Place;
-
-/// How far the servers' clocks may be apart, and what is known of them wrong, milliseconds.
-pub const LINGER_MS: i64 = 2 * MOST_OFF_MS + 600;
 
 /// The names of the regions.
 pub const REGIONS: [&str; 2] = ["a", "b"];
@@ -70,6 +66,8 @@ const MOST_LOGGED: usize = 8;
 pub struct Settings {
     pub bounds: Bounds,
     pub heartbeat_ms: i64,
+    /// How far the servers' clocks may be apart, and what is known of them wrong, milliseconds.
+    pub linger_ms: i64,
     /// Bytes that one read may bring.
     pub read_bytes: usize,
     /// A value with a longer encoding is copied in pieces, bytes.

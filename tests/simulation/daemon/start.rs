@@ -20,7 +20,7 @@ use duet::wire::rdb::{Dialect, Restorable};
 use super::attach::{self, Attached};
 use super::client::{Client, bytes, elements, integer, sleep, text};
 use super::heartbeat::EXPIRE_MS;
-use super::{Held, LINGER_MS, Pair, REGIONS};
+use super::{Held, Pair, REGIONS};
 use crate::server::{DATABASES, known};
 
 /// What a link remembers from one session to the next.
@@ -313,7 +313,7 @@ impl Starting<'_> {
             departed: Arc::clone(&self.pair.watched[self.index].departed),
             deletes: self.pair.settings.deletes,
             fields_expire: false,
-            linger_ms: LINGER_MS,
+            linger_ms: self.pair.settings.linger_ms,
             region: self.index,
             seed: 1,
             causal: !self.pair.settings.flaws.unresolved.pushing,

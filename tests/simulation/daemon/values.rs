@@ -8,7 +8,7 @@ use duet::error::{Fault, Kind};
 use redis_protocol::resp2::types::BytesFrame;
 
 use super::client::{Client, elements, integer, sleep};
-use super::{LINGER_MS, Pair, REGIONS};
+use super::{Pair, REGIONS};
 use crate::server::Flavour;
 
 /// Reads values at region `index` for ever.
@@ -60,7 +60,7 @@ async fn look(pair: &Pair, index: usize, look: &Look, client: &mut Option<Client
     let expiry = integer(&client.call(&[if absolute { b"PEXPIRETIME".as_slice() } else { b"PTTL" }, key]).await?);
     let server_ms = milliseconds(&client.call(&["TIME"]).await?)?;
     let life = Life::told(if expiry < 0 || absolute { expiry } else { server_ms + expiry });
-    let differs = hold(&pair.exchange).looked(index, look.clone(), life, (server_ms, LINGER_MS));
+    let differs = hold(&pair.exchange).looked(index, look.clone(), life, (server_ms, pair.settings.linger_ms));
     crate::trace(|| format!("look {look:?} at {index}: {life:?} {differs}"));
     Ok(())
 }
