@@ -119,7 +119,7 @@ impl Flow {
         self.removal = removal;
     }
 
-    /// A request of the other link has come. Tells whether it read a key here that the source had removed by itself.
+    /// A request of the other link has come. Tells whether it read, or built on, a key that the source had removed by itself.
     pub(super) fn misses(&self, command: &Command<'_>, spec: &Spec) -> bool {
         let mut exchange = conflict::hold(&self.rules.exchange);
         exchange.lingering(self.rules.region).wrote(command, spec, self.database, self.offset)
