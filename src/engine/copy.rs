@@ -345,8 +345,7 @@ impl Copy {
         self.keys += 1;
         let mut onto = hold(&self.rules.onto);
         if let Some(at) = key.expires_at_ms {
-            onto.fleeting.put(key.database, &key.name, at, self.reads_at_ms);
-            onto.fleeting_here.put(key.database, &key.name, at, self.reads_at_ms);
+            onto.expires(key.database, &key.name, at, self.reads_at_ms);
         }
         if self.has_expired(key) {
             return; // what the target holds under this name is as good as deleted

@@ -133,7 +133,7 @@ pub async fn run(lines: &mut Lines, link: &mut Link, session: &mut Session<'_>) 
                 session.tick();
             }
             () = session.marker_lost() => session.rewrite_marker(link),
-            () = until(rush_at), if rush_at.is_some() => {
+            () = until(rush_at) => {
                 link.rush(session.now());
                 paced_since = None;
             }

@@ -55,12 +55,9 @@ const FAR_CLOCKS_MS: i64 = 2_000;
 /// Seeds of runs with short lives and clocks so far apart.
 const FAR_CLOCKS: u64 = 500;
 
-/// Of these, those that broke a promise once.
-const FOUND_FAR: [u64; 2] = [
-    // A client had written to a key in part where it had expired by then in the other region.
-    1_399, // A key was over when its copy arrived, and a client there built on nothing.
-    9_535,
-];
+/// Of these, those that broke a promise once. 1,399: a client had written to a key in part that had expired in the other region
+/// by then. 9,535: a key was over when its copy arrived, and a client there built on nothing.
+const FOUND_FAR: [u64; 2] = [1_399, 9_535];
 
 /// Other seeds that broke a promise once, each with what is left out of it.
 const FOUND: [(Mix, u64, &[&str]); 8] = [

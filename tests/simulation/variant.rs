@@ -62,7 +62,7 @@ impl Mix {
 impl Variant {
     /// The whole run of a seed.
     pub fn new(mix: Mix, seed: u64) -> Self {
-        Self { mix, seed, salt: 0, writes: None, clocks_ms: clocks_ms(), without: Vec::new() }
+        Self { mix, seed, salt: 0, writes: None, clocks_ms: MOST_OFF_MS, without: Vec::new() }
     }
 
     /// The run that the environment names; `mix` where it names none.
@@ -80,9 +80,9 @@ impl Variant {
         })
     }
 
-    /// All seeds of this kind, without what the environment leaves out.
+    /// All seeds of this kind, with the clocks that the environment names, and without what it leaves out.
     pub fn all(mix: Mix) -> Self {
-        Self { without: without(), ..Self::new(mix, 0) }
+        Self { clocks_ms: clocks_ms(), without: without(), ..Self::new(mix, 0) }
     }
 
     /// Whether something is left out.

@@ -179,7 +179,12 @@ impl Applier {
     /// place in flight itself, and is freed by its end only.
     pub fn may_send(&self) -> bool {
         let most = if self.gate.is_held() { self.bounds.in_flight } else { 1 };
-        self.spilling || self.in_flight.len() + self.staged.len() < most && self.in_flight_bytes < IN_FLIGHT_BYTES
+        self.spilling || self.taken() < most && self.in_flight_bytes < IN_FLIGHT_BYTES
+    }
+
+    /// Places in flight that are taken, also by what is not put out yet.
+    fn taken(&self) -> usize {
+        self.in_flight.len() + self.staged.len()
     }
 
     /// Whether more may be read for this applier.
@@ -191,7 +196,7 @@ impl Applier {
     /// would otherwise use up all that may be in flight before the first of them is answered, and then nothing could go for
     /// the rest of the round trip.
     pub fn pace(&self) -> Option<Duration> {
-        let (taken, most) = (self.in_flight.len() + self.staged.len(), self.bounds.in_flight);
+        let (taken, most) = (self.taken(), self.bounds.in_flight);
         if most < FEW_IN_FLIGHT || taken * 2 < most || self.spilling || self.is_full() || !self.batch.is_due() {
             return None;
         }

@@ -144,9 +144,9 @@ impl Removals {
     /// Whether what a command makes of the key depends on what was removed. Of fields alone that does not matter to those that
     /// set or remove some.
     fn matter_to(&self, command: &Command<'_>, spec: &Spec, access: Access) -> bool {
-        let mut open = self.0.range(self.open()..).peekable();
+        let whole = || self.0.range(self.open()..).any(|removal| removal.whole);
         let sets = || matches!(spec.unit_of(command), Unit::Element(_)) && !prolongs_fields(spec);
-        open.peek().is_some() && (access == Access::Read || open.any(|removal| removal.whole) || !sets())
+        self.last_open().is_some() && (access == Access::Read || whole() || !sets())
     }
 
     /// What has to be removed in the other region: nothing of a key before the whole of it was.

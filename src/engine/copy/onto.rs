@@ -152,6 +152,13 @@ impl Onto {
         self.before.get_or_insert_default();
     }
 
+    /// A key of the dump that expires at `expires_at_ms` is put here; the source's clock says `now_ms`.
+    pub fn expires(&mut self, database: u32, name: &[u8], expires_at_ms: i64, now_ms: i64) {
+        for fleeting in [&mut self.fleeting, &mut self.fleeting_here] {
+            fleeting.put(database, name, expires_at_ms, now_ms);
+        }
+    }
+
     /// A key of the dump was read.
     pub fn holds(&mut self, database: u32, name: &[u8]) {
         if let Some(before) = &mut self.before

@@ -95,7 +95,7 @@ impl Flow {
         }
         self.fleets = !exchange.fleeting(target).is_empty();
         drop(exchange);
-        reading.onto.take_late().into_iter().for_each(|name| self.crossing.doubt(name));
+        self.doubt_late(reading);
     }
 
     /// Keeps a write, which has the place `at`, for what may come that is concurrent with it.
@@ -137,6 +137,11 @@ impl Flow {
         if crossed {
             self.events.push(Event::Posted);
         }
+        self.doubt_late(reading);
+    }
+
+    /// What a copy onto our source could not keep in order is made equal, unless the copy is still under way.
+    fn doubt_late(&mut self, reading: &mut Reading<'_>) {
         reading.onto.take_late().into_iter().for_each(|name| self.crossing.doubt(name));
     }
 
