@@ -113,6 +113,8 @@ pub struct Placed {
     pub covered: u64,
     /// It is later than anything before this.
     pub floor: Option<Order>,
+    /// It is that of the latest write of the whole key that the region has executed; else that one is to be executed again.
+    pub is_latest: bool,
 }
 
 /// What is known of one region.

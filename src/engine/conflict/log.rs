@@ -94,6 +94,8 @@ pub struct KeyLog {
     pub forgotten: u64,
     /// It takes the other region's value once what it lacks was executed again; what met, where that is to be on record.
     pub doubted: Option<Box<Option<Met>>>,
+    /// Its value is on its way from here: what that was is to be known, also once more was executed.
+    pub gives: bool,
     /// Its time to live may have got lost with its last element: it is to be compared once the elements are right.
     pub vanished: bool,
 }
@@ -169,7 +171,7 @@ impl KeyLog {
     fn drop_covered(&mut self, place: Option<Place<'_>>, entry: &Entry) {
         // What a write of several keys took from this one may have been something that only those before it tell; and
         // behind what a server's deletion counts.
-        if self.entries.iter().any(|before| before.of_several || before.weak) {
+        if self.gives || self.entries.iter().any(|before| before.of_several || before.weak) {
             return;
         }
         // Against what a write has lost is all there when it comes: where every stamp is known, nothing is waited for.
@@ -341,6 +343,14 @@ impl KeyLog {
     pub fn floor(&self, at: u64) -> Option<Order> {
         let replaces = |entry: &&Entry| entry.at <= at && entry.replaces && entry.stamp.is_some();
         self.entries.iter().filter(replaces).map(|entry| order(self.ranking, entry)).max()
+    }
+
+    /// Whether the value as it was at `at` is that of the latest write that set or removed the whole of it: else that one
+    /// is to be executed again.
+    pub fn holds_latest(&self, at: u64) -> bool {
+        let replaces = |entry: &&Entry| entry.at <= at && entry.replaces && entry.stamp.is_some();
+        let last = self.entries.iter().rev().find(replaces);
+        last.is_none_or(|last| Some(order(self.ranking, last)) == self.floor(at))
     }
 
     /// Drops the oldest executions, up to `stable` of this region's stream, that stand in order before all others.

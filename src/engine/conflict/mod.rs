@@ -28,9 +28,7 @@ mod window;
 mod writes;
 
 pub use claim::{replaces, sets_lifetime};
-pub use exchange::{
-    Errand, Exchange, Look, MOST_HELD, Made, Mail, Name, Placed, ReadAgain, SharedExchange, Value, hold,
-};
+pub use exchange::{Errand, Exchange, Look, MOST_HELD, Made, Mail, Name, ReadAgain, SharedExchange, Value, hold};
 pub use fleeting::{Fleeting, Touch};
 pub use kept::{Change, field, parse as parse_held, value as held_value};
 pub use lives::Life;

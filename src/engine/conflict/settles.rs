@@ -24,6 +24,9 @@ const LONGEST_PAUSE_MS: i64 = 2_000;
 const MOST_VALUES: usize = 512;
 /// Of these are read at once.
 const MOST_AT_ONCE: usize = 64;
+/// How often the value of a key is read again since a later write of the whole key is executed again where it was read: both
+/// regions may write it all the time.
+const MOST_WAITED: u32 = 8;
 /// While so many bytes of values are on their way no more are read.
 const MOST_BYTES: usize = 32 * 1024 * 1024;
 /// Keys that one call looks at: there may be as many as both regions wrote while they were apart.
@@ -50,6 +53,8 @@ struct Settle {
     doubted: [Option<Latest>; 2],
     not_before_ms: Option<i64>,
     rounds: u32,
+    /// How often a value was not taken since a later write is executed again.
+    waited: u32,
     taking: Option<Taking>,
     /// What met, where that is to be put on record once the value has arrived.
     met: Option<Met>,
@@ -119,7 +124,15 @@ impl Settles {
         let Self { all, asked, .. } = self;
         let settle = all.entry(name).or_insert_with_key(|name| {
             asked.insert(number, name.clone());
-            Settle { asked: number, doubted: [None; 2], not_before_ms: None, rounds, taking: None, met: None }
+            Settle {
+                asked: number,
+                doubted: [None; 2],
+                not_before_ms: None,
+                rounds,
+                waited: 0,
+                taking: None,
+                met: None,
+            }
         });
         settle.doubted[region] = Some(latest);
         settle.rounds = settle.rounds.max(rounds);
@@ -270,6 +283,16 @@ impl Settles {
         Some(self.all.get(self.taking.get(&id)?)?.taking.as_ref()?.from)
     }
 
+    /// The value `id` is an earlier one than the latest that its region has executed: tells whether to wait until that was
+    /// executed again. A region that can't repair the key by itself would not.
+    pub fn waits_for_latest(&mut self, id: u64) -> bool {
+        let Some(from) = self.giver(id) else { return false };
+        let Some(settle) = self.taking.get(&id).and_then(|name| self.all.get_mut(name)) else { return false };
+        let waits = settle.doubted[from].is_none() && settle.waited < MOST_WAITED;
+        settle.waited += u32::from(waits);
+        waits
+    }
+
     /// The value `id` is not taken, but one of the same key later: at once, or where it could not be read after a while.
     pub fn not_taken(&mut self, id: u64, could_not_be_read_ms: Option<i64>) {
         let settle = self.taking.remove(&id).and_then(|name| self.all.get_mut(&name));
@@ -317,7 +340,7 @@ impl Settles {
     fn whole(&mut self, id: u64) -> Option<()> {
         let name = self.taking.get(&id)?.clone();
         let taking = self.taking_mut(id)?;
-        let Placed { at, covered, floor } = taking.placed?;
+        let Placed { at, covered, floor, .. } = taking.placed?;
         let (payload, expires_at_ms) = taking.read.take()?;
         taking.posted = true;
         let to = 1 - taking.from;
@@ -370,7 +393,7 @@ mod tests {
                 for Wanted { id, name } in wanted {
                     assert!(settles.is_taking(0, &name.1) && settles.giver(id) == Some(region));
                     settles.read(id, None, None);
-                    settles.placed(id, Placed { at: id, covered: 0, floor: None });
+                    settles.placed(id, Placed { at: id, covered: 0, floor: None, is_latest: true });
                     let fence = settles.fence(1 - region, 0, &mut next).0.expect("a value waits for it");
                     let passed: Vec<Name> = settles.passed(1 - region, fence).map(|value| value.name).collect();
                     assert_eq!(passed, std::slice::from_ref(&name));
@@ -404,7 +427,7 @@ mod tests {
         others.iter().for_each(|one| settles.not_taken(one.id, None));
         settles.read(large.id, Some(Bytes::from(vec![0; MOST_BYTES])), None);
         assert!(wanted(&mut settles).is_empty());
-        settles.placed(large.id, Placed { at: 7, covered: 0, floor: None });
+        settles.placed(large.id, Placed { at: 7, covered: 0, floor: None, is_latest: true });
         settles.arrived(&large.name, 7).expect("it was asked for");
         assert_eq!((wanted(&mut settles).len(), settles.bytes), (MOST_AT_ONCE, 0));
     }
@@ -420,7 +443,7 @@ mod tests {
             assert_eq!(settles.fence(0, 0, next), (None, false), "the value is for the other region");
             assert!(!settles.wants_fence(0));
             settles.read(id, None, None);
-            settles.placed(id, Placed { at: id, covered: 0, floor: None });
+            settles.placed(id, Placed { at: id, covered: 0, floor: None, is_latest: true });
         };
         let passed = |settles: &mut Settles, fence: u64| -> Vec<Vec<u8>> {
             settles.passed(1, fence).map(|value| value.name.1).collect()

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
-use super::exchange::{Exchange, Name, ReadAgain};
+use super::exchange::{Exchange, Name, Placed, ReadAgain};
 use super::log::{Entry, KeyLog, Place, Redo, Waits};
 use super::order::Order;
 use super::policy::Policies;
@@ -369,10 +369,16 @@ impl Window {
         self.unstable = exchange.writes(self.region).len();
     }
 
-    /// The place of the latest write of the whole key that was executed here.
-    pub fn floor(&mut self, exchange: &Exchange, (database, name): (u32, &[u8]), at: u64) -> Option<Order> {
+    /// What is known of the value of a key as it was at `at`, where that holds the other region's writes up to `covered`.
+    pub fn placed(&mut self, exchange: &Exchange, (database, name): (u32, &[u8]), at: u64, covered: u64) -> Placed {
         self.sort_in(exchange, usize::MAX);
-        self.recall((database, name), exchange).and_then(|(log, ..)| log.floor(at))
+        let log = self.recall((database, name), exchange).map(|(log, ..)| &*log);
+        let (floor, is_latest) = log.map_or((None, true), |log| (log.floor(at), log.holds_latest(at)));
+        if !is_latest {
+            // Judging it was put off while its value was on its way.
+            self.touched.push(self.key(database, name));
+        }
+        Placed { at, covered, floor, is_latest }
     }
 
     /// A session begins somewhere: nothing is judged until [`Self::resume`].

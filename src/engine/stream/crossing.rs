@@ -12,7 +12,7 @@ use super::{Beginning, Now, Rules};
 use crate::command::{Class, Spec};
 use crate::engine::apply::is_joined;
 use crate::engine::conflict::{
-    Exchange, Facts, Found, Key, Made, Mail, Name, Note, Ours, Part, Placed, ReadAgain, Redo, SharedExchange, Stamp,
+    Exchange, Facts, Found, Key, Made, Mail, Name, Note, Ours, Part, ReadAgain, Redo, SharedExchange, Stamp,
     StampClock, Value, What, Window, hold, key_of, replaces, shown, shown_as, spec_of,
 };
 use crate::engine::origin::{Marker, Phase};
@@ -467,8 +467,7 @@ impl Crossing {
         }
         for (id, at, covered) in self.unplaced.drain(..) {
             let placed = |exchange: &Exchange, (database, name): &Name| {
-                let floor = self.window.floor(exchange, (*database, name), at);
-                Placed { at, covered, floor }
+                self.window.placed(exchange, (*database, name), at, covered)
             };
             exchange.nonce(self.region, id, placed, |what| self.found.push(what));
         }

@@ -98,7 +98,8 @@ impl Exchange {
                 self.settles.not_taken(id, None);
             } else {
                 let placed = placed(self, name);
-                if placed.covered < self.sides[1 - region].forgotten {
+                let lacks = placed.covered < self.sides[1 - region].forgotten;
+                if lacks || !placed.is_latest && self.settles.waits_for_latest(id) {
                     self.settles.not_taken(id, None);
                     found(Found::Wanted);
                 } else {

@@ -266,6 +266,7 @@ impl Window {
             log.unstable += 1;
         }
         self.logged += 1;
+        log.gives = exchange.settles().is_taking(name.0, name.1);
         // Of a key that is to be held the record says so, which is not known yet. And what is read while a session begins is
         // read once more where it does not come that far.
         let place = Place { region: self.region, database: name.0, key: name.1 };
