@@ -26,6 +26,9 @@ use rivals::Rivals;
 /// So many executions most keys that have met something have: then memory for more is given back.
 const FEW: usize = 4;
 
+/// How often what is in doubt is put in order before its value is given or taken: both regions may write it all the time.
+const MOST_MENDED: u32 = 8;
+
 /// A write that is to be executed again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Redo {
@@ -94,6 +97,8 @@ pub struct KeyLog {
     pub forgotten: u64,
     /// It takes the other region's value once what it lacks was executed again; what met, where that is to be on record.
     pub doubted: Option<Box<Option<Met>>>,
+    /// How often it was put in order since it is in doubt.
+    pub mended: u32,
     /// Its value is on its way from here: what that was is to be known, also once more was executed.
     pub gives: bool,
     /// Its time to live may have got lost with its last element: it is to be compared once the elements are right.
@@ -443,8 +448,24 @@ impl KeyLog {
         remedy
     }
 
-    /// What is to be done where the value must be taken, whatever the log says: first what a value that was put there lacks is
-    /// executed again, for the other region may take it from here.
+    /// What is to be done about a key that is in doubt, whatever its log says: first what is known to be wrong is mended, for
+    /// the other region may take the value from here.
+    pub fn mend(&mut self, place: Place<'_>) -> Remedy {
+        let may_be_wrong = self.entries.iter().any(|entry| !entry.local || entry.again);
+        if may_be_wrong && !self.based && !self.lacks && self.mended < MOST_MENDED {
+            let remedy = self.with_steps(place, |entries, commands, steps| match judge(steps).verdict {
+                Verdict::Again(parts) => redos(entries, commands, &parts, place),
+                Verdict::Right | Verdict::Value => Remedy::Value,
+            });
+            if matches!(remedy, Remedy::Again(_)) {
+                self.mended += 1;
+                return remedy;
+            }
+        }
+        self.before_a_value(place)
+    }
+
+    /// What of it a value that was put there lacks: that is executed again before a value is taken.
     pub fn before_a_value(&self, place: Place<'_>) -> Remedy {
         if !self.entries.iter().any(|entry| entry.wiped) || self.based {
             return Remedy::Value;

@@ -74,7 +74,7 @@ impl Window {
             if log.waits != Waits::Nothing || is_taking {
                 continue;
             }
-            let remedy = if log.doubted.is_some() { log.before_a_value(place) } else { remedy };
+            let remedy = if log.doubted.is_some() { log.mend(place) } else { remedy };
             if matches!(remedy, Remedy::None) {
                 if std::mem::take(&mut log.vanished) {
                     let pin = log.pin.take().unwrap_or_else(|| exchange.pin(region));
@@ -165,7 +165,7 @@ impl Window {
             let unrecorded = met.filter(|_| !log.has_met(place));
             log.doubt(unrecorded);
             if log.waits == Waits::Nothing && !exchange.settles().is_taking(database, name) {
-                let remedy = log.before_a_value(place);
+                let remedy = log.mend(place);
                 perform(log, place, remedy, exchange, found);
             }
         }
@@ -212,7 +212,7 @@ fn perform(log: &mut KeyLog, place: Place<'_>, remedy: Remedy, exchange: &mut Ex
         }
         Remedy::Value => {
             log.waits = Waits::Value;
-            log.rounds += 1;
+            (log.rounds, log.mended) = (log.rounds + 1, 0);
             let met = log.doubted.take().and_then(|met| *met);
             let stamp = log.entries.iter().filter_map(|entry| entry.stamp).max().unwrap_or(Stamp::WEAKEST);
             // An update beats what the server removed: the region that has not removed the key gives its value.
