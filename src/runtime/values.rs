@@ -2,6 +2,7 @@
 //! that a region's stream has to be read up to before values are put there. And looking how long keys live that have expired in
 //! the other region, or may live shorter in one of the two.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -34,6 +35,8 @@ pub async fn run(pair: Arc<Pair>, region: usize) {
         let trips = std::iter::once(Trip { fence, values: all });
         let trips = trips.chain(each.chunks(1).map(|values| Trip { fence: None, values }));
         one_by_one = false;
+        // One line for each fault: it may be that of all that was to be read.
+        let mut unread: BTreeMap<String, usize> = BTreeMap::new();
         for trip in trips.filter(|trip| trip.fence.is_some() || !trip.values.is_empty()) {
             let faults = go(&pair, region, &trip, &mut reader).await.unwrap_or_else(|fault| {
                 trip.fence.iter().chain(trip.values.iter().map(|one| &one.id)).map(|id| (*id, fault.clone())).collect()
@@ -45,9 +48,12 @@ pub async fn run(pair: Arc<Pair>, region: usize) {
                     continue;
                 }
                 one_by_one = true;
-                tracing::warn!(region = %pair.source(region).name, %fault, "a value could not be read");
+                *unread.entry(fault.to_string()).or_default() += 1;
                 hold(&pair.exchange).not_read(id, now_ms);
             }
+        }
+        for (fault, keys) in unread {
+            tracing::warn!(region = %pair.source(region).name, keys, fault, "values could not be read: they will be in a while");
         }
         let more = look(&pair, region, now_ms, &mut reader).await;
         tokio::select! {

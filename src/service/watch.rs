@@ -11,6 +11,7 @@ const MOVES_WITHIN: Duration = Duration::from_secs(60);
 pub struct Watch {
     limit: Duration,
     seen: Vec<Seen>,
+    looked: Instant,
 }
 
 #[derive(Debug)]
@@ -22,12 +23,17 @@ struct Seen {
 impl Watch {
     /// A watch that lets a loop take `limit` for one round. It begins at `now` with `loops` loops that have not gone round.
     pub fn new(limit: Duration, loops: usize, now: Instant) -> Self {
-        Self { limit, seen: (0..loops).map(|_| Seen { rounds: 0, at: now }).collect() }
+        Self { limit, seen: (0..loops).map(|_| Seen { rounds: 0, at: now }).collect(), looked: now }
     }
 
     /// Looks at the counts of all loops (`None` for one that has ended); gives the loops that have stood still for longer than they
-    /// may, by their index, and for how long.
+    /// may, by their index, and for how long. Where it was not looked for that long itself, the whole process was stopped, or
+    /// its machine was: that is not counted.
     pub fn look(&mut self, rounds: &[Option<u64>], now: Instant) -> Vec<(usize, Duration)> {
+        let unlooked = now.saturating_duration_since(std::mem::replace(&mut self.looked, now));
+        if unlooked > self.limit / 4 {
+            self.seen.iter_mut().for_each(|seen| seen.at += unlooked);
+        }
         let mut still = Vec::new();
         for (index, (seen, rounds)) in self.seen.iter_mut().zip(rounds).enumerate() {
             match rounds {
@@ -77,6 +83,17 @@ mod tests {
         began + Duration::from_secs(seconds)
     }
 
+    /// Looks every second from behind `from` up to `to`; gives what was found then.
+    fn looked(
+        watch: &mut Watch,
+        rounds: &[Option<u64>],
+        (from, to): (u64, u64),
+        began: Instant,
+    ) -> Vec<(usize, Duration)> {
+        let looks = (from + 1..=to).map(|second| watch.look(rounds, after(began, second)));
+        looks.last().expect("it was looked")
+    }
+
     #[test]
     fn loops_that_go_round_are_not_still_however_slowly_the_clock_is_looked_at() {
         let began = Instant::now();
@@ -91,17 +108,27 @@ mod tests {
         let began = Instant::now();
         let mut watch = Watch::new(LIMIT, 3, began);
         assert_eq!(watch.look(&[Some(5), Some(5), Some(5)], began), []);
-        assert_eq!(watch.look(&[Some(6), Some(5), Some(6)], after(began, 30)), []);
+        assert_eq!(looked(&mut watch, &[Some(6), Some(5), Some(6)], (0, 30), began), []);
         assert_eq!(watch.look(&[Some(7), Some(5), Some(7)], after(began, 31)), [(1, Duration::from_secs(31))]);
-        assert_eq!(watch.look(&[Some(8), Some(6), Some(8)], after(began, 40)), [], "it goes round again");
-        assert_eq!(watch.look(&[Some(9), Some(6), Some(9)], after(began, 70)), []);
+        assert_eq!(watch.look(&[Some(8), Some(6), Some(8)], after(began, 32)), [], "it goes round again");
+        assert_eq!(looked(&mut watch, &[Some(9), Some(6), Some(9)], (32, 62), began), []);
     }
 
     #[test]
     fn a_loop_that_never_began_is_found_and_one_that_has_ended_is_not() {
         let began = Instant::now();
         let mut watch = Watch::new(LIMIT, 2, began);
-        assert_eq!(watch.look(&[Some(0), None], after(began, 100)), [(0, Duration::from_secs(100))]);
+        assert_eq!(looked(&mut watch, &[Some(0), None], (0, 100), began), [(0, Duration::from_secs(100))]);
+    }
+
+    #[test]
+    fn the_time_in_which_the_whole_process_was_stopped_is_not_counted() {
+        let began = Instant::now();
+        let mut watch = Watch::new(LIMIT, 1, began);
+        assert_eq!(looked(&mut watch, &[Some(0)], (0, 20), began), []);
+        assert_eq!(watch.look(&[Some(0)], after(began, 80)), [], "it was stopped for a minute");
+        assert_eq!(looked(&mut watch, &[Some(0)], (80, 90), began), [], "30 s in all");
+        assert_eq!(watch.look(&[Some(0)], after(began, 91)), [(0, Duration::from_secs(31))]);
     }
 
     #[test]

@@ -21,7 +21,7 @@ use super::log::Redo;
 use super::order::Order;
 use super::pins::Pins;
 use super::policy::Policies;
-use super::puts::Puts;
+use super::puts::{Put, Puts};
 use super::settles::Settles;
 use super::stamp::Stamp;
 use super::writes::{Segment, Write, Writes};
@@ -677,13 +677,11 @@ impl Exchange {
         side.puts.were_not(first);
     }
 
-    /// The transaction `id` with this mail for `region` was sent, behind all that clients of the other one wrote before `sent`.
-    pub fn mailed(&mut self, region: usize, id: u64, sent: u64, mail: Vec<Mail>) {
+    /// The transaction `id` with this mail for `region` was sent, with a value where that is `put`.
+    pub fn mailed(&mut self, region: usize, id: u64, mail: Vec<Mail>, put: Option<Put>) {
         let side = &mut self.sides[region];
         side.unanswered += 1;
-        if let Some(Mail::Value(value)) = mail.first() {
-            side.puts.put(id, value, sent);
-        }
+        put.into_iter().for_each(|put| side.puts.put(id, put));
         side.on_its_way.insert(id, mail);
     }
 

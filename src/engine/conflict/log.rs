@@ -17,9 +17,9 @@ use super::stamp::Stamp;
 use crate::command::{Access, KeyUse, Spec, Unit as CommandUnit};
 use crate::wire::resp::{Command, FrameReader};
 
-pub use entry::Entry;
+pub use entry::{Entry, order};
 
-use entry::{covers, has_elements, order, removed_by};
+use entry::{covers, has_elements, removed_by};
 use lost::{losers, losers_of_whole};
 use rivals::Rivals;
 

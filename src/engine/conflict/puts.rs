@@ -1,14 +1,16 @@
 //! Values that were put at a region, until nothing is missing there on their account.
 //!
-//! What such a value lacks is executed again once it was seen in the region's stream where it stands. Where that stream breaks
+//! What such a value lacks and is known when it is put is executed again right behind it, in the same transaction; the rest once
+//! it was seen in the region's stream where it stands. Where that stream breaks
 //! off before, nothing tells; then what is known of it is executed again all the same before the region is copied: else it
 //! would be missing in both.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::exchange::{Exchange, Mail, Name, Value};
-use super::log::{Entry, KeyLog, Place, Redo, Remedy};
-use super::window::{By, entry, key_of};
+use super::log::{Entry, KeyLog, Place, Redo, Remedy, order};
+use super::order::Order;
+use super::window::{By, Key, entry, key_of};
 use super::writes::Write;
 use crate::command::KeyUse;
 use crate::wire::resp::FrameReader;
@@ -16,15 +18,18 @@ use crate::wire::resp::FrameReader;
 /// A write: the rank of the region whose client wrote it, and where it stands in that region's stream.
 type Id = (u8, u64);
 
-/// A value that was put at a region.
+/// A value that was, or is about to be, put at a region.
 #[derive(Debug)]
-struct Put {
-    /// Its key.
+pub struct Put {
+    /// Its key, and that in short.
     name: Name,
+    key: Key,
     /// It holds what the other region's clients wrote up to there.
     at: u64,
     /// It holds what this region's clients wrote up to there.
     covered: u64,
+    /// It is later than anything before this.
+    floor: Option<Order>,
     /// What the other region's clients wrote up to there had been sent before it.
     sent: u64,
     /// Where it stands in this region's stream, once that is known.
@@ -38,10 +43,9 @@ struct Put {
 pub struct Puts(BTreeMap<u64, Put>);
 
 impl Puts {
-    /// The transaction `id` puts a value, behind all that the other region's clients wrote before `sent`.
-    pub fn put(&mut self, id: u64, value: &Value, sent: u64) {
-        let Value { ref name, at, covered, .. } = *value;
-        self.0.insert(id, Put { name: name.clone(), at, covered, sent, seen: None, redone: BTreeSet::new() });
+    /// The transaction `id` puts this value.
+    pub fn put(&mut self, id: u64, put: Put) {
+        self.0.insert(id, put);
     }
 
     /// Transactions from `first` on were not executed.
@@ -78,19 +82,28 @@ impl Puts {
     pub fn lack(self, region: usize, exchange: &Exchange) -> Vec<Mail> {
         // The last value of a key is what counts.
         let last: BTreeMap<Name, Put> = self.0.into_values().map(|put| (put.name.clone(), put)).collect();
-        last.into_values().filter_map(|put| put.lacks(region, exchange).map(Mail::Again)).collect()
+        last.into_values().filter_map(|put| put.lacks(region, exchange)).map(Mail::Again).collect()
     }
 }
 
 impl Put {
-    fn lacks(&self, region: usize, exchange: &Exchange) -> Option<Vec<Redo>> {
+    /// Of a value that is put behind all that the other region's clients wrote before `sent`.
+    pub fn new(value: &Value, key: Key, sent: u64) -> Self {
+        let Value { ref name, at, covered, floor, .. } = *value;
+        Self { name: name.clone(), key, at, covered, floor, sent, seen: None, redone: BTreeSet::new() }
+    }
+
+    /// What is known to have been executed at `region` before it came, and is not in it, in the order in which it is to be
+    /// executed again.
+    pub fn lacks(&self, region: usize, exchange: &Exchange) -> Option<Vec<Redo>> {
         let (theirs, ours) = (exchange.writes(1 - region).after(self.at), exchange.writes(region).after(self.covered));
         let theirs = theirs.take_while(|write| write.at <= self.sent).filter(|write| !write.facts.silent);
         let ours = ours.take_while(|write| self.seen.is_none_or(|seen| write.at < seen));
         let wiped = theirs.filter_map(|write| self.wiped(&write, false));
         let wiped = wiped.chain(ours.filter_map(|write| self.wiped(&write, true)));
         let ranking = exchange.policies().ranking(&self.name.1, region);
-        let log = KeyLog { ranking, entries: wiped.collect(), ..KeyLog::default() };
+        let above = |entry: &Entry| self.floor.is_none_or(|floor| order(ranking, entry) > floor);
+        let log = KeyLog { ranking, entries: wiped.filter(above).collect(), ..KeyLog::default() };
         let (database, key) = (self.name.0, self.name.1.as_slice());
         match log.before_a_value(Place { region, database, key }) {
             Remedy::Again(redos) => Some(redos),
@@ -100,6 +113,9 @@ impl Put {
 
     /// The write as the value has wiped it, if it was to its key and was not executed again since.
     fn wiped(&self, write: &Write<'_>, local: bool) -> Option<Entry> {
+        if write.key.is_some_and(|key| key != self.key) {
+            return None;
+        }
         let (database, key) = (self.name.0, self.name.1.as_slice());
         let mut reader = FrameReader::new();
         let (spec, command) = write.command(&mut reader)?;

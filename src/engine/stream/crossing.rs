@@ -12,8 +12,8 @@ use super::{Beginning, Now, Rules};
 use crate::command::{Class, Spec};
 use crate::engine::apply::is_joined;
 use crate::engine::conflict::{
-    Exchange, Facts, Found, Key, Made, Mail, Name, Note, Ours, Part, ReadAgain, Redo, SharedExchange, Stamp,
-    StampClock, Value, What, Window, hold, key_of, replaces, shown, shown_as, spec_of,
+    Again, Exchange, Facts, Found, Key, Made, Mail, Name, Note, Ours, Part, Put, ReadAgain, Redo, SharedExchange,
+    Stamp, StampClock, Value, What, Window, hold, key_of, replaces, shown, shown_as, spec_of,
 };
 use crate::engine::origin::{Marker, Phase};
 use crate::engine::position::Position;
@@ -380,27 +380,29 @@ impl Crossing {
 
     fn mail_of_an_earlier_daemon(&mut self, echo: &Echo, place: u64) {
         match &echo.note {
-            Note::Value { at, covered, floor } => {
-                let Some((database, request)) = echo.requests.first() else { return };
+            Note::Value { at, covered, floor, again } => {
+                let Some(((database, request), rest)) = echo.requests.split_first() else { return };
                 let name = (*database, key_of(request));
                 let what = What::Value { name, at: *at, covered: *covered, floor: *floor, ours: false };
                 self.window.push_ours(Ours { at: place, what });
+                self.again_of_an_earlier_daemon(again, rest, place);
             }
-            Note::Again(items) if items.len() == echo.requests.len() => {
-                for (&(stamp, id, seen), (database, request)) in items.iter().zip(&echo.requests) {
-                    self.redone(
-                        Redo { stamp, id, seen, behind: None, database: *database, request: request.clone() },
-                        place,
-                    );
-                }
-            }
-            // Which of them changed nothing can't be told: the values decide.
-            Note::Again(items) => {
-                let is_local = |stamp: &Stamp| stamp.rank == self.ranks[self.region];
-                let what = What::Unknown(items.iter().map(|(stamp, id, _)| (*id, is_local(stamp))).collect());
-                self.window.push_ours(Ours { at: place, what });
-            }
+            Note::Again(items) => self.again_of_an_earlier_daemon(items, &echo.requests, place),
             Note::Writes | Note::Held => {}
+        }
+    }
+
+    fn again_of_an_earlier_daemon(&mut self, items: &[Again], requests: &[(u32, Bytes)], place: u64) {
+        if items.len() == requests.len() {
+            for (&(stamp, id, seen), (database, request)) in items.iter().zip(requests) {
+                let request = request.clone();
+                self.redone(Redo { stamp, id, seen, behind: None, database: *database, request }, place);
+            }
+        } else {
+            // Which of them changed nothing can't be told: the values decide.
+            let is_local = |stamp: &Stamp| stamp.rank == self.ranks[self.region];
+            let what = What::Unknown(items.iter().map(|(stamp, id, _)| (*id, is_local(stamp))).collect());
+            self.window.push_ours(Ours { at: place, what });
         }
     }
 
@@ -531,10 +533,19 @@ impl Crossing {
         }
     }
 
-    /// The transaction `id` carries this mail.
-    pub(super) fn mailed(&mut self, id: u64, mail: Vec<Mail>) {
+    /// A value is about to be put at the target: it, and what it is known to lack there. Of one that expires that is left
+    /// for later: only by what it leaves is it told whether its time was over.
+    pub(super) fn put(&self, value: &Value) -> (Put, Vec<Redo>) {
+        let (database, name) = &value.name;
+        let put = Put::new(value, self.window.key(*database, name), self.since);
+        let lacks = value.expires_at_ms.is_none().then(|| put.lacks(self.target(), &hold(&self.exchange))).flatten();
+        (put, lacks.unwrap_or_default())
+    }
+
+    /// The transaction `id` carries this mail, with a value where that is `put`.
+    pub(super) fn mailed(&mut self, id: u64, mail: Vec<Mail>, put: Option<Put>) {
         self.mailed.push_back(id);
-        hold(&self.exchange).mailed(self.target(), id, self.since, mail);
+        hold(&self.exchange).mailed(self.target(), id, mail, put);
     }
 
     /// The target has executed the transaction `id`, and all before.

@@ -180,30 +180,36 @@ impl Flow {
     }
 
     /// Sends mail in one transaction.
-    fn send_mail(&mut self, mail: Vec<Mail>, now: Now) {
-        let mut items = Vec::new();
-        let mut note = None;
+    fn send_mail(&mut self, mut mail: Vec<Mail>, now: Now) {
+        let mut put = None;
+        if let Some(Mail::Value(value)) = mail.first() {
+            let (value, lacks) = self.crossing.put(value);
+            put = Some(value);
+            if !lacks.is_empty() && lacks.len() <= MOST_AGAIN {
+                mail.push(Mail::Again(lacks));
+            }
+        }
+        let mut again = Vec::new();
         for mail in &mail {
             match mail {
                 Mail::Again(redos) => redos.iter().for_each(|redo| {
-                    items.push((redo.stamp, redo.id, redo.seen));
+                    again.push((redo.stamp, redo.id, redo.seen));
                     self.push_own(redo.database, &redo.request, 1);
                 }),
-                Mail::Value(value) => {
-                    self.push_value(value);
-                    let Value { at, covered, floor, .. } = **value;
-                    note = Some(Note::Value { at, covered, floor });
-                }
-                Mail::Held(changes) => {
-                    changes.iter().for_each(|change| self.push_held(change));
-                    note = Some(Note::Held);
-                }
+                Mail::Value(value) => self.push_value(value),
+                Mail::Held(changes) => changes.iter().for_each(|change| self.push_held(change)),
             }
         }
         if self.applier.batch().is_due() {
-            self.applier.batch().note = note.unwrap_or(Note::Again(items));
+            self.applier.batch().note = match mail.first() {
+                Some(Mail::Value(value)) => {
+                    Note::Value { at: value.at, covered: value.covered, floor: value.floor, again }
+                }
+                Some(Mail::Held(_)) => Note::Held,
+                Some(Mail::Again(_)) | None => Note::Again(again),
+            };
             let id = self.applier.open_id();
-            self.crossing.mailed(id, mail);
+            self.crossing.mailed(id, mail, put);
             self.close(now);
         }
     }

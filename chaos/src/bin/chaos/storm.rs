@@ -178,8 +178,9 @@ impl Storm {
     fn health(&self, played: &[Played], samples: &[Sample], idle: &[Sample]) -> Finding {
         let mut wrong = health::judge(played, samples, self.start);
         let flaps = health::flaps(idle);
-        if flaps > 0 {
-            wrong.push(format!("{flaps} of {} looks at an idle pair took a region out", idle.len()));
+        if let Some(said) = flaps.first() {
+            let (out, looks) = (flaps.len(), idle.len());
+            wrong.push(format!("{out} of {looks} looks at an idle pair took a region out, the first: {said}"));
         }
         Finding::new(6, wrong, format!("{} probes", samples.len() + idle.len()))
     }

@@ -69,7 +69,7 @@ impl Entry {
 }
 
 /// Its place in the order of the key's writes.
-pub(super) fn order(ranking: Ranking, entry: &Entry) -> Order {
+pub fn order(ranking: Ranking, entry: &Entry) -> Order {
     if entry.weak {
         return Order(entry.behind.0, entry.behind.1, entry.behind.2.saturating_add(1));
     }

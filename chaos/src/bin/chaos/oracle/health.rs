@@ -110,9 +110,13 @@ fn contradictions(samples: &[Sample]) -> Vec<Instant> {
 
 /// How often a balancer was told to take a region out although nothing had happened. `/readyz` is about this very moment, and
 /// may say no for one: `/syncz` may not.
-pub fn flaps(samples: &[Sample]) -> usize {
-    let out = |sample: &Sample| sample.syncz.iter().flatten().any(|(code, _)| *code != 200);
-    samples.iter().filter(|sample| out(sample)).count()
+/// Gives what was said each time.
+pub fn flaps(samples: &[Sample]) -> Vec<&str> {
+    let out = |sample| -> Option<&str> {
+        let Sample { syncz, .. } = sample;
+        syncz.iter().flatten().find(|(code, _)| *code != 200).map(|(_, said)| said.as_str())
+    };
+    samples.iter().filter_map(out).collect()
 }
 
 #[cfg(test)]
