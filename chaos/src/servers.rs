@@ -118,7 +118,14 @@ impl Server {
             Ok((client.info("server", "process_id").await? == Some(pid.to_string())).then_some(true))
         })
         .await
-        .and_then(|running| if running { Ok(()) } else { bail!("the server ended") })
+        .and_then(|running| {
+            if running {
+                return Ok(());
+            }
+            // Why it refuses what it saved itself is seen there only.
+            self.dir.disable_cleanup(true);
+            bail!("the server ended, what it has saved is left in {}", self.dir.path().display())
+        })
         .with_context(|| format!("{:?} on port {}: {}", self.flavor, self.port(), self.log_end()))
     }
 

@@ -139,8 +139,9 @@ impl Crossing {
         if !exchange.held(self.region).is_empty() {
             self.found.push(Found::Held);
         }
-        // What a dump holds, or an earlier session sent, may be later than the clock is now.
-        let mut latest_us = exchange.latest_us();
+        // What a dump holds, or an earlier session sent, may be later than the clock is now. But what the other region has
+        // written since, while this link stood still, is not earlier than what is read now.
+        let mut latest_us = beginning.stamp_us.unwrap_or(exchange.latest_us());
         if let Some(dumped) = exchange.take_dumped(self.region, beginning.high) {
             (self.sees, latest_us) = (dumped.covered, dumped.latest_us);
         }

@@ -87,12 +87,15 @@ pub struct Beginning {
     pub known_as: Option<ReplicationId>,
     /// Up to where the source had executed the target's writes when the earlier session sent last, in that one's stream.
     pub saw: u64,
+    /// All that the source had seen before `from` is earlier than this, and all that the earlier session sent is no later,
+    /// microseconds; nothing where that is not known.
+    pub stamp_us: Option<i64>,
 }
 
 impl Beginning {
     /// A link that goes on from no earlier session.
     pub fn fresh(from: Position) -> Self {
-        Self { from, high: from, low: from.offset, known_as: None, saw: 0 }
+        Self { from, high: from, low: from.offset, known_as: None, saw: 0, stamp_us: None }
     }
 
     /// A link that reads from `from` and goes on from what `marker` says, if there is one.
@@ -102,7 +105,9 @@ impl Beginning {
             Some(marker) => {
                 let high = Position { replication_id: from.replication_id, ..marker.high };
                 let known_as = Some(marker.high.replication_id);
-                Self { from, high, low: marker.low.offset, known_as, saw: marker.saw }
+                // What stands before `low` had been seen by both regions when the marker was written, and was dated before it.
+                let stamp_us = (from.offset <= marker.low.offset).then_some(marker.stamp_us);
+                Self { from, high, low: marker.low.offset, known_as, saw: marker.saw, stamp_us }
             }
         }
     }

@@ -112,11 +112,8 @@ fn contradictions(samples: &[Sample]) -> Vec<Instant> {
 /// may say no for one: `/syncz` may not.
 /// Gives what was said each time.
 pub fn flaps(samples: &[Sample]) -> Vec<&str> {
-    let out = |sample| -> Option<&str> {
-        let Sample { syncz, .. } = sample;
-        syncz.iter().flatten().find(|(code, _)| *code != 200).map(|(_, said)| said.as_str())
-    };
-    samples.iter().filter_map(out).collect()
+    let looks = samples.iter().map(|sample| sample.syncz.iter().flatten().find(|(code, _)| *code != 200));
+    looks.flatten().map(|(_, said)| said.as_str()).collect()
 }
 
 #[cfg(test)]
