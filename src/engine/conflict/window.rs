@@ -65,9 +65,13 @@ pub enum What {
         /// Whether a client of this region wrote it.
         local: bool,
     },
-    /// Writes that were executed again, it is not known in which form: each by its place, and whether a client of this
-    /// region wrote it.
-    Unknown(Vec<(u64, bool)>),
+    /// Writes that were executed again, it is not known in which form.
+    Unknown {
+        /// Each by its place, and whether a client of this region wrote it.
+        executed: Vec<(u64, bool)>,
+        /// The keys that were changed: a write of whole databases names none.
+        changed: Vec<Name>,
+    },
     /// The other region's value of a key.
     Value {
         /// The key.

@@ -402,7 +402,9 @@ impl Crossing {
         } else {
             // Which of them changed nothing can't be told: the values decide.
             let is_local = |stamp: &Stamp| stamp.rank == self.ranks[self.region];
-            let what = What::Unknown(items.iter().map(|(stamp, id, _)| (*id, is_local(stamp))).collect());
+            let executed = items.iter().map(|(stamp, id, _)| (*id, is_local(stamp))).collect();
+            let changed = requests.iter().map(|(database, request)| (*database, key_of(request))).collect();
+            let what = What::Unknown { executed, changed };
             self.window.push_ours(Ours { at: place, what });
         }
     }

@@ -45,7 +45,7 @@ impl Window {
             let unread = match ours.what {
                 // Another history need not hold it at all.
                 What::Writes(Part { high, .. }) => exchange.is_unread(1 - self.region, high),
-                What::Again { .. } | What::Unknown(_) | What::Value { .. } => false,
+                What::Again { .. } | What::Unknown { .. } | What::Value { .. } => false,
             };
             if unread {
                 return self.ours.push_front(ours);
@@ -86,7 +86,7 @@ impl Window {
                 let by = By { at, local, saw: u64::MAX, seen, again: Some(id), stamp: Some(stamp) };
                 self.execute(&write, by, exchange);
             }
-            What::Unknown(executed) => {
+            What::Unknown { executed, changed } => {
                 for (id, local) in executed {
                     let region = if local { self.region } else { 1 - self.region };
                     let written = exchange.writes(region).get(id).map(|write| write.written()).unwrap_or_default();
@@ -96,6 +96,7 @@ impl Window {
                         self.doubted.push((database, name));
                     }
                 }
+                self.doubted.extend(changed);
             }
             What::Value { name: (database, name), at: taken_at, covered, floor, ours } => {
                 let place = Place { region: self.region, database, key: &name };
