@@ -6,8 +6,10 @@ use duet_chaos::daemon::Daemon;
 use duet_chaos::flavor::Flavor::Redis70;
 use duet_chaos::load::Counted;
 use duet_chaos::pair::{DEADLINE, More, Regions};
+use duet_chaos::wait::eventually;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 /// Orders are taken at a socket in this directory, and recorded there.
 pub fn admin(place: &Path) -> String {
@@ -41,7 +43,7 @@ async fn a_link_that_is_paused_goes_on_where_it_was_and_both_orders_are_on_recor
     ensure!(daemon.get("/readyz").await?.code == 503);
     counted.write(&west, 100).await?;
     east.args(&["SET", "other-way", "1"]).await?;
-    duet_chaos::wait::eventually("the other link's write", DEADLINE, async || {
+    eventually("the other link's write", DEADLINE, async || {
         Ok((west.text("GET other-way").await? == "1").then_some(()))
     })
     .await?;
@@ -64,6 +66,47 @@ async fn a_link_that_is_paused_goes_on_where_it_was_and_both_orders_are_on_recor
     ensure!(actions.len() == 2 && actions[0]["action"] == "pause" && actions[1]["action"] == "resume", "{record}");
     let status = daemon.status().await?;
     ensure!(status["audit"]["recent"] == serde_json::Value::from(actions), "{status:#}");
+    Ok(())
+}
+
+/// What a link finds when it goes on was written before what the other one has brought meanwhile.
+#[tokio::test]
+async fn what_was_written_during_a_pause_is_as_late_as_it_was_written_also_after_a_restart() -> Result<()> {
+    for restarts in [false, true] {
+        let place = tempfile::tempdir()?;
+        let regions = Regions::start(Redis70, Redis70).await?;
+        let more = More { tables: admin(place.path()), ..More::default() };
+        let mut daemon = regions.daemon_with(duet(), &more).await?;
+        let (west, east) = regions.clients().await?;
+        ensure!(order(&daemon, &["pause", "reverse"])?.status.success());
+        for (number, client) in [(0, &east), (1, &west)] {
+            client.args(&["SET", "k", &format!("written as number {number}")]).await?;
+            client.args(&["HSET", "h", "f", &format!("written as number {number}")]).await?;
+            let written = Instant::now();
+            eventually("clocks to tell both apart", DEADLINE, async || {
+                Ok((written.elapsed() >= Duration::from_millis(1_500)).then_some(()))
+            })
+            .await?;
+        }
+        if restarts {
+            daemon.kill9()?;
+            daemon.resume()?;
+        }
+        eventually("the later value in the east", DEADLINE, async || {
+            Ok((east.text("GET k").await? == "written as number 1").then_some(()))
+        })
+        .await?;
+        eventually("the pause to end", DEADLINE, async || {
+            Ok(order(&daemon, &["resume", "reverse"])?.status.success().then_some(()))
+        })
+        .await?;
+        daemon.wait_streaming(DEADLINE).await?;
+        regions.settle(&daemon, DEADLINE).await?;
+        for client in [&west, &east] {
+            ensure!(client.text("GET k").await? == "written as number 1", "restarts: {restarts}");
+            ensure!(client.text("HGET h f").await? == "written as number 1", "restarts: {restarts}");
+        }
+    }
     Ok(())
 }
 
@@ -148,7 +191,7 @@ async fn a_reload_takes_over_what_can_change_and_names_what_cannot() -> Result<(
     let commands = |text: String| text.lines().find(|line| line.starts_with("cmdstat_publish:")).map(str::to_owned);
     ensure!(commands(east.text("INFO commandstats").await?).is_none());
     west.run("PUBLISH news 1").await?;
-    duet_chaos::wait::eventually("the message in the other region", DEADLINE, async || {
+    eventually("the message in the other region", DEADLINE, async || {
         Ok(commands(east.text("INFO commandstats").await?))
     })
     .await?;
@@ -156,7 +199,7 @@ async fn a_reload_takes_over_what_can_change_and_names_what_cannot() -> Result<(
     std::fs::write(daemon.config(), publish.replace("[increments]", "[incremets]"))?;
     let pid = daemon.pid().context("no daemon")?.to_string();
     ensure!(Command::new("kill").args(["-HUP", &pid]).status()?.success());
-    duet_chaos::wait::eventually("the reload to be refused", DEADLINE, async || {
+    eventually("the reload to be refused", DEADLINE, async || {
         let output = daemon.output();
         Ok((output.contains("not reloaded") && output.contains("Did you mean `increments`?")).then_some(()))
     })

@@ -72,6 +72,9 @@ impl Window {
             What::Writes(part) => self.part_in(at, &part, exchange),
             What::Again { redo, local } => {
                 let Redo { stamp, id, seen, behind, database, request } = redo;
+                // One that was executed again here before the other region had it at all may be sent with another stamp.
+                let current = || exchange.writes(self.region).get(id).and_then(|write| write.facts.stamp);
+                let stamp = local.then(current).flatten().unwrap_or(stamp);
                 let facts = Facts {
                     database,
                     requests: 1,
