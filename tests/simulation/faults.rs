@@ -200,6 +200,11 @@ impl Plan {
         self.lose_position > 0 || self.marker_lost > 0 || self.silence > 0 || self.restart > 0
     }
 
+    /// Whether primaries are lost, with what they had written last.
+    pub fn loses_tails(&self) -> bool {
+        self.failover > 0
+    }
+
     /// Whether clients are to be silent now.
     pub fn wants_silence(&self) -> bool {
         self.waiting.is_some()

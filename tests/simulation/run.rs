@@ -503,7 +503,7 @@ impl Run {
             let (share, last) = promises::last_update_wins::holds(a, &oracle.ledger, bound_ms, now_ms);
             self.outcome.shares[usize::from(self.disturbed)] = share;
             self.outcome.met = oracle.ledger.met();
-            if !self.disturbed && self.settings.winner.is_none() && by_time {
+            if (!self.disturbed || !self.plan.loses_tails()) && self.settings.winner.is_none() && by_time {
                 told.push(("last update wins", last));
             }
             let records = promises::one_conflict_one_record::holds(&oracle.records, &oracle.ledger, self.disturbed);
