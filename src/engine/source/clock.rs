@@ -76,6 +76,12 @@ impl StreamClock {
         }
     }
 
+    /// As [`Self::at`], for what was written while nobody read, with how often heartbeats are written, milliseconds; nothing
+    /// for what is read as it comes.
+    pub fn before_attaching(&self, offset: u64) -> Option<(i64, i64)> {
+        (offset < self.attached.0).then(|| (self.at(offset, 0, false), self.interval_ms))
+    }
+
     /// The source's clock when what stands at `offset` was written, Unix milliseconds; `now_ms` is that clock now, and
     /// `beating` tells whether heartbeats could be written of late.
     pub fn at(&self, offset: u64, now_ms: i64, beating: bool) -> i64 {

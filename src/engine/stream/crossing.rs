@@ -425,8 +425,14 @@ impl Crossing {
         self.placing = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
     }
 
-    /// A heartbeat was read.
+    /// Whether a write of `written_ms` is so much later than the open batch that it may not share its stamp.
+    pub(super) fn is_older(&self, written_ms: i64, interval_ms: i64) -> bool {
+        self.stamp.is_some_and(|stamp| stamp.time_us / 1000 + interval_ms < written_ms)
+    }
+
+    /// A heartbeat was read. The batch that was open before it goes: what is behind it was written later.
     pub(super) fn heartbeat(&mut self, written_ms: i64) {
+        self.must_close |= self.stamp.is_some();
         if matches!(self.fence, Fence::Armed(since) if written_ms > since) {
             let mut exchange = hold(&self.exchange);
             if exchange.epoch() == self.epoch {

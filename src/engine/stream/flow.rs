@@ -180,8 +180,14 @@ impl Flow {
 
     /// Whether `command` may be read now; where not, the open batch has to go first.
     pub(super) fn may_read(&mut self, command: &Command<'_>, now: Now) -> bool {
+        if self.scope != Scope::Outside {
+            return true;
+        }
+        let is_late = |(written_ms, interval_ms)| self.crossing.is_older(written_ms, interval_ms);
         let counts = |spec: &Spec| spec.class == Class::Multi || spec.unit == Unit::Lifetime;
-        if self.scope != Scope::Outside || !self.crossing.is_behind() || !lookup(command.name()).is_some_and(counts) {
+        if !self.clock.before_attaching(self.offset).is_some_and(is_late)
+            && !(self.crossing.is_behind() && lookup(command.name()).is_some_and(counts))
+        {
             return true;
         }
         if self.applier.may_send() {
