@@ -5,7 +5,7 @@ use std::time::Instant;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::client::{Client, Reply, clock_us, text};
-use super::shared::Pair;
+use super::shared::{Pair, RegionPulse};
 use super::survey::Survey;
 use crate::engine::source::Info;
 use crate::error::Fault;
@@ -67,7 +67,11 @@ async fn beat(pair: &Pair, index: usize) -> Result<(), Fault> {
     Ok(())
 }
 
-async fn learn(client: &mut Client, pulse: &super::shared::RegionPulse) -> Result<(), Fault> {
+/// Asks a server for its time.
+///
+/// # Errors
+/// The connection is lost.
+pub async fn learn(client: &mut Client, pulse: &RegionPulse) -> Result<(), Fault> {
     let asked = Instant::now();
     if let Some(now_us) = clock_us(&client.call(&["TIME"]).await?) {
         pulse.clock.learn(now_us, asked, Instant::now());

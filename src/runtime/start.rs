@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::attach::{self, Attached};
 use super::client::{Client, Reply, bytes, elements, integer, text};
+use super::heartbeat::learn;
 use super::shared::{Held, Pair};
 use super::socket::Socket;
 use super::{fence, names};
@@ -415,7 +416,18 @@ impl Starting<'_> {
         let origin = region.name.as_str();
         let end = attach::replication(&mut self.source_control);
         let (reply, Replication { offset, .. }) = tokio::try_join!(self.target_control.call(&["COMMAND"]), end)?;
-        let attached = (offset, pair.regions[index].clock.at_ms(Instant::now()));
+        let pulse = &pair.regions[index];
+        if pulse.clock.measured(Instant::now()).is_none() {
+            // The heartbeats' connection may come later than this one: without a time all that is read would be of 1970, and
+            // what expires, over.
+            learn(&mut self.source_control, pulse).await?;
+        }
+        let now = Instant::now();
+        if pulse.clock.measured(now).is_none() {
+            let text = format!("{} does not tell its time", self.source_control.place());
+            return Err(Fault::new(Kind::Protocol, text));
+        }
+        let attached = (offset, pulse.clock.at_ms(now));
         let commands = elements(&reply).iter().filter_map(|entry| elements(entry).first()).map(bytes);
         let Server { dialect, version } = self.target_server;
         let rules = Rules {

@@ -185,9 +185,9 @@ impl Flow {
         }
         let is_late = |(written_ms, interval_ms)| self.crossing.is_older(written_ms, interval_ms);
         let counts = |spec: &Spec| spec.class == Class::Multi || spec.unit == Unit::Lifetime;
-        if !self.clock.before_attaching(self.offset).is_some_and(is_late)
-            && !(self.crossing.is_behind() && lookup(command.name()).is_some_and(counts))
-        {
+        let goes_first = self.clock.before_attaching(self.offset).is_some_and(is_late)
+            || self.crossing.is_behind() && lookup(command.name()).is_some_and(counts);
+        if !goes_first {
             return true;
         }
         if self.applier.may_send() {
