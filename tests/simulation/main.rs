@@ -190,7 +190,7 @@ fn every_promise_is_kept_where_servers_delete_nothing_by_themselves() {
     ] {
         let of = Variant { without, ..Variant::new(mix, 0) };
         let found = FOUND_UNDELETED.into_iter().map(|seed| seed..seed + 1);
-        for seeds in found.chain([0..UNDELETED]) {
+        for seeds in found.chain(std::iter::once(0..UNDELETED)) {
             hold(&broken_variants(&of, seeds, Broken::default(), ENOUGH.0));
         }
     }
