@@ -60,7 +60,7 @@ const FAR_CLOCKS: u64 = 500;
 const FOUND_FAR: [u64; 2] = [1_399, 9_535];
 
 /// Seeds of runs in which servers delete nothing by themselves, for every promise.
-const UNDELETED: u64 = 1_500;
+const UNDELETED: u64 = 1_000;
 /// Of these, those that lost the last update once, in both regions: a region gave a value that an earlier write of the whole key
 /// had come on top of, or one that was in doubt gave it before it was in order itself.
 const FOUND_UNDELETED: [u64; 2] = [2_181, 4_799];
