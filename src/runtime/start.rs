@@ -416,18 +416,7 @@ impl Starting<'_> {
         let origin = region.name.as_str();
         let end = attach::replication(&mut self.source_control);
         let (reply, Replication { offset, .. }) = tokio::try_join!(self.target_control.call(&["COMMAND"]), end)?;
-        let pulse = &pair.regions[index];
-        if pulse.clock.measured(Instant::now()).is_none() {
-            // The heartbeats' connection may come later than this one: without a time all that is read would be of 1970, and
-            // what expires, over.
-            learn(&mut self.source_control, pulse).await?;
-        }
-        let now = Instant::now();
-        if pulse.clock.measured(now).is_none() {
-            let text = format!("{} does not tell its time", self.source_control.place());
-            return Err(Fault::new(Kind::Protocol, text));
-        }
-        let attached = (offset, pulse.clock.at_ms(now));
+        let attached = (offset, self.source_ms().await?);
         let commands = elements(&reply).iter().filter_map(|entry| elements(entry).first()).map(bytes);
         let Server { dialect, version } = self.target_server;
         let rules = Rules {
@@ -473,6 +462,21 @@ impl Starting<'_> {
 }
 
 impl Starting<'_> {
+    /// The source's clock now, Unix milliseconds. The heartbeats' connection may come later than this one: without a time all
+    /// that is read would be of 1970, and what expires, over.
+    async fn source_ms(&mut self) -> Result<i64, Fault> {
+        let pulse = &self.pair.regions[self.index];
+        if pulse.clock.measured(Instant::now()).is_none() {
+            learn(&mut self.source_control, pulse).await?;
+        }
+        let now = Instant::now();
+        if pulse.clock.measured(now).is_none() {
+            let text = format!("{} does not tell its time", self.source_control.place());
+            return Err(Fault::new(Kind::Protocol, text));
+        }
+        Ok(pulse.clock.at_ms(now))
+    }
+
     /// The guard of this session, which goes on from `resumed` at `now_ms` of the source's clock.
     fn guard(&self, resumed: Option<Marker>, now_ms: i64) -> Guard {
         let (pair, (history, keys)) = (self.pair, self.target_seen);

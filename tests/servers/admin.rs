@@ -1,5 +1,6 @@
 //! Orders to the running daemon.
 
+use crate::conflicts::clocks_apart;
 use crate::duet;
 use anyhow::{Context, Result, ensure};
 use duet_chaos::daemon::Daemon;
@@ -9,7 +10,6 @@ use duet_chaos::pair::{DEADLINE, More, Regions};
 use duet_chaos::wait::eventually;
 use std::path::Path;
 use std::process::{Command, Output};
-use std::time::{Duration, Instant};
 
 /// Orders are taken at a socket in this directory, and recorded there.
 pub fn admin(place: &Path) -> String {
@@ -84,11 +84,7 @@ async fn what_was_written_during_a_pause_is_as_late_as_it_was_written_also_after
         for (number, client) in (0..writes).zip([&east, &west].into_iter().cycle()) {
             client.args(&["SET", "k", &format!("written as number {number}")]).await?;
             client.args(&["HSET", "h", "f", &format!("written as number {number}")]).await?;
-            let written = Instant::now();
-            eventually("clocks to tell both apart", DEADLINE, async || {
-                Ok((written.elapsed() >= Duration::from_millis(1_500)).then_some(()))
-            })
-            .await?;
+            clocks_apart().await?;
         }
         if restarts {
             daemon.kill9()?;

@@ -31,6 +31,12 @@ const MARGIN: Duration = Duration::from_millis(1_500);
 /// How long a pair may take until all conflicts are resolved.
 const SETTLING: Duration = Duration::from_secs(60);
 
+/// Waits until what is written is so much later than what was that it must win.
+pub async fn clocks_apart() -> Result<()> {
+    let since = Instant::now();
+    eventually("the clocks to tell both apart", DEADLINE, async || Ok((since.elapsed() >= MARGIN).then_some(()))).await
+}
+
 /// Two regions at some distance, and the daemon between them.
 struct Pair {
     regions: Regions,
@@ -101,9 +107,7 @@ impl Pair {
         let (west, east) = self.regions.clients().await?;
         let (first, second) = if swapped { (&east, &west) } else { (&west, &east) };
         run_all(first, earlier).await?;
-        let written = Instant::now();
-        eventually("the clocks to tell both apart", DEADLINE, async || Ok((written.elapsed() >= MARGIN).then_some(())))
-            .await?;
+        clocks_apart().await?;
         run_all(second, later).await?;
         self.regions.release_links()?;
         self.settle().await

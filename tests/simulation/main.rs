@@ -181,18 +181,14 @@ fn keys_that_differ_are_held_until_a_later_write_of_the_whole_key_whatever_happe
 #[test]
 fn every_promise_is_kept_where_servers_delete_nothing_by_themselves() {
     let without = ["evict", "session", "ttl", "fading"].map(str::to_owned).to_vec();
-    let kept = ["lose_position", "marker_lost", "silence", "restart", "failover"].map(str::to_owned).to_vec();
     // Where a position is lost, or what a primary wrote last, an earlier update may stay: in most of these runs one is.
-    for (mix, without) in [
-        (Mix::Crossing, without.clone()),
-        (Mix::Region, without.clone()),
-        (Mix::Crossing, [without.clone(), kept].concat()),
-    ] {
-        let of = Variant { without, ..Variant::new(mix, 0) };
-        let found = FOUND_UNDELETED.into_iter().map(|seed| seed..seed + 1);
-        for seeds in found.chain(std::iter::once(0..UNDELETED)) {
-            hold(&broken_variants(&of, seeds, Broken::default(), ENOUGH.0));
-        }
+    let losses = ["lose_position", "marker_lost", "silence", "restart", "failover"].map(str::to_owned).to_vec();
+    let lossless = [without.clone(), losses].concat();
+    let found = FOUND_UNDELETED.into_iter().map(|seed| (Mix::Crossing, &without, seed..seed + 1));
+    let all = [(Mix::Crossing, &without), (Mix::Region, &without), (Mix::Crossing, &lossless)];
+    for (mix, without, seeds) in found.chain(all.map(|(mix, without)| (mix, without, 0..UNDELETED))) {
+        let of = Variant { without: without.clone(), ..Variant::new(mix, 0) };
+        hold(&broken_variants(&of, seeds, Broken::default(), ENOUGH.0));
     }
 }
 

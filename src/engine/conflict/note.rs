@@ -3,10 +3,10 @@
 //! `again:STAMP.RANK.ID.SEEN,STAMP.RANK.ID.SEEN,...`: the requests of the transaction are executed again; each was written
 //! at STAMP (microseconds) in the region with this RANK, stands at ID of that region's stream (bytes), and was written when
 //! that region had executed the other one's writes up to SEEN.
-//! `value:AT.COVERED[.ORDER.ORDER.ORDER][+STAMP.RANK.ID.SEEN,...]`: the transaction puts a value there that was taken at AT of the other region's
-//! stream, when that region had executed this one's writes up to COVERED; it is later than anything up to the place in the
-//! order of the key's writes (`order.rs`). Behind it the writes are executed again, as above, that are known to have been
-//! executed there already and that it lacks.
+//! `value:AT.COVERED[.ORDER.ORDER.ORDER][+STAMP.RANK.ID.SEEN,...]`: the transaction puts a value there that was taken at AT
+//! of the other region's stream, when that region had executed this one's writes up to COVERED; it is later than anything
+//! up to the place in the order of the key's writes (`order.rs`). Behind it the writes are executed again, as above, that
+//! are known to have been executed there already and that it lacks.
 //! `held`: the transaction changes which keys are held at the region.
 
 use std::fmt;

@@ -1,9 +1,8 @@
 //! Values that were put at a region, until nothing is missing there on their account.
 //!
-//! What such a value lacks and is known when it is put is executed again right behind it, in the same transaction; the rest once
-//! it was seen in the region's stream where it stands. Where that stream breaks
-//! off before, nothing tells; then what is known of it is executed again all the same before the region is copied: else it
-//! would be missing in both.
+//! What such a value lacks and is known when it is put is executed again right behind it, in the same transaction; the rest
+//! once it was seen in the region's stream where it stands. Where that stream breaks off before, nothing tells; then what is
+//! known of it is executed again all the same before the region is copied: else it would be missing in both.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -76,10 +76,10 @@ impl StreamClock {
         }
     }
 
-    /// As [`Self::at`], for what was written while nobody read, with how often heartbeats are written, milliseconds; nothing
-    /// for what is read as it comes.
-    pub fn before_attaching(&self, offset: u64) -> Option<(i64, i64)> {
-        (offset < self.attached.0).then(|| (self.at(offset, 0, false), self.interval_ms))
+    /// Whether what stands at `offset` was written while nobody read, more than a heartbeat's interval later than `than_ms`, Unix
+    /// milliseconds. What is read as it comes lies between two heartbeats.
+    pub fn is_much_later(&self, offset: u64, than_ms: i64) -> bool {
+        offset < self.attached.0 && self.at(offset, 0, false) > than_ms + self.interval_ms
     }
 
     /// The source's clock when what stands at `offset` was written, Unix milliseconds; `now_ms` is that clock now, and

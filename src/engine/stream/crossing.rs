@@ -425,9 +425,9 @@ impl Crossing {
         self.placing = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
     }
 
-    /// Whether a write of `written_ms` is so much later than the open batch that it may not share its stamp.
-    pub(super) fn is_older(&self, written_ms: i64, interval_ms: i64) -> bool {
-        self.stamp.is_some_and(|stamp| stamp.time_us / 1000 + interval_ms < written_ms)
+    /// When the open batch was made, Unix milliseconds, where it has a stamp: all of its writes share that.
+    pub(super) fn made_ms(&self) -> Option<i64> {
+        self.stamp.map(|stamp| stamp.time_us / 1000)
     }
 
     /// A heartbeat was read. The batch that was open before it goes: what is behind it was written later.

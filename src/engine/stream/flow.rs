@@ -183,9 +183,9 @@ impl Flow {
         if self.scope != Scope::Outside {
             return true;
         }
-        let is_late = |(written_ms, interval_ms)| self.crossing.is_older(written_ms, interval_ms);
+        let is_much_later = |made_ms| self.clock.is_much_later(self.offset, made_ms);
         let counts = |spec: &Spec| spec.class == Class::Multi || spec.unit == Unit::Lifetime;
-        let goes_first = self.clock.before_attaching(self.offset).is_some_and(is_late)
+        let goes_first = self.crossing.made_ms().is_some_and(is_much_later)
             || self.crossing.is_behind() && lookup(command.name()).is_some_and(counts);
         if !goes_first {
             return true;

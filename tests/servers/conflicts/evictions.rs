@@ -1,6 +1,6 @@
 //! What a server deletes by itself for want of memory beats no update; what a client lets expire at once is gone.
 
-use super::{MARGIN, Pair, SETTLING, run_all};
+use super::{Pair, SETTLING, clocks_apart, run_all};
 use anyhow::{Context, Result, ensure};
 use duet_chaos::client::Client;
 use duet_chaos::flavor::Flavor::{self, Redis62, Redis70, Valkey91};
@@ -8,7 +8,6 @@ use duet_chaos::pair::DEADLINE;
 use duet_chaos::pair::More;
 use duet_chaos::redis::Value;
 use duet_chaos::wait::eventually;
-use std::time::Instant;
 
 /// How many keys there are.
 const KEYS: usize = 200;
@@ -38,9 +37,7 @@ async fn a_refreshed_key_outlives_its_eviction(west: Flavor, east: Flavor) -> Re
     pair.settle().await?;
     pair.regions.hold_links().await?;
     run_all(&at_east, &all("fresh")).await?;
-    let written = Instant::now();
-    let later = async || Ok((written.elapsed() >= MARGIN).then_some(()));
-    eventually("the clocks to tell both apart", DEADLINE, later).await?;
+    clocks_apart().await?;
     evict(&at_west).await?;
     pair.regions.release_links()?;
     pair.settle().await?;

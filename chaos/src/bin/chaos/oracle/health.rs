@@ -108,9 +108,8 @@ fn contradictions(samples: &[Sample]) -> Vec<Instant> {
     found
 }
 
-/// How often a balancer was told to take a region out although nothing had happened. `/readyz` is about this very moment, and
-/// may say no for one: `/syncz` may not.
-/// Gives what was said each time.
+/// What was said each time a balancer was told to take a region out although nothing had happened. `/readyz` is about this
+/// very moment, and may say no for one: `/syncz` may not.
 pub fn flaps(samples: &[Sample]) -> Vec<&str> {
     let looks = samples.iter().map(|sample| sample.syncz.iter().flatten().find(|(code, _)| *code != 200));
     looks.flatten().map(|(_, said)| said.as_str()).collect()
