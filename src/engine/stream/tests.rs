@@ -243,6 +243,16 @@ fn a_heartbeat_travels_on_and_moves_the_checkpoint() {
     assert!(matches!(bench.events[..], [Event::Heartbeat { id: 2, written_ms: 1000 }]));
 }
 
+/// A server that finds the heartbeat before expired deletes it in one transaction with the new one.
+#[test]
+fn a_heartbeat_within_a_transaction_is_read_to_its_end_while_a_batch_is_open() {
+    let beat = "SET duet:p:heartbeat:a 1000500 PX 60000";
+    let mut bench = Bench::new(WIDE);
+    bench.give(&["SET k 1", "MULTI", "DEL duet:p:heartbeat:a", beat, "EXEC", "SET k 2"]);
+    let written: Vec<_> = bench.transactions().concat().into_iter().filter(|line| line.starts_with("SET k ")).collect();
+    assert_eq!(written, ["SET k 1", "SET k 2"]);
+}
+
 #[test]
 fn reserved_keys_are_never_copied() {
     let mut bench = Bench::new(WIDE);
