@@ -37,6 +37,11 @@ const EVENTS_WITHIN: Duration = Duration::from_secs(1);
 
 /// How long a link waits for the other one before it says so.
 const SHOW_AFTER: Duration = Duration::from_secs(1);
+
+/// For how long both markers have to be gone before a link holds. One that a client removes is written again as soon as the link
+/// that it belongs to has read that.
+const LOST_WITHIN: Duration = Duration::from_secs(2);
+
 /// More databases than any server is given.
 const MAX_DATABASES: u32 = 1 << 20;
 
@@ -181,6 +186,10 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
             }
             Plan::Wait => {
                 waiting(pair, index, began, "the forward link has not begun its copy");
+                let changed = pair.links[1 - index].changed.notified();
+                let _ = tokio::time::timeout(LOOK_EVERY, changed).await;
+            }
+            Plan::Hold(fault) if fault.kind == Kind::BothPositionsLost && began.elapsed() < LOST_WITHIN => {
                 let changed = pair.links[1 - index].changed.notified();
                 let _ = tokio::time::timeout(LOOK_EVERY, changed).await;
             }

@@ -3,9 +3,10 @@
 use crate::{duet, writes};
 use anyhow::{Result, ensure};
 use duet_chaos::client::Client;
+use duet_chaos::daemon::Signal;
 use duet_chaos::flavor::Flavor::{self, Redis62, Redis70, Valkey91};
 use duet_chaos::load::Mixed;
-use duet_chaos::pair::{DEADLINE, Regions};
+use duet_chaos::pair::{DEADLINE, More, Regions};
 use duet_chaos::wait::eventually;
 
 async fn copies_every_write(west: Flavor, east: Flavor) -> Result<()> {
@@ -184,5 +185,32 @@ async fn functions_come_and_go_on_both_sides() -> Result<()> {
     east.script("FCALL one 1 m\nFUNCTION DELETE two").await?;
     regions.wait_equal().await?;
     ensure!(west.int("GET m").await? == 10 && west.int("GET n").await? == 3);
+    Ok(())
+}
+
+/// A server that finds the heartbeat before expired when the next one is set deletes it first, and sends both as one
+/// transaction.
+#[tokio::test]
+async fn heartbeats_that_their_server_finds_expired_do_not_stop_a_link_under_load() -> Result<()> {
+    let regions = Regions::start(Redis70, Redis70).await?;
+    let tables = "[heartbeat]\ninterval = \"50ms\"\nexpire = \"1s\"".to_owned();
+    let daemon = regions.daemon_with(duet(), &More { tables, ..More::default() }).await?;
+    let (west, east) = regions.clients().await?;
+    // Who looks at what has expired deletes it: that is left to the heartbeat.
+    west.run("DEBUG SET-ACTIVE-EXPIRE 0").await?;
+    let writes: Vec<_> = (0..500).map(|key| vec!["SET".to_owned(), format!("k{key}"), "v".repeat(100)]).collect();
+    for _ in 0..5 {
+        daemon.signal(Signal::SIGSTOP)?;
+        west.run("SET longer-than-a-heartbeat-lives 1 PX 1100").await?;
+        while west.int("EXISTS longer-than-a-heartbeat-lives").await? == 1 {
+            west.pipeline(&writes).await?;
+        }
+        daemon.signal(Signal::SIGCONT)?;
+        for _ in 0..20 {
+            west.pipeline(&writes).await?;
+        }
+    }
+    regions.settle(&daemon, DEADLINE).await?;
+    ensure!(east.int("DBSIZE").await? >= 500);
     Ok(())
 }
