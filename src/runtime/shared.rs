@@ -195,8 +195,7 @@ impl<'a> Held<'a> {
         link.hold.store(true, Ordering::Release);
         link.hold_changed.notify_one();
         while !link.holding.load(Ordering::Acquire) {
-            // Looked at again and again, since a change may come just before the wait begins.
-            let _ = tokio::time::timeout(LOOK_EVERY, link.changed.notified()).await;
+            link.changes(LOOK_EVERY).await;
         }
         held
     }
@@ -367,6 +366,12 @@ impl LinkState {
     /// All writes before `offset` of the source's history are applied.
     pub fn set_applied(&self, offset: u64) {
         self.applied.store(offset, Ordering::Release);
+    }
+
+    /// Waits until something changes that the other link may wait for, and no longer than `within`: what is waited for is
+    /// looked at again and again, since a change may come just before the wait begins.
+    pub async fn changes(&self, within: Duration) {
+        let _ = tokio::time::timeout(within, self.changed.notified()).await;
     }
 
     /// Up to where all writes of the source's history are applied.

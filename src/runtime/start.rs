@@ -186,12 +186,10 @@ pub async fn start(pair: &Pair, index: usize, memory: &mut Memory) -> Result<Sta
             }
             Plan::Wait => {
                 waiting(pair, index, began, "the forward link has not begun its copy");
-                let changed = pair.links[1 - index].changed.notified();
-                let _ = tokio::time::timeout(LOOK_EVERY, changed).await;
+                pair.links[1 - index].changes(LOOK_EVERY).await;
             }
             Plan::Hold(fault) if fault.kind == Kind::BothPositionsLost && began.elapsed() < LOST_WITHIN => {
-                let changed = pair.links[1 - index].changed.notified();
-                let _ = tokio::time::timeout(LOOK_EVERY, changed).await;
+                pair.links[1 - index].changes(LOOK_EVERY).await;
             }
             Plan::Hold(fault) => return Err(fault),
         }
@@ -562,7 +560,7 @@ pub async fn drained(pair: &Pair, index: usize, target_control: &mut Client) -> 
             fence = None;
         }
         waiting(pair, index, began, "the other link is not in step yet");
-        let _ = tokio::time::timeout(LOOK_EVERY / 20, other.changed.notified()).await;
+        other.changes(LOOK_EVERY / 20).await;
     }
 }
 
@@ -577,6 +575,6 @@ async fn made_good(pair: &Pair, region: usize) {
     other.mail.notify_one();
     while !conflict::hold(&pair.exchange).is_executed(region) {
         waiting(pair, region, began, "the other link has something to execute before the copy");
-        let _ = tokio::time::timeout(LOOK_EVERY / 20, other.changed.notified()).await;
+        other.changes(LOOK_EVERY / 20).await;
     }
 }
