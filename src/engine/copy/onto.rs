@@ -13,7 +13,8 @@
 //!
 //! Where that can't be done, the key is made equal by the other region's value once the copy is done: for writes of several
 //! keys, those that fail on top of the value, those that meet a value that was too long to be kept, and all that are read when
-//! the copy is over.
+//! the copy is over. What only adds to a value that was too long is executed once more all the same as soon as the value was
+//! seen: should the other region's not be had any more, since this one is copied before, nothing of that is missing.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -49,12 +50,14 @@ pub struct Write {
     pub requests: u32,
     /// Whether it sets a time to live, which may be over when it is executed once more.
     pub expires: bool,
+    /// Whether it adds to what is there, or takes from it, and so may be executed late.
+    pub adds: bool,
 }
 
 impl Write {
-    /// `requests` requests in `database` that set no time to live.
+    /// `requests` requests in `database` that set no time to live, and don't add to anything.
     pub fn of(database: u32, request: impl Into<Bytes>, requests: u32) -> Self {
-        Self { database, request: request.into(), requests, expires: false }
+        Self { database, request: request.into(), requests, expires: false, adds: false }
     }
 }
 
@@ -91,6 +94,8 @@ pub struct Onto {
     held: usize,
     /// Keys whose values met a write and are to be put there again.
     mail: VecDeque<Key>,
+    /// Writes that were overwritten by values that were not kept, and are to be executed once more.
+    late: VecDeque<Vec<Write>>,
     /// Keys that are to be made equal by their values.
     doubted: BTreeSet<Key>,
     /// Clients' writes up to this place of the region's stream were told.
@@ -116,7 +121,7 @@ struct Arriving {
     value: Option<Write>,
     /// A write has replaced it: the first of what it met.
     replaced: bool,
-    /// What it met.
+    /// What it met; where it is not kept, only what may be executed late.
     met: Vec<Write>,
 }
 
@@ -177,12 +182,13 @@ impl Onto {
     pub fn end(&mut self) {
         self.copy = None;
         self.before = None;
+        self.late.clear();
         self.doubted.extend(self.mail.drain(..));
     }
 
     /// Whether all that was put here has been seen here, and has met nothing.
     pub fn has_arrived(&self) -> bool {
-        self.arriving.is_empty() && self.mail.is_empty()
+        self.arriving.is_empty() && self.mail.is_empty() && self.late.is_empty()
     }
 
     /// The link that reads here begins at a new place: echoes before it will not be seen.
@@ -190,6 +196,7 @@ impl Onto {
         self.arriving.clear();
         self.sent.clear();
         self.mail.clear();
+        self.late.clear();
         self.held = 0;
         (self.told, self.covered) = (0, 0);
     }
@@ -252,6 +259,9 @@ impl Onto {
             let Some(arriving) = self.arriving.get_mut(&key) else { continue };
             let is_lost = effect == Effect::Changes && arriving.value.is_none() && !arriving.replaced;
             if self.copy.is_none() || is_lost {
+                if is_lost && write.adds && arriving.met.len() < MOST_MET {
+                    arriving.met.push(write.clone());
+                }
                 self.doubted.insert(key);
                 continue;
             }
@@ -331,22 +341,32 @@ impl Onto {
     }
 
     /// The region has echoed the transaction `id` at this place of its stream, and with it all before. What stands before the
-    /// dump was fixed is an earlier copy's.
-    pub fn echoed(&mut self, id: u64, place: u64) {
+    /// dump was fixed is an earlier copy's. Tells whether something is to be executed once more on that account.
+    pub fn echoed(&mut self, id: u64, place: u64) -> bool {
         if place <= self.covered {
-            return;
+            return false;
         }
+        let mut any = false;
         while self.sent.front().is_some_and(|(sent, _)| *sent <= id) {
             if let Some((sent, key)) = self.sent.pop_front()
                 && self.arriving.get(&key).is_some_and(|arriving| arriving.id == sent && !arriving.again)
+                && let Some(arriving) = self.arriving.remove(&key)
             {
-                self.held -= self.arriving.remove(&key).map_or(0, |arriving| arriving.size());
+                self.held -= arriving.size();
+                if arriving.is_late() && self.copy.is_some() {
+                    self.late.push_back(arriving.met);
+                    any = true;
+                }
             }
         }
+        any
     }
 
-    /// The next value to be put there again, with what it met on top of it, in the transaction `id`.
+    /// The next value to be put there again, with what it met on top of it, in the transaction `id`; or what is executed late.
     pub fn take_mail(&mut self, id: u64) -> Option<Vec<Write>> {
+        if let Some(writes) = self.late.pop_front() {
+            return Some(writes);
+        }
         // What is left to its value by now is not sent again.
         let key = std::iter::from_fn(|| self.mail.pop_front()).find(|key| self.arriving.contains_key(key))?;
         let arriving = self.arriving.get_mut(&key)?;
@@ -370,6 +390,11 @@ impl Onto {
 }
 
 impl Arriving {
+    /// Whether what it met is missing, and may be executed by itself.
+    fn is_late(&self) -> bool {
+        self.value.is_none() && !self.replaced && !self.met.is_empty()
+    }
+
     fn size(&self) -> usize {
         self.value.as_ref().map_or(0, |value| value.request.len())
     }

@@ -351,7 +351,9 @@ impl Flow {
             return false;
         }
         let Some((marker, note)) = Marker::parse_with_note(command.arg(2)) else { return false };
-        onto.echoed(marker.id, self.offset);
+        if onto.echoed(marker.id, self.offset) {
+            self.events.push(Event::Posted);
+        }
         self.crossing.echo_begins(marker, note);
         self.events.push(Event::Echo { id: marker.id });
         if self.scope == Scope::Opening {

@@ -122,7 +122,7 @@ impl Flow {
         }
         let keys: Vec<(u32, &[u8])> = spec.written(command, self.database).collect();
         let expires = conflict::sets_lifetime(spec, command);
-        let write = Write { database: self.database, request: bytes, requests, expires };
+        let write = Write { database: self.database, request: bytes, requests, expires, adds: adds(command, spec) };
         let crossed = if spec.is_deletion() {
             // Key by key, so that none is removed once more on another's account.
             let one =
@@ -308,6 +308,21 @@ pub(super) fn in_letters(bytes: Bytes) -> Bytes {
     };
     let arguments: Vec<&[u8]> = std::iter::once(name.as_slice()).chain(command.args().skip(1)).collect();
     request(&arguments).into()
+}
+
+/// Whether a write adds to what is there, or takes from it: to a number, or an element of a list.
+fn adds(command: &Command<'_>, spec: &Spec) -> bool {
+    match spec.unit_of(command) {
+        Unit::Counter | Unit::ElementCounter(_) => true,
+        Unit::Sequence => matches!(spec.name, "LPUSH" | "RPUSH" | "LPOP" | "RPOP" | "LREM"),
+        Unit::Nothing
+        | Unit::Database
+        | Unit::Whole
+        | Unit::Lifetime
+        | Unit::Element(_)
+        | Unit::Bits(_)
+        | Unit::Registers => false,
+    }
 }
 
 /// What a write does to its keys.

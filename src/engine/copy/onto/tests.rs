@@ -76,6 +76,33 @@ fn what_can_not_be_put_on_top_is_made_equal_by_its_value_when_the_copy_is_done()
 }
 
 #[test]
+fn what_adds_to_a_value_in_pieces_is_executed_late() {
+    let adding = Write { adds: true, ..write("INCR k") };
+    let mut onto = region();
+    onto.arrives(7, 0, b"k");
+    assert!(!onto.wrote(K, Effect::Changes, &adding));
+    onto.wrote(K, Effect::Changes, &write("APPEND k 1"));
+    assert_eq!(onto.take_mail(8), None, "not before all that it met is known");
+    assert!(!onto.echoed(6, 1) && onto.echoed(7, 2));
+    assert!(!onto.has_arrived());
+    assert!(!onto.wrote(K, Effect::Changes, &adding), "behind the value");
+    assert_eq!(onto.take_mail(8), Some(vec![adding.clone()]));
+    assert!(onto.has_arrived() && onto.take_mail(9).is_none());
+    onto.end();
+    assert_eq!(onto.take_late(), BTreeSet::from([(0, b"k".to_vec())]), "it may have changed places with what followed");
+}
+
+#[test]
+fn what_adds_to_a_value_that_is_then_replaced_is_not_executed_again() {
+    let mut onto = region();
+    onto.arrives(7, 0, b"k");
+    onto.wrote(K, Effect::Changes, &Write { adds: true, ..write("INCR k") });
+    assert!(onto.wrote(K, Effect::Replaces, &write("SET k v")));
+    assert!(!onto.echoed(7, 1));
+    assert_eq!(onto.take_mail(8), Some(vec![write("SET k v")]));
+}
+
+#[test]
 fn a_write_that_is_read_again_is_told_once() {
     let mut onto = Onto::default();
     onto.begin(100);
