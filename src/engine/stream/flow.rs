@@ -168,7 +168,7 @@ impl Flow {
             self.boundary =
                 Position { replication_id: self.replication_id, offset: self.offset, database: self.database };
             self.crossing.boundary(self.boundary);
-            if (self.applier.is_full() || self.crossing.must_close) && self.applier.may_send() {
+            if (self.applier.is_full() || self.must_close()) && self.applier.may_send() {
                 self.close(reading.now);
             }
         } else if self.scope == Scope::Local && self.applier.is_full() && self.applier.may_send() {
@@ -488,7 +488,12 @@ impl Flow {
 
     /// How long what could be sent is to wait for more.
     pub(super) fn pace(&self) -> Option<Duration> {
-        self.applier.pace().filter(|_| self.may_close() && !self.crossing.must_close)
+        self.applier.pace().filter(|_| self.may_close() && !self.must_close())
+    }
+
+    /// Whether the open batch has to go before more is read. What is inside of a client's transaction goes to its end with it.
+    pub(super) fn must_close(&self) -> bool {
+        self.crossing.must_close && self.scope != Scope::Local
     }
 
     fn may_close(&self) -> bool {

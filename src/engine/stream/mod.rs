@@ -262,11 +262,10 @@ impl Stream {
         Ok(())
     }
 
-    /// Whether there is room for more of the stream. A client's transaction is read to its end before the batch that holds it
-    /// goes.
+    /// Whether there is room for more of the stream.
     pub fn wants_source(&self) -> bool {
         self.flow.applier.has_room()
-            && (!self.flow.crossing.must_close || self.flow.scope == Scope::Local)
+            && !self.flow.must_close()
             && self.flow.is_decided()
             && !(self.flow.holding && self.flow.seeking.is_none() && self.flow.scope != Scope::Local)
     }
