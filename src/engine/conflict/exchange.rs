@@ -4,6 +4,8 @@
 //! that writes there ([`Mail`]); what is stable at one region follows from what was read at the other.
 
 mod held;
+mod looks;
+mod mail;
 mod sent;
 mod values;
 
@@ -11,23 +13,22 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
-
 use super::fleeting::Fleeting;
-use super::kept::{Change, Kept};
+use super::kept::Kept;
 use super::lingering::Lingering;
-use super::lives::{Decided, Life, Lives};
-use super::log::Redo;
+use super::lives::Lives;
 use super::order::Order;
 use super::pins::Pins;
 use super::policy::Policies;
-use super::puts::{Put, Puts};
+use super::puts::Puts;
 use super::settles::Settles;
 use super::stamp::Stamp;
 use super::writes::{Segment, Write, Writes};
 use crate::engine::position::{Position, ReplicationId};
 use crate::engine::source::Replication;
 
+pub use looks::Look;
+pub use mail::{Mail, Value};
 pub use sent::Made;
 pub use values::Errand;
 
@@ -46,52 +47,6 @@ pub type Name = (u32, Vec<u8>);
 
 /// Held for moments only.
 pub type SharedExchange = Arc<Mutex<Exchange>>;
-
-/// What one link posts for the other to execute.
-#[derive(Debug)]
-pub enum Mail {
-    /// Writes of one key, to be executed again in this order.
-    Again(Vec<Redo>),
-    /// The value of a key.
-    Value(Box<Value>),
-    /// Which keys are held there, for the region to keep.
-    Held(Vec<Change>),
-}
-
-/// A value that was taken at the other region.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Value {
-    /// Its key.
-    pub name: Name,
-    /// As DUMP gives it; nothing where there is no such key.
-    pub payload: Option<Bytes>,
-    /// When it expires, Unix milliseconds.
-    pub expires_at_ms: Option<i64>,
-    /// Where in that region's stream it was taken.
-    pub at: u64,
-    /// Up to where that region had executed this one's writes then.
-    pub covered: u64,
-    /// It is later than anything before this.
-    pub floor: Option<Order>,
-}
-
-/// A key that is to be looked at.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Look {
-    /// It has expired in the other region.
-    Departed(Name),
-    /// Its lives in both regions are compared.
-    Life(Name),
-}
-
-impl Look {
-    /// The key.
-    pub fn name(&self) -> &Name {
-        match self {
-            Self::Departed(name) | Self::Life(name) => name,
-        }
-    }
-}
 
 /// What a region executed of the other one's writes before the session began.
 #[derive(Debug)]
@@ -456,16 +411,6 @@ impl Exchange {
         true
     }
 
-    /// Whether all mail for `region` that was sent has been answered.
-    pub fn is_answered(&self, region: usize) -> bool {
-        self.sides[region].unanswered == 0
-    }
-
-    /// Whether all mail for `region` was executed.
-    pub fn is_executed(&self, region: usize) -> bool {
-        self.sides[region].mail.is_empty() && self.is_answered(region)
-    }
-
     /// The stream of `region` was read up to where it stood when the session began, and beyond.
     pub fn set_ready(&mut self, region: usize) {
         self.sides[region].ready = true;
@@ -645,73 +590,6 @@ impl Exchange {
         self.pins.remove(pin);
     }
 
-    /// Something is to be executed at `region`.
-    pub fn post(&mut self, region: usize, mail: Mail) {
-        self.sides[region].mail.push_back(mail);
-    }
-
-    /// Whether something is to be executed at `region`.
-    pub fn has_mail(&self, region: usize) -> bool {
-        !self.sides[region].mail.is_empty() || self.sides[region].kept.is_due()
-    }
-
-    /// The next that fits behind what was taken already: values, and which keys are held, go alone, writes up to `room`.
-    pub fn take(&mut self, region: usize, room: usize, first: bool) -> Option<Mail> {
-        let Side { mail, kept, held, .. } = &mut self.sides[region];
-        if mail.is_empty() && first && kept.is_due() {
-            return Some(Mail::Held(kept.take(held)));
-        }
-        let fits = match mail.front()? {
-            Mail::Again(redos) => first || redos.len() <= room,
-            Mail::Value(_) | Mail::Held(_) => first,
-        };
-        if fits { mail.pop_front() } else { None }
-    }
-
-    /// A session begins that writes to `region`, with the transaction `first`: what an earlier one had sent behind that was
-    /// not executed.
-    pub fn writes_from(&mut self, region: usize, first: u64) {
-        self.copied[1 - region] = false;
-        let side = &mut self.sides[region];
-        let _gone = side.on_its_way.split_off(&first);
-        side.puts.were_not(first);
-    }
-
-    /// The transaction `id` with this mail for `region` was sent, with a value where that is `put`.
-    pub fn mailed(&mut self, region: usize, id: u64, mail: Vec<Mail>, put: Option<Put>) {
-        let side = &mut self.sides[region];
-        side.unanswered += 1;
-        put.into_iter().for_each(|put| side.puts.put(id, put));
-        side.on_its_way.insert(id, mail);
-    }
-
-    /// The stream of `region` has broken off, and the region is about to be copied, all that was sent to it having been
-    /// answered. What values that were put there are known to lack is posted. Tells whether there is something.
-    pub fn make_good(&mut self, region: usize) -> bool {
-        let side = &mut self.sides[region];
-        let mut puts = std::mem::take(&mut side.puts);
-        puts.redone(side.on_its_way.values().flatten().chain(&side.mail));
-        let lacking = puts.lack(region, self);
-        let any = !lacking.is_empty();
-        self.sides[region].mail.extend(lacking);
-        any
-    }
-
-    /// The transaction `id` was seen before `at` in the stream of `region`: what it carried, if this daemon sent it.
-    pub fn came(&mut self, region: usize, id: u64, at: u64) -> Option<Vec<Mail>> {
-        let side = &mut self.sides[region];
-        let later = side.on_its_way.split_off(&(id + 1));
-        let mail = std::mem::replace(&mut side.on_its_way, later).remove(&id)?;
-        side.puts.seen(id, at);
-        side.puts.redone(&mail);
-        Some(mail)
-    }
-
-    /// It was answered.
-    pub fn answered(&mut self, region: usize) {
-        self.sides[region].unanswered = self.sides[region].unanswered.saturating_sub(1);
-    }
-
     /// `region` refused a write to this key inside of a transaction that it executed.
     pub fn refused(&mut self, region: usize, name: Name) {
         self.sides[region].refused.push(name);
@@ -731,70 +609,6 @@ impl Exchange {
     /// What the server of `region` has removed by itself, and the other region may hold still.
     pub fn lingering(&mut self, region: usize) -> &mut Lingering {
         &mut self.sides[region].lingering
-    }
-
-    /// These keys have expired at the other region, and nobody in `region` had prolonged them: so it is to be looked at
-    /// whether they are about to expire there, too.
-    pub fn look(&mut self, region: usize, names: Vec<Name>) {
-        self.sides[region].looks.extend(names);
-    }
-
-    /// The time to live of a key is to be compared, on account of `region`, whose `pin` holds the checkpoints back until then.
-    pub fn compare_lives(&mut self, name: Name, region: usize, pin: u64) {
-        if let Some(pin) = self.lives.compare(name, region, pin) {
-            self.unpin(pin);
-        }
-    }
-
-    /// What is to be looked at in `region` now, up to `most` keys; `now_ms` counts from anywhere, and never back. And whether
-    /// there is more later.
-    pub fn take_looks(&mut self, region: usize, now_ms: i64, most: usize) -> (Vec<Look>, bool) {
-        let looks = &mut self.sides[region].looks;
-        let departed: Vec<Name> = looks.drain(..most.min(looks.len())).collect();
-        let more = !looks.is_empty();
-        let (lives, later) = self.lives.wanted(region, now_ms, most - departed.len());
-        let looks = departed.into_iter().map(Look::Departed).chain(lives.into_iter().map(Look::Life));
-        (looks.collect(), more || later)
-    }
-
-    /// A look at a key of `region` could not be made.
-    pub fn not_looked(&mut self, region: usize, look: Look) {
-        match look {
-            Look::Departed(name) => self.sides[region].looks.push(name),
-            Look::Life(name) => self.lives.not_found(region, &name),
-        }
-    }
-
-    /// What a look at a key of `region` has shown, whose clock says `now_ms`. A key that has expired in the other region is made
-    /// equal by its value if it lives longer than clocks can be apart, `linger_ms`; one whose lives were to be compared if
-    /// they differ. Gives whether it is.
-    pub fn looked(&mut self, region: usize, look: Look, life: Life, (now_ms, linger_ms): (i64, i64)) -> bool {
-        match look {
-            Look::Departed(name) => {
-                let lives_on = match life {
-                    Life::None => false,
-                    Life::Endless => true,
-                    Life::Until(at) => at - now_ms > linger_ms,
-                };
-                let stays = lives_on && !self.settles.has(name.0, &name.1);
-                if stays {
-                    self.refused(region, name);
-                }
-                stays
-            }
-            Look::Life(name) => {
-                let Some(Decided { pin, differs }) = self.lives.found(region, &name, life) else { return false };
-                match differs {
-                    // Held back until the key waits for the value.
-                    Some(shorter) => {
-                        self.refused(shorter, name);
-                        self.sides[shorter].left.push(pin);
-                    }
-                    None => self.unpin(pin),
-                }
-                differs.is_some()
-            }
-        }
     }
 
     /// Writes of `region` up to this place were forgotten, of keys that are to take the other one's values.
