@@ -100,6 +100,24 @@ pub async fn shared(fewer: &mut Client, more: &mut Client, prefix: &[u8]) -> Res
     Ok(shared)
 }
 
+/// All names that the server behind `client` holds, with their databases, but those that begin with `prefix`.
+///
+/// # Errors
+/// A [`Fault`] when the server does not answer, or holds more than can be kept.
+pub async fn all(client: &mut Client, prefix: &[u8]) -> Result<Vec<(u32, Vec<u8>)>, Fault> {
+    let mut walk = Walk::new(client, prefix).await?;
+    let mut all = Vec::new();
+    while let Some(Names { database, names }) = walk.next(client).await? {
+        all.extend(names.into_iter().map(|name| (database, name)));
+        if all.len() > MOST_KEPT {
+            let text = format!("{} was empty, and by now holds more than {MOST_KEPT} keys", client.place());
+            return Err(Fault::new(Kind::TooMuchMeanwhile, text));
+        }
+    }
+    select(client, 0).await?;
+    Ok(all)
+}
+
 /// How many names are shared, and examples, for an operator.
 pub fn describe(shared: &HashSet<Vec<u8>>, target: &str) -> Fault {
     let mut names: Vec<&Vec<u8>> = shared.iter().collect();

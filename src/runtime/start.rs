@@ -299,6 +299,17 @@ impl Starting<'_> {
         self.pair.links[self.index].changed.notify_waiters();
         self.forget_unfinished().await?;
         drained(self.pair, self.index, &mut self.target_control).await?;
+        if reason == CopyReason::Refill {
+            // What clients have written since the target was found empty, until the other link began to read, nobody has seen.
+            let found = names::all(&mut self.target_control, self.pair.reserved.prefix()).await?;
+            if !found.is_empty() {
+                tracing::warn!(
+                    keys = found.len(),
+                    "clients wrote to the empty region before it was read: what of that the other region lacks is deleted"
+                );
+            }
+            hold(&self.pair.onto[1 - self.index]).finds(found.into_iter());
+        }
         made_good(self.pair, self.index).await;
         Ok(keep)
     }

@@ -268,12 +268,16 @@ impl Exchange {
     }
 
     /// A session of the link that reads `region` is about to begin, and its source no longer has this part of what may be
-    /// unfinished: what is known of it is made equal by its value, which the region gives that wrote it.
+    /// unfinished: what is known of it is made equal by its value, which the region gives that wrote it. Where a value was put
+    /// upon it, the other one does, which has executed all of it.
     pub fn misses(&mut self, region: usize, part: Range<u64>) {
         if !part.is_empty() {
             let writes = self.sides[region].writes.after(part.start);
             let names: BTreeSet<Name> = writes.flat_map(|write| write.written()).collect();
+            let whole = |name: &Name| !self.sides[1 - region].damaged.contains(name);
+            let put_upon: Vec<Name> = self.sides[region].puts.names().filter(|name| whole(name)).cloned().collect();
             self.sides[1 - region].refused.extend(names);
+            put_upon.into_iter().for_each(|name| self.damaged(region, name));
         }
         self.sides[region].missing = part;
     }

@@ -47,6 +47,11 @@ impl Puts {
         self.0.insert(id, put);
     }
 
+    /// The keys of these values.
+    pub fn names(&self) -> impl Iterator<Item = &Name> {
+        self.0.values().map(|put| &put.name)
+    }
+
     /// Transactions from `first` on were not executed.
     pub fn were_not(&mut self, first: u64) {
         let _gone = self.0.split_off(&first);

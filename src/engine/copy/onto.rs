@@ -157,6 +157,12 @@ impl Onto {
         self.before.get_or_insert_default();
     }
 
+    /// The region was found empty, and by the time that it tells of what is written here it holds these keys: they are in the
+    /// dump, or nobody has seen who wrote them.
+    pub fn finds(&mut self, keys: impl Iterator<Item = Key>) {
+        self.before.get_or_insert_default().extend(keys);
+    }
+
     /// A key of the dump that expires at `expires_at_ms` is put here; the source's clock says `now_ms`.
     pub fn expires(&mut self, database: u32, name: &[u8], expires_at_ms: i64, now_ms: i64) {
         for fleeting in [&mut self.fleeting, &mut self.fleeting_here] {

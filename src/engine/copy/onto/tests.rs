@@ -103,6 +103,16 @@ fn what_adds_to_a_value_that_is_then_replaced_is_not_executed_again() {
 }
 
 #[test]
+fn what_an_empty_region_held_before_anybody_read_it_is_deleted_unless_the_dump_holds_it() {
+    let mut onto = Onto::default();
+    onto.announce();
+    onto.finds([(0, b"k".to_vec()), (0, b"stray".to_vec())].into_iter());
+    onto.begin(0);
+    onto.holds(0, b"k");
+    assert_eq!(onto.take_missing(), BTreeSet::from([(0, b"stray".to_vec())]));
+}
+
+#[test]
 fn a_write_that_is_read_again_is_told_once() {
     let mut onto = Onto::default();
     onto.begin(100);
