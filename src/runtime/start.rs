@@ -305,7 +305,7 @@ impl Starting<'_> {
             if !found.is_empty() {
                 tracing::warn!(
                     keys = found.len(),
-                    "clients wrote to the empty region before it was read: what of that the other region lacks is deleted"
+                    "clients wrote to the empty region before it was read: what of that the other region lacks is deleted, or left for duet verify to find"
                 );
             }
             hold(&self.pair.onto[1 - self.index]).finds(found.into_iter());
