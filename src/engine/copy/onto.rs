@@ -95,7 +95,7 @@ pub struct Onto {
     /// Keys whose values met a write and are to be put there again.
     mail: VecDeque<Key>,
     /// Writes that were overwritten by values that were not kept, and are to be executed once more.
-    late: VecDeque<Vec<Write>>,
+    lost: VecDeque<Vec<Write>>,
     /// Keys that are to be made equal by their values.
     doubted: BTreeSet<Key>,
     /// Clients' writes up to this place of the region's stream were told.
@@ -188,13 +188,13 @@ impl Onto {
     pub fn end(&mut self) {
         self.copy = None;
         self.before = None;
-        self.late.clear();
+        self.lost.clear();
         self.doubted.extend(self.mail.drain(..));
     }
 
     /// Whether all that was put here has been seen here, and has met nothing.
     pub fn has_arrived(&self) -> bool {
-        self.arriving.is_empty() && self.mail.is_empty() && self.late.is_empty()
+        self.arriving.is_empty() && self.mail.is_empty() && self.lost.is_empty()
     }
 
     /// The link that reads here begins at a new place: echoes before it will not be seen.
@@ -202,7 +202,7 @@ impl Onto {
         self.arriving.clear();
         self.sent.clear();
         self.mail.clear();
-        self.late.clear();
+        self.lost.clear();
         self.held = 0;
         (self.told, self.covered) = (0, 0);
     }
@@ -359,8 +359,8 @@ impl Onto {
                 && let Some(arriving) = self.arriving.remove(&key)
             {
                 self.held -= arriving.size();
-                if arriving.is_late() && self.copy.is_some() {
-                    self.late.push_back(arriving.met);
+                if arriving.has_lost() && self.copy.is_some() {
+                    self.lost.push_back(arriving.met);
                     any = true;
                 }
             }
@@ -370,7 +370,7 @@ impl Onto {
 
     /// The next value to be put there again, with what it met on top of it, in the transaction `id`; or what is executed late.
     pub fn take_mail(&mut self, id: u64) -> Option<Vec<Write>> {
-        if let Some(writes) = self.late.pop_front() {
+        if let Some(writes) = self.lost.pop_front() {
             return Some(writes);
         }
         // What is left to its value by now is not sent again.
@@ -397,7 +397,7 @@ impl Onto {
 
 impl Arriving {
     /// Whether what it met is missing, and may be executed by itself.
-    fn is_late(&self) -> bool {
+    fn has_lost(&self) -> bool {
         self.value.is_none() && !self.replaced && !self.met.is_empty()
     }
 

@@ -20,6 +20,7 @@ use duet::wire::rdb::{Dialect, Restorable};
 use super::attach::{self, Attached};
 use super::client::{Client, bytes, elements, integer, sleep, text};
 use super::heartbeat::EXPIRE_MS;
+use super::sweep::names;
 use super::{Held, Pair, REGIONS};
 use crate::server::{DATABASES, known};
 
@@ -222,8 +223,10 @@ impl Starting<'_> {
         self.forget_unfinished().await?;
         drained(self.pair, self.index, &mut self.target_control).await?;
         if reason == CopyReason::Refill {
-            let found = names(self.pair, &mut self.target_control).await?;
-            hold(&self.pair.onto[1 - self.index]).finds(found.into_iter());
+            for database in (0..DATABASES as u32).rev() {
+                let found = names(self.pair, &mut self.target_control, database).await?;
+                hold(&self.pair.onto[1 - self.index]).finds(found.into_iter().map(|name| (database, name)));
+            }
         }
         if !self.pair.settings.flaws.unresolved.making_good && conflict::hold(&self.pair.exchange).make_good(self.index)
         {
@@ -352,19 +355,6 @@ async fn end(pair: &Pair, index: usize, client: &mut Client) -> Result<End, Faul
     let ours = integer(&client.call(&exists).await?) as u64;
     let keys: u64 = info.keyspace().iter().map(|(_, keys)| keys).sum();
     Ok(End { region: REGIONS[index].to_owned(), replication, keys: keys.saturating_sub(ours), marker })
-}
-
-/// All that a server holds, but Duet's own.
-async fn names(pair: &Pair, client: &mut Client) -> Result<Vec<(u32, Vec<u8>)>, Fault> {
-    let mut all = Vec::new();
-    for database in (0..DATABASES as u32).rev() {
-        client.call(&["SELECT", &database.to_string()]).await?;
-        let reply = client.call(&["SCAN", "0"]).await?;
-        let names = elements(&reply).get(1).map(elements).unwrap_or_default().iter().map(|name| bytes(name).to_vec());
-        let names = names.filter(|name| !name.starts_with(pair.settings.reserved.prefix()));
-        all.extend(names.map(|name| (database, name)));
-    }
-    Ok(all)
 }
 
 /// Waits until the other link is in step and has applied all that the target of this one had written by now.
